@@ -1,0 +1,215 @@
+"""One run: the spec that travels whole, and the record that comes back.
+
+`RunSpec` is content and settings; `Place` is this machine's paths and ports and never part of an
+identity; `RunRecord` holds what happened. Not aware of how any of it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias, final
+
+from steelyard.domain.caution import Caution
+from steelyard.domain.ids import content_id
+from steelyard.domain.reading import Missing, Reading
+from steelyard.domain.stream import Attempt
+from steelyard.domain.subject import Artifact, Subject
+from steelyard.domain.task import Mark, Task
+from steelyard.domain.vitals import Vitals
+from steelyard.domain.workload import Sampling, Workload
+
+SCHEMA_VERSION = 1
+
+RunOutcome: TypeAlias = Literal["completed", "failed", "skipped", "cancelled"]
+TelemetryStatus: TypeAlias = Literal[
+    "OK",
+    "TOKEN_COUNT_UNAVAILABLE",
+    "TIMING_UNAVAILABLE",
+    "TOKEN_AND_TIMING_UNAVAILABLE",
+]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ControlProfile:
+    """The limits beyond which a run is polluted or blocked; shares are fractions of all cores.
+
+    `noise_cv` blocks only in the strict profile.
+    """
+
+    name: str = "standard"
+    other_cpu_share_max: float = 0.15
+    load_per_core_max: float = 1.5
+    orchestration_overhead_max: float = 0.30
+    swap_growth_bytes_max: int = 16 * 1024 * 1024
+    timing_mismatch_max: float = 0.25
+    blocking_noise_cv: float | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What is held fixed. None leaves it to the engine, and the record says so."""
+
+    seed: int = 0
+    threads: int | None = None
+    affinity: tuple[int, ...] | None = None
+    warmup: int = 1
+    sampling: Sampling = Sampling()
+    reuse_prefix: bool = False
+    profile: ControlProfile = field(default_factory=ControlProfile)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class AppliedControl:
+    """One control: what was asked, and what the engine or the system says is in force."""
+
+    name: str
+    asked: str
+    applied: Reading[str]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One subject, one set of controls, an ordered tuple of work: one server start.
+
+    `repeat` is the n-th run of the same cell; `replica` tells the A/A row (1) from the reference
+    itself (0); `campaign_seed` seeds prompts and order.
+    """
+
+    subject: Subject
+    controls: Controls = field(default_factory=Controls)
+    workloads: tuple[Workload, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    repeat: int = 0
+    replica: int = 0
+    campaign_seed: int = 0
+
+    @property
+    def id(self) -> str:
+        """Content hash of everything above: what resume and comparison go by."""
+        return content_id(
+            {
+                "subject": self.subject.id,
+                "controls": self.controls,
+                "workloads": self.workloads,
+                "tasks": self.tasks,
+                "repeat": self.repeat,
+                "replica": self.replica,
+                "campaign_seed": self.campaign_seed,
+            }
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One run's local facts: the program, where files lie, the address to serve on."""
+
+    program: tuple[str, ...]
+    paths: Mapping[str, Path]
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+
+    def path_of(self, artifact: Artifact) -> Path:
+        """Return where the artifact's bytes lie on this machine (looked up by sha256)."""
+        return self.paths[artifact.sha256]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The stable hardware identity of a machine."""
+
+    system: str
+    cpu: str
+    cores: int
+    memory_bytes: int
+    architecture: str
+    gpus: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Content hash of the stable parts."""
+        return content_id(self)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What may change on a device: versions, kernel, settings."""
+
+    kernel: str
+    python: str
+    packages: Mapping[str, str]
+    engine_build: Reading[str] = Missing("not_asked")
+    governor: Reading[str] = Missing("not_exposed")
+    commit: Reading[str] = Missing("not_a_checkout")
+
+    @property
+    def id(self) -> str:
+        """Content hash of everything above."""
+        return content_id(self)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One thing that was checked before numbers were taken, and what was found."""
+
+    name: str
+    passed: bool
+    found: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One workload or task of a run: its attempts, and for a task the mark of each item.
+
+    `name` is the workload's or task's key. `marks` and `clusters` are keyed by item id.
+    """
+
+    name: str
+    kind: Literal["workload", "task"]
+    outcome: RunOutcome
+    started_ns: int
+    ended_ns: int
+    attempts: tuple[Attempt, ...]
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    clusters: Mapping[str, str] = field(default_factory=dict)
+    streams: int = 1
+    reason: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What one run found. Saved raw attempts are the truth; every summary can be recomputed.
+
+    `started_at` is wall time in UTC for people (ISO 8601) and is never subtracted.
+    """
+
+    id: str
+    spec: RunSpec
+    outcome: RunOutcome
+    reason: str
+    started_at: str
+    device: Device
+    environment: Environment
+    controls: tuple[AppliedControl, ...]
+    proofs: tuple[Proof, ...]
+    load_s: Reading[float]
+    first_request_s: Reading[float]
+    sections: tuple[Section, ...]
+    vitals: Reading[Vitals]
+    cautions: tuple[Caution, ...]
+    simulated: bool = False
+    elapsed_s: Reading[float] = Missing("not_measured")
+    log_excerpt: str = ""
+    schema_version: int = SCHEMA_VERSION

@@ -1,0 +1,168 @@
+"""What crosses the wire: raw stamped exchanges, and the events read out of them afterwards.
+
+All times are integer nanoseconds of the system-wide monotonic clock. Not aware of sockets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
+
+from steelyard.domain.reading import Missing, Reading
+
+ArrivalKind: TypeAlias = Literal[
+    "role", "content", "reasoning", "tool_call", "usage", "finish", "timings", "error", "other"
+]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request as it happened: stamped on arrival, before any parsing.
+
+    `body` is the response body with HTTP framing removed; the first `ends[i]` bytes of it had
+    arrived at `arrivals_ns[i]`. `intended_ns` is when the load shape wanted it sent, `sent_ns`
+    when the last request byte was handed to the kernel. `failure` says why it broke off.
+    """
+
+    id: str
+    intended_ns: int
+    sent_ns: int
+    done_ns: int
+    status: int
+    arrivals_ns: tuple[int, ...]
+    ends: tuple[int, ...]
+    body: bytes
+    failure: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RoleStarted:
+    """The engine announced an answer; nothing is generated yet."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Answer text; `tokens` where the engine says how many tokens it carries."""
+
+    text: str
+    tokens: int | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """Thinking text, apart from the answer."""
+
+    text: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A piece of a tool call."""
+
+    index: int
+    name: str
+    arguments: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts by the engine's own word."""
+
+    prompt_tokens: int
+    output_tokens: int
+    cached_tokens: Reading[int] = Missing("not_reported")
+    reasoning_tokens: Reading[int] = Missing("not_reported")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EngineTimings:
+    """The engine's own clock, in seconds; kept beside the client's and never put in its place."""
+
+    prefill_s: Reading[float]
+    decode_s: Reading[float]
+    prompt_tokens: Reading[int]
+    cached_tokens: Reading[int]
+    output_tokens: Reading[int] = Missing("not_reported")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Why generation ended: `stop`, `length`, `tool_calls` …"""
+
+    reason: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class StreamFailed:
+    """The engine reported an error inside an otherwise good response."""
+
+    message: str
+
+
+StreamEvent: TypeAlias = (
+    RoleStarted | Content | Reasoning | ToolCall | Usage | EngineTimings | Finished | StreamFailed
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One event of a stream: when, what kind, and how far the generated text had then come."""
+
+    at_ns: int
+    kind: ArrivalKind
+    text_end: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The response came whole."""
+
+    kind: Literal["completed"] = "completed"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Ours or the engine's doing; `why` is a stable code, `detail` the words that came with it."""
+
+    why: str
+    detail: str = ""
+    kind: Literal["failed"] = "failed"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one sample, read out of its exchange by the engine's dialect.
+
+    `sample` is the item or request; `ask` counts the questions of a multi-turn item from 0;
+    `tries` counts from 0. `model` is the name the server put into its answer.
+    """
+
+    sample: str
+    intended_ns: int
+    sent_ns: int
+    done_ns: int
+    arrivals: tuple[Arrival, ...]
+    text: str
+    reasoning: str
+    finish_reason: str | None
+    usage: Reading[Usage]
+    timings: Reading[EngineTimings]
+    outcome: Completed | Failed
+    ask: int = 0
+    tries: int = 0
+    model: str | None = None
+    prompt_tokens_wanted: int | None = None
+    cost: Reading[float] = Missing("not_priced", "a local engine bills nothing")

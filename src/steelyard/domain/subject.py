@@ -1,0 +1,109 @@
+"""What is weighed: artifact × engine × engine profile (the device is added by the place).
+
+Not aware of paths, ports or processes: those belong to the place of one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, final
+
+from steelyard.domain.ids import content_id
+
+ReferenceKind: TypeAlias = Literal["native", "lossy"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One model file: its content is its identity, its name is for people."""
+
+    name: str
+    format: str
+    sha256: str
+    size_bytes: int = 0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ArtifactFacts:
+    """What the file's own header and tensor table say; bits per weight are measured from it.
+
+    `file_bpw` counts all tensors, `body_bpw` leaves out embeddings and output,
+    `active_bytes` are the weight bytes read for one decoded token. `type_elements` maps a tensor
+    type to the number of weights stored in it; `tensor_bytes` is the sum over all tensors.
+    """
+
+    architecture: str
+    quant: str
+    parameters: int
+    tensor_bytes: int
+    file_bpw: float
+    body_bpw: float
+    active_bytes: int
+    type_elements: Mapping[str, int]
+    layers: int
+    embedding_length: int
+    kv_heads: int
+    head_dim: int
+    context_tokens: int
+    vocabulary: int
+    chat_template_sha256: str | None = None
+    imatrix: str | None = None
+    experts: int = 0
+    experts_used: int = 0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One quant of a model: a label for people, the file, what it is, how it came about.
+
+    `reference` is set on the variant that the others are compared with: `native` as published,
+    `lossy` when only an already quantised file was at hand.
+    """
+
+    label: str
+    artifact: Artifact
+    facts: ArtifactFacts
+    reference: ReferenceKind | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EngineProfile:
+    """Settings of the server itself; a control of the same name overrides them."""
+
+    context_tokens: int = 4096
+    slots: int = 1
+    threads: int | None = None
+    batch_tokens: int = 2048
+    micro_batch_tokens: int = 512
+    gpu_layers: int = 0
+    kv_type: str = "f16"
+    flash_attention: bool = False
+    extra_args: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What one run weighs."""
+
+    artifact: Artifact
+    engine: str = "llamacpp"
+    runtime: str = "wheel"
+    profile: EngineProfile = field(default_factory=EngineProfile)
+
+    @property
+    def id(self) -> str:
+        """Content and settings: the file's hash, the engine and its profile; never the name."""
+        return content_id(
+            {
+                "sha256": self.artifact.sha256,
+                "engine": self.engine,
+                "runtime": self.runtime,
+                "profile": self.profile,
+            }
+        )

@@ -1,0 +1,245 @@
+"""The sweep summary: what a campaign found, in the shape that every report and export shares.
+
+`analysis.summary` computes it from run records; `reports` only lay it out. Units are those of the
+metric registry (seconds, bytes, tokens per second, shares from 0 to 1); display units are the
+reports' affair. The same stored runs give a byte-identical summary on any day: nothing in here
+may depend on the clock or on where files lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
+
+from steelyard.domain.caution import Caution, Quality
+from steelyard.domain.reading import Reading
+from steelyard.domain.run import Controls, Device, Environment, Proof
+from steelyard.domain.subject import Variant
+
+VerdictName: TypeAlias = Literal["no loss shown", "within margin", "undecided", "worse"]
+GateState: TypeAlias = Literal["met", "failed", "undecided"]
+
+SUMMARY_VERSION = 1
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with what it rests on: n samples and an interval (Missing where n is too small)."""
+
+    value: Reading[float]
+    low: Reading[float]
+    high: Reading[float]
+    n: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """One speed number and the circumstances without which it says nothing."""
+
+    metric: str
+    unit: str
+    estimate: Estimate
+    prompt_tokens: int
+    depth_tokens: int
+    cached_tokens: Reading[int]
+    streams: int
+    rating: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The four counts; `right_share` = right / (right + wrong + invalid), both bounds kept."""
+
+    right: int
+    wrong: int
+    invalid: int
+    not_run: int
+    right_share: Estimate
+    worst_share: Reading[float]
+    best_share: Reading[float]
+    invalid_why: Mapping[str, int]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The paired, corrected loss of right answers against the reference, as a share of items.
+
+    `floor` is the A/A floor f, `margin` m. `to_decide_items` says how many items would decide an
+    undecided one. `flips_lost` went from right to not right, `flips_won` the other way.
+    """
+
+    name: VerdictName
+    loss: float
+    low: float
+    high: float
+    margin: float
+    floor: float
+    items: int
+    flips_lost: int
+    flips_won: int
+    p_adjusted: float
+    to_decide_items: Reading[int]
+    reason: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A hard gate: what was demanded, what was found."""
+
+    name: str
+    state: GateState
+    demanded: str
+    found: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """Distance to the reference's token probabilities: screens and alarms; never decides."""
+
+    perplexity: Estimate
+    kl_divergence: Estimate
+    top_agreement: Estimate
+    positions: int
+    text_sha256: str
+    context_tokens: int
+    kv_type: str
+    reference_sha256: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Right answers per second of the task suite's own load, and what they cost."""
+
+    seconds_per_right: Estimate
+    tokens_per_right: Estimate
+    joules_per_right: Estimate
+    right_per_second: Reading[float]
+    adherence_per_latency: Reading[float]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class VariantRow:
+    """All that is known of one variant. `role` tells the reference and its A/A twin apart."""
+
+    variant: Variant
+    role: Literal["reference", "aa", "candidate"]
+    quality: Quality
+    outcome: str
+    outcome_reason: str
+    memory_bytes: Reading[int]
+    load_s: Reading[float]
+    speeds: tuple[Speed, ...]
+    marks: Marks
+    family_marks: Mapping[str, Marks]
+    adherence: Estimate
+    verdict: Reading[Verdict]
+    fidelity: Reading[Fidelity]
+    throughput: Throughput
+    gates: tuple[Gate, ...]
+    on_frontier: bool
+    cautions: tuple[Caution, ...]
+    run_ids: tuple[str, ...]
+    sentences: tuple[str, ...] = ()
+    vibe_delta: Reading[float] | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A recommendation, or why there is none: `binding_gate` names what nothing passed."""
+
+    name: Literal["minimum_viable_quant", "best_value_quant"]
+    label: str | None
+    utility: str
+    utility_value: Reading[float]
+    reason: str
+    binding_gate: str | None
+    evidence: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run in brief, for the table of diagnostics."""
+
+    id: str
+    label: str
+    role: str
+    repeat: int
+    outcome: str
+    quality: Quality
+    reasons: tuple[str, ...]
+    telemetry_status: str
+    orchestration_overhead_ratio: Reading[float]
+    elapsed_s: Reading[float]
+    other_cpu_share: Reading[float]
+    temperature_max_c: Reading[float]
+    included: bool
+    prompt_tokens: Reading[int]
+    output_tokens: Reading[int]
+    attempts: int
+    failed_attempts: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What the instrument, the engine and the machine themselves contribute."""
+
+    client_error_ttft_s: Reading[float]
+    client_error_gap_s: Reading[float]
+    canary_cv: Estimate
+    smallest_speed_difference: Reading[float]
+    aa_flips: Reading[int]
+    aa_floor: Reading[float]
+    drift_share: Reading[float]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class NotMeasured:
+    """Something a reader may look for and not find, with the reason."""
+
+    what: str
+    why: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SweepSummary:
+    """What one sweep found, whole."""
+
+    campaign_id: str
+    model: str
+    reference_label: str
+    reference_kind: str
+    suite: str
+    items: int
+    margin: float
+    smallest_visible_loss: float
+    device: Device
+    environment: Environment
+    controls: Controls
+    elapsed_s: Reading[float]
+    phases_s: Mapping[str, float]
+    proofs: tuple[Proof, ...]
+    noise: Noise
+    per_quant: tuple[VariantRow, ...]
+    runs: tuple[RunLine, ...]
+    efficiency_frontier: tuple[str, ...]
+    recommendation: tuple[Pick, ...]
+    sentences: tuple[str, ...]
+    not_measured: tuple[NotMeasured, ...]
+    include_polluted: bool = False
+    simulated: bool = False
+    text_sha256: str | None = None
+    schema_version: int = SUMMARY_VERSION

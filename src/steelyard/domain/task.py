@@ -1,0 +1,128 @@
+"""Items, marks and tasks: what is judged by correctness.
+
+An item is a small machine: it asks, it is answered, it asks again or it marks. One question with
+one answer is its simplest case. Not aware of engines, sockets or stores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias, final
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+Split: TypeAlias = Literal["train", "held_out"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What an item wants to know next: a conversation and the room for the answer, in tokens."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: generated text (reasoning apart) and why it ended (`stop`, `length` …)."""
+
+    text: str
+    finish_reason: str | None
+    reasoning: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Right:
+    """The answer is the known one."""
+
+    kind: Literal["right"] = "right"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """An answer could be read, and it is another one."""
+
+    kind: Literal["wrong"] = "wrong"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """The model's doing: `truncated`, `unparsable` or `refused`."""
+
+    why: Literal["truncated", "unparsable", "refused"]
+    kind: Literal["invalid"] = "invalid"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """Ours or the engine's doing: the model is not to blame and nothing is known of it."""
+
+    why: str
+    kind: Literal["not_run"] = "not_run"
+
+
+Outcome: TypeAlias = Right | Wrong | Invalid | NotRun
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The mark of one item, what was read out of the answer, and the format constraints passed.
+
+    `extracted` keeps every extraction by name (`strict`, `flexible`), so that a later reading
+    needs no new request. `constraints` maps a constraint's name to whether it held; adherence
+    is their pooled share and is empty where an item states no format.
+    """
+
+    outcome: Outcome
+    extracted: dict[str, str | None] = field(default_factory=dict)
+    constraints: dict[str, bool] = field(default_factory=dict)
+
+
+class Item(Protocol):
+    """One small machine with a known answer."""
+
+    @property
+    def id(self) -> str:
+        """Content hash of what determines the answer."""
+
+    @property
+    def cluster(self) -> str:
+        """Items of one cluster share a passage or template: intervals resample clusters."""
+
+    def start(self) -> Ask:
+        """Return the first question."""
+
+    def on(self, answer: Answer) -> Ask | Mark:
+        """Take an answer: ask again, or mark."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A reproducible set of items: the same fields give the same items on every machine.
+
+    `revision` is the generator's version; `private_seed` draws a set of the user's own.
+    """
+
+    family: str
+    level: int = 1
+    items: int = 300
+    seed: int = 0
+    split: Split = "held_out"
+    revision: int = 1
+    private_seed: str | None = None

@@ -1,0 +1,72 @@
+"""Workloads: load shape and prompts, judged by time. And the request that an engine is sent.
+
+Not aware of wires or clocks. Prompt lengths are in tokens of the served model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
+
+from steelyard.domain.task import Message
+
+Shape: TypeAlias = Literal["interactive", "depth", "documents", "concurrency", "cold_start"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn; temperature 0 is greedy."""
+
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One request in the product's own words; a dialect turns it into an HTTP call.
+
+    `prompt_tokens` carries a prompt already tokenised (raw completion, no template); otherwise
+    `messages` are rendered by the server's chat template. `exact_tokens` makes the engine run to
+    `max_tokens` without stopping at an end token, where it can.
+    """
+
+    messages: tuple[Message, ...] = ()
+    max_tokens: int = 64
+    reuse_prefix: bool = False
+    prompt_tokens: tuple[int, ...] | None = None
+    sampling: Sampling = Sampling()
+    seed: int = 0
+    exact_tokens: bool = False
+    stream: bool = True
+    top_logprobs: int = 0
+    slot: int | None = None
+    tools: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A load: `requests` of `prompt_tokens` in and `output_tokens` out, `streams` at a time.
+
+    For `documents` prompts run from `prompt_tokens` to `prompt_tokens_max`. `depth_tokens` says
+    how many tokens stand in the context before the first generated one: every speed carries it.
+    """
+
+    shape: Shape
+    prompt_tokens: int
+    output_tokens: int
+    requests: int
+    streams: int = 1
+    prompt_tokens_max: int | None = None
+    warmup: int = 1
+
+    @property
+    def name(self) -> str:
+        """A readable key, unique among the workloads of a suite."""
+        span = f"-{self.prompt_tokens_max}" if self.prompt_tokens_max else ""
+        return f"{self.shape}/p{self.prompt_tokens}{span}/o{self.output_tokens}/c{self.streams}"
