@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias, final
 
 from steelyard.domain.ids import content_id
-from steelyard.domain.run import Controls
+from steelyard.domain.run import Controls, RunSpec
 from steelyard.domain.subject import EngineProfile, Variant
 from steelyard.domain.task import Task
 from steelyard.domain.workload import Workload
 
 Suite: TypeAlias = Literal["quick", "full"]
+Role: TypeAlias = Literal["reference", "aa", "candidate", "sentinel", "canary"]
+
+# `RunSpec.replica` tells apart runs that weigh one and the same subject for different reasons.
+AA_REPLICA: Final = 1
+SENTINEL_REPLICA: Final = 2
+CANARY_REPLICA: Final = 3
 
 
 @final
@@ -57,3 +63,33 @@ class Sweep:
     def id(self) -> str:
         """Content hash of the whole spec."""
         return content_id(self)
+
+    @property
+    def reference(self) -> Variant:
+        """The variant that the others are compared with, never pruned."""
+        return next(v for v in self.variants if v.reference is not None)
+
+    @property
+    def candidates(self) -> tuple[Variant, ...]:
+        """Every variant but the reference, in the order asked for."""
+        return tuple(v for v in self.variants if v.reference is None)
+
+
+def role_of(sweep: Sweep, spec: RunSpec) -> Role:
+    """Say why a run was made: by its replica, and for replica 0 by whose file it weighs."""
+    match spec.replica:
+        case 1:
+            return "aa"
+        case 2:
+            return "sentinel"
+        case 3:
+            return "canary"
+        case _:
+            same = spec.subject.artifact.sha256 == sweep.reference.artifact.sha256
+            return "reference" if same else "candidate"
+
+
+def variant_of(sweep: Sweep, spec: RunSpec) -> Variant | None:
+    """Return the variant whose file a run weighed, or None when it is not of this sweep."""
+    sha256 = spec.subject.artifact.sha256
+    return next((v for v in sweep.variants if v.artifact.sha256 == sha256), None)

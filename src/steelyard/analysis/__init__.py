@@ -1,0 +1,1 @@
+"""From records to findings: pure functions, no clock, no disk, no socket."""

@@ -1,0 +1,47 @@
+"""All that a sweep's summary is computed from: one frozen value, stored beside the campaign.
+
+Nothing in here depends on the day or the folder: the same evidence gives the same summary. Not
+aware of how records are stored or how fidelity was computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import final
+
+from steelyard.domain.campaign import Sweep
+from steelyard.domain.reading import Missing, Reading
+from steelyard.domain.run import Proof, RunRecord
+from steelyard.domain.summary import Fidelity
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """The client's own error on this machine, as its calibration found it, in seconds."""
+
+    ttft_error_s: Reading[float] = Missing("not_calibrated", "the instrument was not calibrated")
+    gap_error_s: Reading[float] = Missing("not_calibrated", "the instrument was not calibrated")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one sweep left behind.
+
+    `runs` in any order, with the canary's and the sentinels' among them (told apart by
+    `domain.campaign.role_of`). `fidelity` is keyed by variant label; the reference has none.
+    `proofs` are those of the engine (arithmetic); each record carries its own besides. `skipped`
+    maps a spec's id to the reason why it was not run. `elapsed_s` is the monotonic sum over all
+    sessions of the campaign.
+    """
+
+    sweep: Sweep
+    runs: tuple[RunRecord, ...]
+    fidelity: Mapping[str, Reading[Fidelity]] = field(default_factory=dict)
+    instrument: Instrument = Instrument()
+    proofs: tuple[Proof, ...] = ()
+    phases_s: Mapping[str, float] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    elapsed_s: Reading[float] = Missing("not_measured")
