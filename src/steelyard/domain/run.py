@@ -88,6 +88,7 @@ class RunSpec:
     repeat: int = 0
     replica: int = 0
     campaign_seed: int = 0
+    task_streams: int = 1
 
     @property
     def id(self) -> str:
@@ -101,6 +102,7 @@ class RunSpec:
                 "repeat": self.repeat,
                 "replica": self.replica,
                 "campaign_seed": self.campaign_seed,
+                "task_streams": self.task_streams,
             }
         )
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, final
 
 from steelyard.domain.task import Message
 
-Shape: TypeAlias = Literal["interactive", "depth", "documents", "concurrency", "cold_start"]
+Shape: TypeAlias = Literal["interactive", "depth", "documents", "concurrency", "canary"]
 
 
 @final
@@ -53,7 +53,8 @@ class GenerationRequest:
 class Workload:
     """A load: `requests` of `prompt_tokens` in and `output_tokens` out, `streams` at a time.
 
-    For `documents` prompts run from `prompt_tokens` to `prompt_tokens_max`. `depth_tokens` says
+    A `canary` asks one and the same format item each time, and `prompt_tokens` is not used. For
+    `documents` prompts run from `prompt_tokens` to `prompt_tokens_max`. `depth_tokens` says
     how many tokens stand in the context before the first generated one: every speed carries it.
     """
 

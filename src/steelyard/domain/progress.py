@@ -1,0 +1,52 @@
+"""What is going on, as typed events: rooms emit them, doors show them, and nobody prints.
+
+Not aware of terminals. Times left are the doors' affair, from `done` and `total`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PhaseStarted:
+    """A phase of the work began; `total` counts its steps where that is known."""
+
+    name: str
+    total: int | None = None
+    detail: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """`done` of the phase's steps are done; `detail` says what the last one was."""
+
+    name: str
+    done: int
+    detail: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PhaseEnded:
+    """The phase ended after so many seconds."""
+
+    name: str
+    seconds: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something a person should read now."""
+
+    text: str
+    warning: bool = False
+
+
+Progress: TypeAlias = PhaseStarted | Advanced | PhaseEnded | Noted
+Emit: TypeAlias = Callable[[Progress], None]

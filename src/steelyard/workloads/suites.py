@@ -1,0 +1,51 @@
+"""Suites: the workloads that `quick` and `full` group, and the fixed cells of noise and drift.
+
+Sizes are chosen so that `quick` over the default ladder of the bundled model ends within eight
+minutes on two cores. Not aware of tasks: a sweep adds those.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from steelyard.domain.campaign import Suite
+from steelyard.domain.workload import Workload
+
+# One fixed cell, repeated ten times: its spread is the engine's noise.
+CANARY: Final = Workload("canary", 0, 64, 10, warmup=2)
+# The same cell in small, repeated through the campaign on the reference: its slope is the drift.
+SENTINEL: Final = Workload("interactive", 128, 32, 5, warmup=2)
+
+QUICK: Final = (
+    Workload("interactive", 512, 64, 4),
+    Workload("depth", 16, 64, 3),
+    Workload("depth", 2048, 64, 2, warmup=0),
+    Workload("concurrency", 128, 64, 4, streams=2),
+)
+FULL: Final = (
+    Workload("interactive", 512, 128, 10, warmup=2),
+    Workload("depth", 16, 128, 5),
+    Workload("depth", 1024, 128, 5),
+    Workload("depth", 2048, 128, 5, warmup=0),
+    Workload("concurrency", 128, 128, 8, streams=2),
+    Workload("concurrency", 128, 128, 8, streams=4),
+    Workload("documents", 200, 64, 30, prompt_tokens_max=500),
+)
+
+
+def workloads(suite: Suite) -> tuple[Workload, ...]:
+    """Return the timed workloads of a suite, in order."""
+    return FULL if suite == "full" else QUICK
+
+
+def context_needed(suite: Suite) -> int:
+    """Return the context in tokens that one slot needs for the longest workload."""
+    longest = max(
+        (w.prompt_tokens_max or w.prompt_tokens) + w.output_tokens for w in workloads(suite)
+    )
+    return -(-(longest + 64) // 256) * 256
+
+
+def streams_needed(suite: Suite) -> int:
+    """Return how many requests the server must be able to hold at once."""
+    return max(w.streams for w in workloads(suite))
