@@ -17,7 +17,7 @@ from steelyard.domain.run import RunOutcome
 @final
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The campaign began: which plan, and how many seconds it may take (None: as long as needed)."""
+    """The campaign began: which plan, and how many seconds it may take (None: no limit)."""
 
     campaign_id: str
     plan_id: str
@@ -28,7 +28,10 @@ class Started:
 @final
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A new process took over: what was under way when the old one ended is under way no more."""
+    """A new process took over: what was under way when the old one ended is under way no more.
+
+    `budget_s` replaces the campaign's whole budget; None keeps it, with what was spent of it.
+    """
 
     budget_s: float | None = None
     kind: Literal["resumed"] = "resumed"
@@ -68,7 +71,7 @@ class CanaryPassed:
 @final
 @dataclass(frozen=True, slots=True)
 class CanaryBlocked:
-    """The fixed cell shows that numbers taken now would be worth nothing; `advice` says what to do."""
+    """The fixed cell shows that numbers taken now are worth nothing; `advice` is the way out."""
 
     run_id: str
     reasons: tuple[str, ...]

@@ -52,7 +52,7 @@ class RunCell:
 @final
 @dataclass(frozen=True, slots=True)
 class MeasureFidelity:
-    """Compare a variant's token probabilities with the reference's → `FidelityMeasured`/`Failed`."""
+    """Compare token probabilities with the reference's → `FidelityMeasured` or `FidelityFailed`."""
 
     label: str
 
@@ -60,7 +60,7 @@ class MeasureFidelity:
 @final
 @dataclass(frozen=True, slots=True)
 class Summarise:
-    """Compute and write the summary → `Summarised`. `skipped` says why a cell was not run (by id)."""
+    """Compute and write the summary → `Summarised`; `skipped` says by id why a cell was not run."""
 
     skipped: Mapping[str, str]
 

@@ -1,0 +1,220 @@
+"""What became of every cell, what it cost, and what the budget still allows.
+
+The machine's book-keeping: it answers "what is next of this block" and "what was left out and
+why". Estimates are the plan's, corrected by how long finished cells really took. Not aware of
+the order of phases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, assert_never, final
+
+from steelyard.campaigns.events import (
+    BudgetSpent,
+    CellFailed,
+    CellFinished,
+    CellStarted,
+    FidelityFailed,
+    FidelityMeasured,
+)
+from steelyard.campaigns.plan import Cell, Plan
+from steelyard.domain.errors import StoreError
+
+State: TypeAlias = Literal["pending", "under_way", "done", "polluted", "failed", "dropped"]
+LedgerEvent: TypeAlias = (
+    CellStarted | CellFinished | CellFailed | FidelityMeasured | FidelityFailed | BudgetSpent
+)
+
+
+@final
+@dataclass(slots=True)
+class _Entry:
+    cell: Cell
+    state: State = "pending"
+    tries: int = 0
+    died: int = 0
+    why: str = ""
+    repeat_of: str | None = None
+
+
+@final
+class Ledger:
+    """Mutable on purpose: it belongs to one `Campaign` and is rebuilt by replay."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._entries = {cell.spec.id: _Entry(cell) for cell in plan.cells}
+        self._repeats = max(1, plan.blocks)
+        self._fidelity: dict[str, State] = dict.fromkeys(plan.fidelity, "pending")
+        self._fidelity_s = plan.fidelity_s
+        self._observed = 0.0
+        self._expected = 0.0
+        self._closed = False
+        self.budget_s: float | None = None
+        self.spent_s = 0.0
+
+    @property
+    def under_way(self) -> str | None:
+        """Return the id of the cell under way, if one is."""
+        return next((i for i, e in self._entries.items() if e.state == "under_way"), None)
+
+    def spend(self, seconds: float) -> None:
+        """Count elapsed time against the budget."""
+        self.spent_s += seconds
+
+    def resume(self, budget_s: float | None) -> None:
+        """Start a new session: failed, dropped and interrupted work is open again."""
+        if budget_s is not None:
+            self.budget_s = budget_s
+        self._closed = False
+        for entry in self._entries.values():
+            if entry.state in ("under_way", "failed", "dropped"):
+                entry.state, entry.died, entry.why = "pending", 0, ""
+        for label, state in self._fidelity.items():
+            if state != "done":
+                self._fidelity[label] = "pending"
+
+    def take(self, event: LedgerEvent) -> None:
+        """Book what happened to a cell, a comparison or the budget."""
+        match event:
+            case CellStarted(run_id=run_id):
+                self._begin(run_id)
+            case CellFinished():
+                self._finish(event)
+            case CellFailed():
+                self._fail(event)
+            case FidelityMeasured(label=label, seconds=seconds):
+                self.spend(seconds)
+                self._fidelity[label] = "done"
+            case FidelityFailed(label=label, seconds=seconds):
+                self.spend(seconds)
+                self._fidelity[label] = "failed"
+            case BudgetSpent():
+                self._closed = True
+            case _:
+                assert_never(event)
+
+    def _begin(self, run_id: str) -> None:
+        entry = self._entry(run_id)
+        entry.state = "under_way"
+        entry.tries += 1
+
+    def _finish(self, event: CellFinished) -> None:
+        entry = self._entry(event.run_id)
+        self.spend(event.seconds)
+        entry.why = ", ".join(event.reasons)
+        if event.outcome in ("failed", "cancelled"):
+            entry.state = "failed"
+            return
+        self._observed += event.seconds
+        self._expected += entry.cell.estimate_s
+        entry.state = "done" if event.quality == "CLEAN" else "polluted"
+        if entry.state == "polluted" and entry.repeat_of is None:
+            self._open_repeat(entry)
+
+    def _fail(self, event: CellFailed) -> None:
+        entry = self._entry(event.run_id)
+        self.spend(event.seconds)
+        entry.why = event.why
+        entry.died += event.engine_died
+        again = event.engine_died and entry.died == 1
+        entry.state = "pending" if again else "failed"
+
+    def next_of_block(self, block: int) -> Cell | None:
+        """Return the next cell of a block that can be afforded; drop those that cannot."""
+        pending = [e for e in self._first_runs("pending") if e.cell.block == block]
+        if block > 0 and pending and not self._block_fits(pending):
+            for entry in pending:
+                self._drop(entry, f"timing block {block + 1} did not fit the budget")
+            return None
+        for entry in pending:
+            if entry.cell.mandatory or self._fits(self.estimate(entry.cell) + self._owed(entry)):
+                return entry.cell
+            self._drop(entry, "the budget was spent before its turn: undecided")
+        return None
+
+    def next_fidelity(self) -> str | None:
+        """Return the next variant whose probabilities are to be compared."""
+        for label, state in self._fidelity.items():
+            if state == "pending":
+                if self._fits(self._fidelity_s):
+                    return label
+                self._fidelity[label] = "dropped"
+        return None
+
+    def next_polluted(self) -> Cell | None:
+        """Return the next repeat of a polluted cell; those that carry tasks come first."""
+        open_ = [e for e in self._entries.values() if e.repeat_of and e.state == "pending"]
+        for entry in sorted(open_, key=lambda e: (not e.cell.spec.tasks, not e.cell.mandatory)):
+            if self._fits(self.estimate(entry.cell)):
+                return entry.cell
+            self._drop(entry, "the budget allowed no repeat of a polluted run")
+        return None
+
+    def tries(self, run_id: str) -> int:
+        """Return how often a cell was begun."""
+        return self._entry(run_id).tries
+
+    def estimate(self, cell: Cell) -> float:
+        """Return what a cell should take, by the plan and by how wrong the plan was so far."""
+        known = self._expected > 0 and self._observed > 0
+        return cell.estimate_s * (self._observed / self._expected if known else 1.0)
+
+    def remaining_s(self) -> float:
+        """Return the estimated time of everything still open."""
+        cells = sum(self.estimate(e.cell) for e in self._entries.values() if e.state == "pending")
+        return cells + self._fidelity_s * sum(s == "pending" for s in self._fidelity.values())
+
+    def counts(self) -> tuple[int, int, int, int]:
+        """Return how many cells are done, failed, dropped and open."""
+        states = [entry.state for entry in self._entries.values()]
+        done = states.count("done") + states.count("polluted")
+        open_ = states.count("pending") + states.count("under_way")
+        return done, states.count("failed"), states.count("dropped"), open_
+
+    def skipped(self) -> dict[str, str]:
+        """Say by id why a cell (or `fidelity/LABEL`) is not among the results."""
+        cells = {
+            run_id: entry.why
+            for run_id, entry in self._entries.items()
+            if entry.state in ("dropped", "failed")
+        }
+        dropped = [label for label, state in self._fidelity.items() if state == "dropped"]
+        return cells | {f"fidelity/{label}": "did not fit the budget" for label in dropped}
+
+    def _entry(self, run_id: str) -> _Entry:
+        if run_id not in self._entries:
+            raise StoreError(
+                f"the journal speaks of run {run_id}, which the plan does not hold",
+                hint="restore the folder's plan, or start again in a new folder",
+            )
+        return self._entries[run_id]
+
+    def _first_runs(self, state: State) -> list[_Entry]:
+        return [e for e in self._entries.values() if e.state == state and e.repeat_of is None]
+
+    def _open_repeat(self, entry: _Entry) -> None:
+        """The polluted record stays; the repeat is a run of its own."""
+        spec = replace(entry.cell.spec, repeat=entry.cell.spec.repeat + self._repeats)
+        if entry.cell.role != "sentinel":
+            cell = replace(entry.cell, spec=spec)
+            self._entries[spec.id] = _Entry(cell, repeat_of=entry.cell.spec.id)
+
+    def _drop(self, entry: _Entry, why: str) -> None:
+        entry.state, entry.why = "dropped", why
+
+    def _fits(self, seconds: float) -> bool:
+        if self._closed:
+            return False
+        return self.budget_s is None or self.spent_s + seconds <= self.budget_s
+
+    def _block_fits(self, pending: list[_Entry]) -> bool:
+        """A block is begun only whole, and only after what decides has its share."""
+        repeats = [e for e in self._entries.values() if e.repeat_of and e.state == "pending"]
+        tasks = [e for e in repeats if e.cell.spec.tasks]
+        return self._fits(sum(self.estimate(e.cell) for e in (*pending, *tasks)))
+
+    def _owed(self, entry: _Entry) -> float:
+        """Return what must be kept back for the reference and the A/A row."""
+        mandatory = [e for e in self._first_runs("pending") if e.cell.mandatory and e is not entry]
+        return sum(self.estimate(e.cell) for e in mandatory)
