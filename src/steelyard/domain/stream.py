@@ -23,6 +23,8 @@ class Exchange:
     `body` is the response body with HTTP framing removed; the first `ends[i]` bytes of it had
     arrived at `arrivals_ns[i]`. `intended_ns` is when the load shape wanted it sent, `sent_ns`
     when the last request byte was handed to the kernel. `failure` says why it broke off.
+    `reconnects` counts how often it was sent again since a connection kept alive turned out to
+    have been closed before any byte of the answer.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Exchange:
     ends: tuple[int, ...]
     body: bytes
     failure: str | None = None
+    reconnects: int = 0
 
 
 @final

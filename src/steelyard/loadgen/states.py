@@ -1,0 +1,136 @@
+"""What to send when, as a pure machine: events in, instructions out.
+
+Closed loop: at most `streams` requests are in flight; a finished one makes room for the next. A
+job may carry the moment at which the load shape wants it sent; it is never sent earlier, and the
+wanted moment is kept beside the real one. Not aware of sockets, clocks or bytes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never, final
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class JobAdded:
+    """A request is there to be sent; `at_ns` is when, or None for as soon as there is room."""
+
+    id: str
+    at_ns: int | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class StreamsSet:
+    """From now on this many requests may be in flight at once."""
+
+    streams: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request in flight came to its end, good or bad."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """Time has passed: something may be due."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class NoMoreJobs:
+    """Nothing will be added any more."""
+
+
+Event: TypeAlias = JobAdded | StreamsSet | Finished | Woke | NoMoreJobs
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this one now; `intended_ns` is when it should have gone out."""
+
+    id: str
+    intended_ns: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Say `Woke` at this moment, if nothing else happens before."""
+
+    at_ns: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """All is done."""
+
+
+Instruction: TypeAlias = Send | WakeAt | Exit
+
+
+@final
+class ClosedLoop:
+    """The machine. Jobs without a wanted moment go first in, first out, as room appears."""
+
+    def __init__(self, streams: int) -> None:
+        self._streams = streams
+        self._in_flight = 0
+        self._waiting: deque[str] = deque()
+        self._timed: list[tuple[int, int, str]] = []
+        self._added = 0
+        self._closed = False
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are out."""
+        return self._in_flight
+
+    def handle(self, event: Event, now_ns: int) -> tuple[Instruction, ...]:
+        """Take one event at the given moment; say what to do next."""
+        match event:
+            case JobAdded():
+                self._queue(event)
+            case StreamsSet(streams=streams):
+                self._streams = streams
+            case Finished():
+                self._in_flight -= 1
+            case Woke():
+                pass
+            case NoMoreJobs():
+                self._closed = True
+            case _:
+                assert_never(event)
+        return self._due(now_ns)
+
+    def _queue(self, job: JobAdded) -> None:
+        if job.at_ns is None:
+            self._waiting.append(job.id)
+        else:
+            self._added += 1  # jobs for one moment keep their order
+            heapq.heappush(self._timed, (job.at_ns, self._added, job.id))
+
+    def _due(self, now_ns: int) -> tuple[Instruction, ...]:
+        out: list[Instruction] = []
+        while self._in_flight < self._streams:
+            if self._timed and self._timed[0][0] <= now_ns:
+                at_ns, _, job = heapq.heappop(self._timed)
+                out.append(Send(job, at_ns))
+            elif self._waiting:
+                out.append(Send(self._waiting.popleft(), now_ns))
+            else:
+                break
+            self._in_flight += 1
+        if self._timed and self._in_flight < self._streams:
+            out.append(WakeAt(self._timed[0][0]))
+        if self._closed and not (self._in_flight or self._waiting or self._timed):
+            out.append(Exit())
+        return tuple(out)

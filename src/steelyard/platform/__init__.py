@@ -1,0 +1,1 @@
+"""This machine: clock, hardware, processes, settings. What touches the system by name."""

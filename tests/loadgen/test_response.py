@@ -1,0 +1,106 @@
+"""HTTP framing: the same response however it is cut into reads."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.loadgen.servers import CHUNKED, chunk, whole
+
+from steelyard.loadgen.response import MalformedResponse, ResponseReader
+
+
+def read(*reads: bytes) -> ResponseReader:
+    reader = ResponseReader()
+    for number, data in enumerate(reads):
+        reader.feed(data, at_ns=100 + number)
+    return reader
+
+
+def test_a_body_with_a_length_ends_with_its_last_byte() -> None:
+    reader = read(whole(b"hello")[:-2], b"lo")
+    assert (reader.status, bytes(reader.body), reader.complete) == (200, b"hello", True)
+    assert (reader.arrivals_ns, reader.ends) == ([100, 101], [3, 5])
+    assert reader.keep_alive
+
+
+def test_each_chunk_keeps_the_moment_of_its_read() -> None:
+    reader = read(CHUNKED, chunk(b"one"), chunk(b"two"), b"0\r\n\r\n")
+    assert bytes(reader.body) == b"onetwo"
+    assert (reader.arrivals_ns, reader.ends) == ([101, 102], [3, 6])
+    assert reader.complete
+
+
+def test_a_body_without_a_length_ends_with_the_connection() -> None:
+    reader = read(b"HTTP/1.1 200 OK\r\n\r\nhalf", b"more")
+    assert not reader.complete
+    assert reader.end_of_connection()
+    assert bytes(reader.body) == b"halfmore"
+    assert not reader.keep_alive
+
+
+def test_a_chunked_body_that_stops_short_is_not_whole() -> None:
+    assert not read(CHUNKED, chunk(b"one")).end_of_connection()
+
+
+def test_interim_answers_are_passed_over() -> None:
+    reader = read(b"HTTP/1.1 100 Continue\r\n\r\n" + whole(b"x"))
+    assert (reader.status, bytes(reader.body)) == (200, b"x")
+
+
+def test_chunk_extensions_and_trailers_are_no_body() -> None:
+    reader = read(CHUNKED + b"3;name=v\r\nabc\r\n0\r\nTrailer: t\r\n\r\n")
+    assert (bytes(reader.body), reader.complete) == (b"abc", True)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.0 200 OK", b"HTTP/1.1 200 OK\r\nConnection: close"])
+def test_a_connection_that_will_close_is_not_kept(head: bytes) -> None:
+    assert not read(head + b"\r\nContent-Length: 0\r\n\r\n").keep_alive
+
+
+def test_bytes_after_the_end_spoil_the_connection() -> None:
+    reader = read(whole(b"x") + b"HTTP/1.1 500")
+    assert reader.complete
+    assert not reader.keep_alive
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        CHUNKED + b"zz\r\n",
+        CHUNKED + b"+3\r\nabc",
+        CHUNKED + b"3\r\nabcd\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000,
+    ],
+)
+def test_what_is_not_http_is_refused(data: bytes) -> None:
+    with pytest.raises(MalformedResponse):
+        read(data)
+
+
+@given(
+    pieces=st.lists(st.binary(min_size=1, max_size=40), max_size=12),
+    cuts=st.lists(st.integers(0, 2_000), max_size=30),
+    chunked=st.booleans(),
+)
+def test_every_cut_gives_the_same_body(pieces: list[bytes], cuts: list[int], chunked: bool) -> None:
+    body = b"".join(pieces)
+    wire = CHUNKED + b"".join(map(chunk, pieces)) + b"0\r\n\r\n" if chunked else whole(body)
+    edges = [0, *sorted(cut for cut in set(cuts) if 0 < cut < len(wire)), len(wire)]
+    reader = read(*(wire[a:b] for a, b in pairwise(edges)))
+    assert (bytes(reader.body), reader.complete) == (body, True)
+    assert reader.ends == sorted(set(reader.ends))
+    assert len(reader.ends) == len(reader.arrivals_ns)
+
+
+@given(st.binary(max_size=300))
+def test_noise_never_does_worse_than_a_refusal(data: bytes) -> None:
+    try:
+        read(b"HTTP/1.1 200 OK\r\n" + data)
+    except MalformedResponse:
+        return

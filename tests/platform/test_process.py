@@ -1,0 +1,126 @@
+"""Children on a leash: nothing of them is left, however we or they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from steelyard.platform import process
+
+PYTHON = sys.executable
+# A leader with one child of its own; both ids go to a file, then both sleep.
+FAMILY = """
+import os, pathlib, signal, sys, time
+child = os.fork()
+if child:
+    pathlib.Path(sys.argv[1]).write_text(f"{os.getpid()} {child}")
+if "stubborn" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+time.sleep(60)
+"""
+OURS = """
+import pathlib, sys, time
+from steelyard.platform import process
+process.start(sys.argv[2:], log=pathlib.Path(sys.argv[1]))
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+def eventually_gone(pids: list[int], seconds: float = 5.0) -> bool:
+    end = time.monotonic() + seconds
+    while any(running(pid) for pid in pids):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def ids(path: Path) -> list[int]:
+    end = time.monotonic() + 10
+    while not (path.exists() and len(path.read_text().split()) == 2):
+        assert time.monotonic() < end, "the family did not start"
+        time.sleep(0.01)
+    return [int(word) for word in path.read_text().split()]
+
+
+def test_stop_ends_the_whole_group(tmp_path: Path) -> None:
+    child = process.start([PYTHON, "-c", FAMILY, str(tmp_path / "ids")], log=tmp_path / "log")
+    family = ids(tmp_path / "ids")
+    assert family[0] == child.pid
+    assert child.stop() == -signal.SIGTERM
+    assert eventually_gone(family)
+
+
+def test_a_stubborn_group_is_killed_after_the_grace(tmp_path: Path) -> None:
+    words = [PYTHON, "-c", FAMILY, str(tmp_path / "ids"), "stubborn"]
+    child = process.start(words, log=tmp_path / "log")
+    family = ids(tmp_path / "ids")
+    time.sleep(0.1)
+    assert child.stop(grace_s=0.1) == -signal.SIGKILL
+    assert eventually_gone(family)
+
+
+def test_when_the_leader_crashes_its_children_go_too(tmp_path: Path) -> None:
+    with process.start([PYTHON, "-c", FAMILY, str(tmp_path / "ids")], log=tmp_path / "log"):
+        leader, child = ids(tmp_path / "ids")
+        os.kill(leader, signal.SIGKILL)
+        assert eventually_gone([child])
+
+
+def test_nothing_outlives_our_own_sigkill(tmp_path: Path) -> None:
+    words = [PYTHON, "-c", OURS, str(tmp_path / "log"), PYTHON, "-c", FAMILY, str(tmp_path / "ids")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as ours:
+        family = ids(tmp_path / "ids")
+        ours.kill()
+        ours.wait()
+        assert eventually_gone(family)
+
+
+def test_a_program_that_does_not_exist_says_so_in_the_log(tmp_path: Path) -> None:
+    with process.start(["/no/such/engine"], log=tmp_path / "log") as child:
+        assert child.wait(10) == 127
+    assert "cannot start /no/such/engine: No such file" in (tmp_path / "log").read_text()
+
+
+def test_affinity_holds_from_the_first_instruction(tmp_path: Path) -> None:
+    core = min(os.sched_getaffinity(0))
+    show = "import os; print(sorted(os.sched_getaffinity(0)))"
+    with process.start([PYTHON, "-c", show], log=tmp_path / "log", affinity=[core]) as child:
+        assert child.wait(10) == 0
+    assert (tmp_path / "log").read_text().strip() == f"[{core}]"
+
+
+def test_the_watcher_is_no_part_of_the_tree_and_ends_with_it(tmp_path: Path) -> None:
+    words = [PYTHON, "-c", "import time; time.sleep(60)", str(tmp_path)]
+    with process.start(words, log=tmp_path / "log") as child:
+        time.sleep(0.3)
+        children = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text()
+        assert children.strip() == ""
+        watchers = [pid for pid in mentioning(tmp_path) if pid != child.pid]
+        assert len(watchers) == 1
+    assert eventually_gone(watchers)
+
+
+def mentioning(path: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes()
+        except OSError:
+            continue
+        if str(path).encode() in words:
+            found.append(int(entry.parent.name))
+    return found
