@@ -1,0 +1,145 @@
+"""How many items a question takes, and what a given number of items can see.
+
+Discordance is the share of items on which two models of equal quality flip against each other:
+half lost, half won. Levels are one-sided. Not aware of seconds: the planner turns items into
+time. Sources: R. J. Connor, Biometrics 43 (1987) 207-211, paired proportions; the bounds
+themselves are those of `stats.paired`, so plan and verdict use one formula.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from steelyard.stats.paired import Flips, lower_bound, upper_bound
+from steelyard.stats.special import bisect, normal_quantile
+
+# More items than anybody will run; beyond it a question counts as one that cannot be decided.
+MOST_ITEMS: Final = 1 << 24
+
+
+def items_for_margin(
+    margin: float,
+    discordance: float,
+    alpha: float = 0.025,
+    power: float = 0.9,
+    design_effect: float = 1.0,
+) -> int:
+    """Return the items after which an equal variant is shown to lose less than `margin`.
+
+    Of two equal files, `power` is the share of campaigns that show it. With no discordance at all
+    the bound still needs items: no flip in n leaves z²/(n + z²) possible.
+    """
+
+    def passes(items: int) -> bool:
+        independent = items / design_effect
+        unlucky = normal_quantile(power) * math.sqrt(discordance / independent)
+        return upper_bound(expected(unlucky, discordance, independent), alpha) < margin
+
+    found = _smallest(passes)
+    if found is None:
+        raise ValueError(f"no number of items shows a loss below {margin}")
+    return found
+
+
+def items_to_decide(
+    loss: float,
+    discordance: float,
+    margin: float,
+    floor: float = 0.0,
+    alpha: float = 0.025,
+    design_effect: float = 1.0,
+) -> int | None:
+    """Return the items after which `loss`, should it persist, would be decided, or None.
+
+    `discordance` is the share of items seen to flip, either way. A loss below `margin` is decided
+    once it is shown to be below; one at the margin or beyond, once shown to be above `floor`.
+    """
+
+    def decided(items: int) -> bool:
+        seen = expected(loss, discordance, items / design_effect)
+        if loss < margin:
+            return upper_bound(seen, alpha) < margin
+        return lower_bound(seen, alpha) > floor
+
+    return _smallest(decided)
+
+
+def smallest_visible_loss(
+    items: int,
+    discordance: float,
+    alpha: float = 0.025,
+    power: float = 0.8,
+    design_effect: float = 1.0,
+) -> float:
+    """Return the smallest true loss that `items` show to be above zero, with `power`.
+
+    1.0 when even the loss of every item would go unseen.
+    """
+    independent = items / design_effect
+    at_level, at_power = normal_quantile(1 - alpha), normal_quantile(power)
+
+    def unseen(loss: float) -> bool:
+        flipping = min(1.0, discordance + loss)
+        spread = at_level * math.sqrt(flipping) + at_power * math.sqrt(flipping - loss * loss)
+        return loss * math.sqrt(independent) < spread
+
+    return 1.0 if unseen(1.0) else bisect(unseen, 0.0, 1.0)
+
+
+def mcnemar_power(items: int, lost: float, won: float, alpha: float = 0.05) -> float:
+    """Return the power of the exact two-sided McNemar test for these shares of items flipped."""
+    flipping = lost + won
+    total = 0.0
+    for count in range(items + 1):
+        share = _binomial(count, items, flipping)
+        critical = _critical_count(count, alpha)
+        if critical is None or share == 0.0:
+            continue
+        rejected = math.fsum(
+            _binomial(k, count, lost / flipping)
+            for k in (*range(critical + 1), *range(count - critical, count + 1))
+        )
+        total += share * rejected
+    return total
+
+
+def expected(loss: float, discordance: float, items: float) -> Flips:
+    """Return the flips to see at this `loss` when `discordance` of the items flip in all."""
+    flipping = min(1.0, max(discordance, abs(loss)))
+    return Flips((flipping + loss) / 2 * items, (flipping - loss) / 2 * items, items)
+
+
+def _smallest(passes: Callable[[int], bool]) -> int | None:
+    """Return the smallest number of items that passes; passing once means passing beyond."""
+    low, high = 0, 1
+    while not passes(high):
+        if high >= MOST_ITEMS:
+            return None
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if passes(middle) else (middle, high)
+    return high
+
+
+def _critical_count(count: int, alpha: float) -> int | None:
+    """Return the largest k whose two-sided p is at most `alpha`, or None."""
+    tail, limit = 0, alpha * (1 << count) / 2
+    best: int | None = None
+    for k in range((count + 1) // 2):
+        tail += math.comb(count, k)
+        if tail > limit:
+            break
+        best = k
+    return best
+
+
+def _binomial(k: int, n: int, p: float) -> float:
+    if p <= 0.0:
+        return 1.0 if k == 0 else 0.0
+    if p >= 1.0:
+        return 1.0 if k == n else 0.0
+    log = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return math.exp(log + k * math.log(p) + (n - k) * math.log1p(-p))

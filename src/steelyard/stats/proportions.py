@@ -1,0 +1,44 @@
+"""A share of independent items and how far it can be trusted.
+
+Wilson's score interval covers 95.7 % at n = 14 where Wald's covers 76 %. Not aware of what counts
+as right. Source: E. B. Wilson, JASA 22 (1927) 209-212; effective sample size after L. Kish.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.summary import Estimate
+from steelyard.stats.clusters import design_effect
+from steelyard.stats.special import normal_quantile
+
+
+def wilson(k: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the two-sided score interval of k in n; n > 0, fractions of an item allowed."""
+    if n <= 0:
+        raise ValueError("a share of no items has no interval")
+    z = normal_quantile(0.5 + confidence / 2)
+    centre = (k + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
+    # At the ends the bound is 0 or 1 exactly; rounding may not say otherwise.
+    low = 0.0 if k <= 0 else max(0.0, centre - half)
+    high = 1.0 if k >= n else min(1.0, centre + half)
+    return low, high
+
+
+def share_estimate(
+    hits: Sequence[bool], clusters: Sequence[str] | None = None, confidence: float = 0.95
+) -> Estimate:
+    """Estimate the share of hits; clustered items count for fewer independent ones."""
+    n = len(hits)
+    if n == 0:
+        none = Missing("no_samples", "there is no item to take a share of")
+        return Estimate(none, none, none, 0)
+    k = sum(hits)
+    effect = design_effect(hits, clusters) if clusters is not None else 1.0
+    low, high = wilson(k / effect, n / effect, confidence)
+    return Estimate(
+        Measured(k / n, "derived"), Measured(low, "derived"), Measured(high, "derived"), n
+    )
