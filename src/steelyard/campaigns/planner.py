@@ -11,16 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, final
 
+from steelyard.analysis.sizing import items_for_margin, smallest_visible_loss
 from steelyard.campaigns.order import interleave, shuffled
 from steelyard.campaigns.plan import Cell, Plan, Skip
-from steelyard.campaigns.power import items_for_margin, smallest_visible_loss
 from steelyard.domain.campaign import AA_REPLICA, CANARY_REPLICA, SENTINEL_REPLICA, Role, Sweep
 from steelyard.domain.errors import BadInput, TooLittleRoom
 from steelyard.domain.run import RunSpec
 from steelyard.domain.subject import Subject, Variant
 from steelyard.domain.workload import Workload
-
-CANARY_REPEATS: Final = 10
 
 # What the raw events of one generated token and of one request take on disk, compressed or not.
 _BYTES_PER_TOKEN: Final = 400
@@ -65,11 +63,9 @@ def plan(sweep: Sweep, rates: Rates = Rates(), *, refused: Mapping[str, str] | N
         fidelity=fidelity,
         skipped=skipped,
         items=items,
-        smallest_visible_loss=smallest_visible_loss(
-            items, comparisons=comparisons, confidence=sweep.gates.confidence
-        ),
+        smallest_visible_loss=smallest_visible_loss(sweep.gates, comparisons, items),
         items_for_margin=items_for_margin(
-            sweep.gates.margin, comparisons=comparisons, confidence=sweep.gates.confidence
+            sweep.gates, comparisons, len({task.family for task in sweep.tasks})
         ),
         overhead_s=rates.calibration_s + rates.proof_s + _canary_s(sweep, rates),
         # The reference's own probabilities are computed once; spread them over the comparisons.
@@ -148,6 +144,7 @@ def _cell(sweep: Sweep, variant: Variant, replica: int, block: int, rates: Rates
         controls=sweep.controls,
         workloads=sweep.workloads,
         tasks=sweep.tasks if block == 0 else (),
+        task_streams=sweep.task_streams if block == 0 else 1,
         repeat=block,
         replica=replica,
         campaign_seed=sweep.seed,
@@ -175,7 +172,7 @@ def _canary(sweep: Sweep) -> RunSpec | None:
     return RunSpec(
         subject=_subject(sweep, sweep.reference),
         controls=sweep.controls,
-        workloads=(sweep.canary,) * CANARY_REPEATS,
+        workloads=(sweep.canary,),
         replica=CANARY_REPLICA,
         campaign_seed=sweep.seed,
     )

@@ -19,6 +19,7 @@ from steelyard.domain.subject import Variant
 
 VerdictName: TypeAlias = Literal["no loss shown", "within margin", "undecided", "worse"]
 GateState: TypeAlias = Literal["met", "failed", "undecided"]
+BaselineStatus: TypeAlias = Literal["OK", "NO_BASELINE", "HW_MISMATCH", "REV_MISMATCH"]
 
 SUMMARY_VERSION = 1
 
@@ -127,6 +128,22 @@ class Throughput:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Optimisation:
+    """Signals to optimise by after the gates; never a gate themselves.
+
+    The variance is that of whole-request times, `retries` are tries beyond the first, `vibe_delta`
+    is the share of right answers lost per GiB saved against the reference, and `status` says
+    whether there was a comparable one.
+    """
+
+    latency_variance_s2: Reading[float]
+    retries: int
+    vibe_delta: Reading[float]
+    status: BaselineStatus
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class VariantRow:
     """All that is known of one variant. `role` tells the reference and its A/A twin apart."""
 
@@ -150,6 +167,7 @@ class VariantRow:
     run_ids: tuple[str, ...]
     sentences: tuple[str, ...] = ()
     vibe_delta: Reading[float] | None = None
+    optimisation: Optimisation | None = None
 
 
 @final
@@ -242,4 +260,5 @@ class SweepSummary:
     include_polluted: bool = False
     simulated: bool = False
     text_sha256: str | None = None
+    drift_corrected: bool = False
     schema_version: int = SUMMARY_VERSION

@@ -1,0 +1,73 @@
+"""Marks counted: four counts, the share of right answers with both bounds, adherence, sameness.
+
+right% = right / (right + wrong + invalid). Items that were not run say nothing, so both bounds
+stand beside it: all of them wrong, all of them right. Not aware of variants or gates; intervals
+are clustered Wilson intervals of `stats.proportions`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.summary import Estimate, Marks
+from steelyard.domain.task import Invalid, Mark, NotRun, Right
+from steelyard.stats.proportions import share_estimate
+
+# Above this share of items not run, a verdict is `undecided` whatever the interval says.
+NOT_RUN_MAX: Final = 0.01
+
+_NO_ITEMS: Final = Missing("no_items", "no item was asked")
+
+
+def count(
+    marks: Mapping[str, Mark], clusters: Mapping[str, str], confidence: float = 0.95
+) -> Marks:
+    """Count marks by item id; `clusters` maps an id to what it shares with others."""
+    known = {item: mark for item, mark in marks.items() if not isinstance(mark.outcome, NotRun)}
+    ids = sorted(known)
+    hits = [isinstance(known[item].outcome, Right) for item in ids]
+    invalid = [m.outcome for m in known.values() if isinstance(m.outcome, Invalid)]
+    right, not_run = sum(hits), len(marks) - len(known)
+    return Marks(
+        right=right,
+        wrong=len(known) - right - len(invalid),
+        invalid=len(invalid),
+        not_run=not_run,
+        right_share=share_estimate(hits, [clusters.get(item, item) for item in ids], confidence),
+        worst_share=_share(right, len(marks)),
+        best_share=_share(right + not_run, len(marks)),
+        invalid_why=dict(sorted(Counter(outcome.why for outcome in invalid).items())),
+    )
+
+
+def too_few_run(marks: Mapping[str, Mark]) -> bool:
+    """Say whether more than 1 % of the items were not run."""
+    missed = sum(isinstance(mark.outcome, NotRun) for mark in marks.values())
+    return missed > NOT_RUN_MAX * len(marks)
+
+
+def adherence(
+    marks: Mapping[str, Mark], clusters: Mapping[str, str], confidence: float = 0.95
+) -> Estimate:
+    """Estimate the pooled share of format constraints that held, clustered at least by item."""
+    held: list[bool] = []
+    owners: list[str] = []
+    for item in sorted(marks):
+        for name in sorted(marks[item].constraints):
+            held.append(marks[item].constraints[name])
+            owners.append(clusters.get(item, item))
+    return share_estimate(held, owners, confidence)
+
+
+def same_text_share(texts: Sequence[str]) -> Reading[float]:
+    """Return the share of repeats of one request that gave the most frequent text."""
+    if not texts:
+        return Missing("no_samples", "the fixed cell was not repeated")
+    return Measured(Counter(texts).most_common(1)[0][1] / len(texts), "derived")
+
+
+def _share(part: int, whole: int) -> Reading[float]:
+    return Measured(part / whole, "derived") if whole else _NO_ITEMS

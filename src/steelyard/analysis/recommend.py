@@ -1,0 +1,182 @@
+"""The two recommendations: the smallest variant that qualifies, and the one of best value.
+
+`minimum_viable_quant`: lowest `file_bpw` among the variants that meet every gate.
+`best_value_quant`: highest utility among them; ties go to higher adherence, then lower latency,
+then lower `file_bpw`. The utility is `right_per_second` = right answers / seconds spent on the
+task suite at its own load; `adherence_per_latency` = adherence / the same seconds stands beside it.
+
+The reference meets the quality gate by being the reference. It is weighed like any other, so it
+is picked where it is of best value, or where nothing else qualifies: then the pick names the gate
+that stopped the candidates (`binding_gate`), since no quant was found. The A/A row is no
+candidate. Deterministic: no draw, no clock. Source: REQUIREMENTS I5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
+
+from steelyard.analysis.frontier import Point, efficiency_frontier
+from steelyard.analysis.gates import ORDER, passes
+from steelyard.domain.reading import Measured, Missing, Reading, value_of
+from steelyard.domain.summary import Estimate, Pick, VariantRow
+
+UTILITY: Final = "right_per_second"
+SIZE: Final = "file_bpw"
+
+PickName: TypeAlias = Literal["minimum_viable_quant", "best_value_quant"]
+
+_NONE: Final = Missing("none_qualifies", "no variant meets every gate")
+
+
+def qualifying(rows: Sequence[VariantRow]) -> list[VariantRow]:
+    """Return the rows that meet every gate, in the order given; the A/A row is none of them."""
+    return [row for row in rows if row.role != "aa" and passes(row.gates)]
+
+
+def frontier(rows: Sequence[VariantRow]) -> tuple[str, ...]:
+    """Return the labels on the efficiency frontier of what qualifies."""
+    points = [
+        Point(row.variant.label, row.variant.facts.file_bpw, utility.value)
+        for row in qualifying(rows)
+        if isinstance(utility := row.throughput.right_per_second, Measured)
+    ]
+    return efficiency_frontier(points)
+
+
+def picks(rows: Sequence[VariantRow]) -> tuple[Pick, ...]:
+    """Return both recommendations, smallest first."""
+    kept = qualifying(rows)
+    if not kept:
+        return (
+            _none("minimum_viable_quant", SIZE, rows),
+            _none("best_value_quant", UTILITY, rows),
+        )
+    stopped = None if _any_candidate(kept) else binding_gate(rows)
+    smallest = min(kept, key=lambda row: (row.variant.facts.file_bpw, row.variant.label))
+    minimum = Pick(
+        "minimum_viable_quant",
+        smallest.variant.label,
+        SIZE,
+        Measured(smallest.variant.facts.file_bpw, "derived"),
+        _smallest_reason(smallest, len(kept), rows, stopped),
+        stopped,
+        smallest.run_ids,
+    )
+    return minimum, _best(kept, rows, stopped)
+
+
+def binding_gate(rows: Sequence[VariantRow]) -> str | None:
+    """Return the gate that stops most candidates; ties go to the one that is shown first."""
+    stops = dict.fromkeys(ORDER, 0)
+    for row in rows:
+        for gate in row.gates:
+            if row.role != "aa" and gate.state != "met":
+                stops[gate.name] = stops.get(gate.name, 0) + 1
+    worst = max(stops, key=lambda name: stops[name])
+    return worst if stops[worst] else None
+
+
+def utility_inputs(row: VariantRow) -> str:
+    """Spell out what the utility of a row is made of."""
+    rate = value_of(row.throughput.right_per_second)
+    if rate is None or rate <= 0:
+        return f"{UTILITY}: {row.throughput.right_per_second}"
+    beside = value_of(row.throughput.adherence_per_latency)
+    adherence = "" if beside is None else f"; adherence_per_latency {beside:.3g}"
+    return (
+        f"{row.marks.right} right answers in {row.marks.right / rate:.1f} s = {rate:.3g} right/s"
+        f"{adherence}"
+    )
+
+
+def _best(kept: list[VariantRow], rows: Sequence[VariantRow], stopped: str | None) -> Pick:
+    timed = [row for row in kept if isinstance(row.throughput.right_per_second, Measured)]
+    if not timed:
+        why = kept[0].throughput.right_per_second
+        reason = f"{len(kept)} qualify, and none has a time for its right answers: {why}"
+        return Pick("best_value_quant", None, UTILITY, why, reason, stopped, ())
+    ranked = sorted(timed, key=_by_value)
+    best = ranked[0]
+    reason = f"the most right answers a second of the {len(timed)} that qualify: "
+    reason += utility_inputs(best)
+    if len(ranked) > 1:
+        reason += f". Next is {ranked[1].variant.label}{_apart(best, ranked[1])}"
+    if stopped is not None:
+        reason = f"no quant qualifies ({_stopped_text(rows, stopped)}); the reference is left. "
+        reason += utility_inputs(best)
+    return Pick(
+        "best_value_quant",
+        best.variant.label,
+        UTILITY,
+        best.throughput.right_per_second,
+        reason,
+        stopped,
+        best.run_ids,
+    )
+
+
+def _by_value(row: VariantRow) -> tuple[float, float, float, float, str]:
+    """Order by utility, then adherence, latency, size; the label only makes it total."""
+    return (
+        -_or(row.throughput.right_per_second, 0.0),
+        -_or(row.adherence.value, 0.0),
+        _or(_latency(row).value, float("inf")),
+        row.variant.facts.file_bpw,
+        row.variant.label,
+    )
+
+
+def _latency(row: VariantRow) -> Estimate:
+    return row.throughput.seconds_per_right
+
+
+def _apart(best: VariantRow, second: VariantRow) -> str:
+    """Say whether two values can be told apart: by the intervals of seconds per right answer."""
+    rate = value_of(second.throughput.right_per_second)
+    text = "" if rate is None else f" with {rate:.3g} right/s"
+    ours, theirs = best.throughput.seconds_per_right.high, second.throughput.seconds_per_right.low
+    if isinstance(ours, Measured) and isinstance(theirs, Measured) and ours.value < theirs.value:
+        return text
+    return f"{text}, not told apart by these samples"
+
+
+def _smallest_reason(
+    smallest: VariantRow, kept: int, rows: Sequence[VariantRow], stopped: str | None
+) -> str:
+    bpw = f"{smallest.variant.facts.file_bpw:.2f} bits per weight"
+    if stopped is not None:
+        return f"no quant qualifies ({_stopped_text(rows, stopped)}); the reference is left, {bpw}"
+    whole = sum(row.role != "aa" for row in rows)
+    return f"the fewest bits of the {kept} of {whole} variants that meet every gate: {bpw}"
+
+
+def _none(name: PickName, utility: str, rows: Sequence[VariantRow]) -> Pick:
+    gate = binding_gate(rows)
+    text = f"no efficiency frontier: {_stopped_text(rows, gate)}"
+    return Pick(name, None, utility, _NONE, text, gate, ())
+
+
+def _stopped_text(rows: Sequence[VariantRow], gate: str | None) -> str:
+    asked = [row for row in rows if row.role == "candidate"] or list(rows)
+    if gate is None:
+        return "nothing was judged"
+    counts = [
+        f"{count} {state}"
+        for state in ("failed", "undecided")
+        if (count := sum(_stands(row, gate, state) for row in asked))
+    ]
+    return f"the gate '{gate}' stops {' and '.join(counts)} of {len(asked)}"
+
+
+def _stands(row: VariantRow, gate: str, state: str) -> bool:
+    return any(found.name == gate and found.state == state for found in row.gates)
+
+
+def _any_candidate(kept: Sequence[VariantRow]) -> bool:
+    return any(row.role == "candidate" for row in kept)
+
+
+def _or(reading: Reading[float], instead: float) -> float:
+    value = value_of(reading)
+    return instead if value is None else value

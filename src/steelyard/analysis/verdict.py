@@ -1,0 +1,241 @@
+"""The verdict: how many right answers a variant loses against the reference, item by item.
+
+Paired by item, clustered by passage or template, corrected by Holm over all candidates of the
+sweep. Interval [lo, hi] of the loss, margin m, A/A floor f:
+
+    hi < m and lo <= f   no loss shown      hi < m and lo > f    within margin
+    hi >= m and lo <= f  undecided          hi >= m and lo > f   worse
+
+Each bound is a claim of its own (`lo` that something is lost, `hi` that it is less than the
+margin), so each side is its own Holm family at half the error; a bound is taken at the level at
+which Holm tests it, so interval and decision agree.
+
+The floor is the farther end of the A/A row's own interval, and 0 when its marks are the same
+throughout. Its mere observed loss would not do: thirty flips each way cancel to 0 by luck, though
+they show marks that another run of the same file would move by a point. A floor that is too high
+only turns `worse` into `undecided`; what qualifies depends on `hi` alone. Without an A/A row the
+margin stands in for the floor: nothing below it may be called worse.
+
+Items not run count against the variant in `hi` and for it in `lo`; over 1 % of them, the verdict
+is undecided. Not aware of gates. Sources: DESIGN §2; `stats.paired`, `stats.families`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from steelyard.analysis.marks import NOT_RUN_MAX, too_few_run
+from steelyard.domain.campaign import Gates
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.summary import Verdict, VerdictName
+from steelyard.domain.task import Mark, NotRun, Right
+from steelyard.stats.families import holm, holm_levels
+from steelyard.stats.paired import (
+    Flips,
+    flips,
+    loss_interval,
+    lower_bound,
+    p_loss_above,
+    p_loss_below,
+    upper_bound,
+)
+from steelyard.stats.power import items_to_decide
+
+QUALIFYING: Final = frozenset({"no loss shown", "within margin"})
+
+_NO_PAIRS: Final = Missing("no_paired_items", "no item was run on both sides")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What one variant's tasks found: a mark and a cluster for each item id."""
+
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    clusters: Mapping[str, str] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Paired differences (+1 lost, -1 won): as seen, at worst and at best for the variant."""
+
+    seen: tuple[int, ...]
+    worst: Flips
+    best: Flips
+    effect: float
+    too_few_run: bool
+
+
+def floor(reference: Marked, twin: Marked, confidence: float) -> Reading[float]:
+    """Return the A/A floor: the farther end of the reference's loss against itself."""
+    keys, seen, _, _ = _differences(reference, twin)
+    if not seen:
+        return Missing("no_aa_row", "the reference was not run twice")
+    if not any(seen):
+        return Measured(0.0, "derived")
+    half = (1 - confidence) / 2
+    found = loss_interval(seen, [reference.clusters.get(k, k) for k in keys], half, half)
+    return Measured(max(abs(found.low), abs(found.high)), "derived")
+
+
+def flip_count(reference: Marked, twin: Marked) -> Reading[int]:
+    """Return on how many items the two runs disagree about a right answer."""
+    _, seen, _, _ = _differences(reference, twin)
+    if not seen:
+        return Missing("no_aa_row", "the reference was not run twice")
+    return Measured(sum(d != 0 for d in seen), "derived")
+
+
+def judge(
+    reference: Marked,
+    candidates: Mapping[str, Marked],
+    gates: Gates,
+    aa_floor: Reading[float],
+) -> dict[str, Reading[Verdict]]:
+    """Judge all candidates of a sweep at once, since they share one error budget."""
+    pairs = {label: _pair(reference, marked) for label, marked in candidates.items()}
+    judged = {label: found for label, found in pairs.items() if found is not None}
+    floor_used = aa_floor.value if isinstance(aa_floor, Measured) else gates.margin
+    labels = sorted(judged)
+    above = [p_loss_above(judged[label].best, floor_used) for label in labels]
+    below = [p_loss_below(judged[label].worst, gates.margin) for label in labels]
+    alpha = (1 - gates.confidence) / 2
+    levels = zip(holm_levels(above, alpha), holm_levels(below, alpha), strict=True)
+    verdicts: dict[str, Reading[Verdict]] = dict.fromkeys(candidates, _NO_PAIRS)
+    for label, (low_level, high_level), p in zip(labels, levels, holm(above), strict=True):
+        verdicts[label] = Measured(
+            _verdict(judged[label], gates, floor_used, (low_level, high_level), p), "derived"
+        )
+    return verdicts
+
+
+def family_losses(
+    reference: Marked, candidate: Marked, members: Sequence[str], alpha: float
+) -> tuple[float, float, float] | None:
+    """Return loss and one-sided bounds over some of the items; for warnings, never for a gate."""
+    chosen = frozenset(members)
+    keys, seen, _, _ = _differences(_only(reference, chosen), _only(candidate, chosen))
+    if not seen:
+        return None
+    found = loss_interval(seen, [reference.clusters.get(k, k) for k in keys], alpha, alpha)
+    return found.loss, found.low, found.high
+
+
+def _verdict(
+    pairs: _Pairs, gates: Gates, floor_used: float, levels: tuple[float, float], p: float
+) -> Verdict:
+    low = lower_bound(pairs.best, levels[0])
+    high = upper_bound(pairs.worst, levels[1])
+    name: VerdictName = _name(low, high, gates.margin, floor_used)
+    loss = sum(pairs.seen) / len(pairs.seen)
+    reason = _reason(name, low, high, gates.margin, floor_used)
+    needed: Reading[int] = Missing("decided", "these items decide it")
+    if pairs.too_few_run:
+        name = "undecided"
+        reason = f"more than {NOT_RUN_MAX:.0%} of the items were not run"
+        needed = Missing("not_run", "run the items that were not run: --resume")
+    elif name == "undecided":
+        needed = _needed(pairs, loss, gates.margin, floor_used, levels)
+    return Verdict(
+        name=name,
+        loss=loss,
+        low=low,
+        high=high,
+        margin=gates.margin,
+        floor=floor_used,
+        items=len(pairs.seen),
+        flips_lost=sum(d > 0 for d in pairs.seen),
+        flips_won=sum(d < 0 for d in pairs.seen),
+        p_adjusted=p,
+        to_decide_items=needed,
+        reason=reason,
+    )
+
+
+def _name(low: float, high: float, margin: float, floor_used: float) -> VerdictName:
+    if high < margin:
+        return "no loss shown" if low <= floor_used else "within margin"
+    return "undecided" if low <= floor_used else "worse"
+
+
+def _reason(name: VerdictName, low: float, high: float, margin: float, floor_used: float) -> str:
+    at_most, at_least = f"{high:.1%}", f"{low:.1%}"
+    match name:
+        case "no loss shown":
+            return f"at most {at_most} is lost (margin {margin:.1%}), and no loss is shown"
+        case "within margin":
+            return f"between {at_least} and {at_most} is lost, all of it below {margin:.1%}"
+        case "worse":
+            return (
+                f"at least {at_least} is lost, above the A/A floor {floor_used:.1%}, "
+                f"and {margin:.1%} or more is not ruled out"
+            )
+        case _:
+            return f"a loss of {at_most} is not ruled out (margin {margin:.1%}), nor is none"
+
+
+def _needed(
+    pairs: _Pairs, loss: float, margin: float, floor_used: float, levels: tuple[float, float]
+) -> Reading[int]:
+    n = len(pairs.seen)
+    churn = max(0.0, sum(d != 0 for d in pairs.seen) / n - abs(loss))
+    alpha = levels[1] if loss < margin else levels[0]
+    found = items_to_decide(loss, churn, margin, floor_used, alpha, pairs.effect)
+    if found is None:
+        return Missing("cannot_decide", "the loss seen is so near the limit that no number would")
+    return Measured(max(found, n + 1), "estimated")
+
+
+def _pair(reference: Marked, candidate: Marked) -> _Pairs | None:
+    _, seen, worst, best = _differences(reference, candidate)
+    if not seen:
+        return None
+    everything = sorted({*reference.marks, *candidate.marks})
+    clusters = [
+        reference.clusters.get(item, candidate.clusters.get(item, item)) for item in everything
+    ]
+    short = len(seen) < (1 - NOT_RUN_MAX) * len(everything)
+    return _Pairs(
+        seen=tuple(seen),
+        worst=flips(worst, clusters),
+        best=flips(best, clusters),
+        effect=len(everything) / flips(worst, clusters).items,
+        too_few_run=short or too_few_run(candidate.marks) or too_few_run(reference.marks),
+    )
+
+
+def _differences(
+    reference: Marked, candidate: Marked
+) -> tuple[list[str], list[int], list[int], list[int]]:
+    """Return the items known on both sides, their differences, and those at worst and at best.
+
+    The last two run over every item that either side was asked.
+    """
+    keys: list[str] = []
+    seen: list[int] = []
+    worst: list[int] = []
+    best: list[int] = []
+    if not candidate.marks or not reference.marks:
+        return keys, seen, worst, best
+    for item in sorted({*reference.marks, *candidate.marks}):
+        ours, theirs = _right(reference.marks.get(item)), _right(candidate.marks.get(item))
+        if ours is not None and theirs is not None:
+            keys.append(item)
+            seen.append(int(ours) - int(theirs))
+        worst.append(int(ours is not False) - int(theirs is True))
+        best.append(int(ours is True) - int(theirs is not False))
+    return keys, seen, worst, best
+
+
+def _right(mark: Mark | None) -> bool | None:
+    """Return whether it was right, or None where nothing is known."""
+    if mark is None or isinstance(mark.outcome, NotRun):
+        return None
+    return isinstance(mark.outcome, Right)
+
+
+def _only(marked: Marked, chosen: frozenset[str]) -> Marked:
+    return Marked({k: m for k, m in marked.marks.items() if k in chosen}, marked.clusters)
