@@ -1,0 +1,1 @@
+"""Reports: one summary laid out as JSON, CSV, Markdown, HTML and a terminal's last screen."""

@@ -1,0 +1,267 @@
+"""Charts as Vega-Lite specs: speed, memory, right answers and KL divergence against bits per weight.
+
+Colours are names of the page's own style variables, so that one drawing serves light, dark and
+paper. A chart that has nothing to show is a reason instead. Not aware of how a spec is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.summary import SweepSummary, VariantRow
+from steelyard.reports.columns import Column, by_key, columns
+from steelyard.reports.declared import Metrics
+
+Spec = dict[str, Any]
+
+ACCENT: Final = "var(--accent)"
+SECOND: Final = "var(--second)"
+INK: Final = "var(--ink)"
+MUTED: Final = "var(--muted)"
+RULE: Final = "var(--rule)"
+PAPER: Final = "var(--paper)"
+WIDTH: Final = 400
+HEIGHT: Final = 230
+_BPW_TICKS: Final = (1, 1.5, 2, 3, 4, 5, 6, 8, 12, 16, 32)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart: what it is called, what it shows in words, and its spec or why there is none."""
+
+    key: str
+    title: str
+    caption: str
+    spec: Reading[Spec]
+
+
+def against_bpw(summary: SweepSummary, metrics: Metrics) -> tuple[Chart, ...]:
+    """Return the charts of variants against bits per weight."""
+    found = columns(summary, metrics)
+    rows = summary.per_quant
+    charts = [_speed_chart(metric, found, rows) for metric in _charted_speeds(found)]
+    for key, caption, extra in _FIXED:
+        if (column := by_key(found, key)) is not None:
+            spec = _spec([(column, ACCENT)], rows, **extra)
+            charts.append(Chart(key, f"{column.title} against bits per weight", caption, spec))
+    return tuple(charts)
+
+
+def frame(layers: Sequence[Spec], *, height: int = HEIGHT) -> Spec:
+    """Wrap layers in the house style."""
+    axis = {
+        "labelColor": MUTED, "titleColor": INK, "gridColor": RULE, "domainColor": MUTED,
+        "tickColor": MUTED, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 500,
+        "titlePadding": 8, "gridOpacity": 0.7, "tickSize": 4,
+    }  # fmt: skip
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": WIDTH,
+        "height": height,
+        "background": None,
+        "padding": 4,
+        "layer": list(layers),
+        "config": {
+            "font": "system-ui, sans-serif",
+            "view": {"stroke": None},
+            "axis": axis,
+            "legend": {"labelColor": INK, "labelFontSize": 12},
+        },
+    }
+
+
+def _charted_speeds(found: Sequence[Column]) -> tuple[str, ...]:
+    """Chart each speed that was taken at more than one depth: depth is what tells them apart."""
+    depths: dict[str, set[int]] = {}
+    for column in found:
+        if column.at is not None and column.better == "higher":
+            depths.setdefault(column.at.metric, set()).add(column.at.depth_tokens)
+    many = tuple(metric for metric, taken in depths.items() if len(taken) > 1)
+    return many or tuple(depths)[:1]
+
+
+def _speed_chart(metric: str, found: Sequence[Column], rows: Sequence[VariantRow]) -> Chart:
+    own = [c for c in found if c.at and c.at.metric == metric and c.at.streams == 1]
+    shown = list(zip(own, (ACCENT, SECOND, MUTED), strict=False))
+    where = "; ".join(
+        f"{name}: {column.at.text}"
+        for (column, _), name in zip(shown, ("solid", "dashed", "dotted"), strict=False)
+        if column.at
+    )
+    return Chart(
+        metric,
+        f"{own[0].title} against bits per weight",
+        f"Higher is better. {where}. Bars are intervals.",
+        _spec(shown, rows),
+    )
+
+
+_FIXED: Final[tuple[tuple[str, str, Mapping[str, bool]], ...]] = (
+    (
+        "memory_bytes",
+        "Lower is better. The most that the engine's processes held: weights, cache and buffers.",
+        {},
+    ),
+    ("right_share", "Higher is better. Bars are intervals; the line is the reference.",
+     {"level": True}),
+    (
+        "kl_divergence",
+        "Lower is closer to the reference. Logarithmic scale; it screens and never decides.",
+        {"log": True},
+    ),
+)  # fmt: skip
+
+
+def _spec(
+    shown: Sequence[tuple[Column, str]],
+    rows: Sequence[VariantRow],
+    *,
+    log: bool = False,
+    level: bool = False,
+) -> Reading[Spec]:
+    series = [(column, colour, _points(column, rows, log=log)) for column, colour in shown]
+    if not any(points for _, _, points in series):
+        reasons = [cell.why for column, _ in shown for cell in column.cells if cell.why]
+        return reasons[0] if reasons else Missing("nothing_to_chart", "no variant has a value")
+    layers: list[Spec] = []
+    if level and (line := _level(series[0][2])) is not None:
+        layers.append(line)
+    dashes = ([], [5, 4], [2, 3])
+    scale = _y_scale([p for _, _, points in series for p in points], log=log, level=level)
+    for (column, colour, points), dash in zip(series, dashes, strict=False):
+        layers += _series(column, colour, dash, points, scale)
+    layers += _labels(series[0][0], series[0][2], scale)
+    return Measured(frame(layers), "derived")
+
+
+def _points(column: Column, rows: Sequence[VariantRow], *, log: bool) -> list[Spec]:
+    points = []
+    for row, cell in zip(rows, column.cells, strict=True):
+        if cell.raw is None or (log and cell.raw <= 0):
+            continue
+        unit = column.shown.unit
+        low = cell.raw if cell.low is None else cell.low
+        high = cell.raw if cell.high is None else cell.high
+        if log:
+            low = max(low, cell.raw / 10)
+        points.append(
+            {
+                "label": short(row.variant.label),
+                "bpw": row.variant.facts.file_bpw,
+                "value": cell.raw * column.shown.scale,
+                "low": low * column.shown.scale,
+                "high": high * column.shown.scale,
+                "role": row.role,
+                "hollow": row.role == "aa" or row.quality == "POLLUTED",
+                "about": f"{row.variant.label}: {cell.text} {unit} {cell.interval}".strip()
+                + (", polluted" if row.quality == "POLLUTED" else ""),
+            }
+        )
+    points.sort(key=lambda point: (point["bpw"], point["role"]))
+    for place, point in enumerate(points):
+        point["above"] = place % 2 == 0
+    return points
+
+
+def short(label: str) -> str:
+    """Cut a label to what fits beside a point."""
+    return label if len(label) <= 10 else f"{label[:9]}…"
+
+
+def _x() -> Spec:
+    return {
+        "field": "bpw",
+        "type": "quantitative",
+        "title": "bits per weight (logarithmic)",
+        "scale": {"type": "log", "nice": False, "padding": 22},
+        "axis": {"values": list(_BPW_TICKS), "format": "~g", "grid": False},
+    }
+
+
+def _y_scale(points: Sequence[Spec], *, log: bool, level: bool) -> Spec:
+    if log:
+        return {"type": "log", "nice": False, "padding": 16}
+    if level:  # a share differs little between variants: start near the lowest
+        least = min(point["low"] for point in points)
+        most = max(point["high"] for point in points)
+        room = max((most - least) * 0.15, 0.5)
+        return {"domain": [max(0, least - room), min(100, most + room)], "nice": False}
+    return {"zero": True, "nice": True, "padding": 14}
+
+
+def _y(column: Column, scale: Spec, field: str = "value") -> Spec:
+    title = f"{column.title}, {column.shown.unit}" if column.shown.unit else column.title
+    log = scale.get("type") == "log"
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title,
+        "scale": scale,
+        "axis": {"format": "~r" if log else "~s" if field == "none" else ",~r", "tickCount": 5},
+    }
+
+
+def _series(
+    column: Column, colour: str, dash: Sequence[int], points: Sequence[Spec], scale: Spec
+) -> list[Spec]:
+    data = {"values": list(points)}
+    line = [point for point in points if point["role"] != "aa"]
+    y = _y(column, scale)
+    shape: Spec = {"filled": True, "size": 60, "stroke": colour, "strokeWidth": 2, "opacity": 1}
+    return [
+        {
+            "data": {"values": line},
+            "mark": {"type": "line", "color": colour, "strokeDash": list(dash), "opacity": 0.55,
+                     "strokeWidth": 1.5, "aria": False},
+            "encoding": {"x": _x(), "y": y},
+        },
+        {
+            "data": data,
+            "mark": {"type": "rule", "color": colour, "strokeWidth": 2, "aria": False},
+            "encoding": {"x": _x(), "y": _y(column, scale, "low"), "y2": {"field": "high"}},
+        },
+        {
+            "data": data,
+            "mark": {"type": "point", **shape},
+            "encoding": {
+                "x": _x(),
+                "y": y,
+                "fill": {"condition": {"test": "datum.hollow", "value": PAPER}, "value": colour},
+                "description": {"field": "about"},
+            },
+        },
+    ]  # fmt: skip
+
+
+def _labels(column: Column, points: Sequence[Spec], scale: Spec) -> list[Spec]:
+    layers = []
+    for above in (True, False):
+        values = [point for point in points if point["above"] is above]
+        layers.append(
+            {
+                "data": {"values": values},
+                "mark": {"type": "text", "dy": -9 if above else 9, "fontSize": 11, "color": INK,
+                         "baseline": "bottom" if above else "top", "aria": False},
+                "encoding": {
+                    "x": _x(),
+                    "y": _y(column, scale, "high" if above else "low"),
+                    "text": {"field": "label"},
+                },
+            }
+        )  # fmt: skip
+    return layers
+
+
+def _level(points: Sequence[Spec]) -> Spec | None:
+    reference = next((point for point in points if point["role"] == "reference"), None)
+    if reference is None:
+        return None
+    return {
+        "data": {"values": [{"level": reference["value"]}]},
+        "mark": {"type": "rule", "color": MUTED, "strokeDash": [2, 3], "aria": False},
+        "encoding": {"y": {"field": "level", "type": "quantitative"}},
+    }

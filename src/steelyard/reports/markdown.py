@@ -1,0 +1,95 @@
+"""`summary.md`: what to use, what it loses, what was proved, the table, what was not measured.
+
+Labels, logs and model output are material: nothing in them may become a link, a tag or a column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from steelyard.domain.summary import SweepSummary
+from steelyard.reports import story
+from steelyard.reports.columns import Column, by_key, columns
+from steelyard.reports.declared import Metrics
+
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|!~&$])")
+_KEYS: Final = ("right_share", "loss", "seconds_per_right", "kl_divergence")
+
+
+def write(summary: SweepSummary, *, metrics: Metrics) -> str:
+    """Return the file's text."""
+    found = columns(summary, metrics)
+    parts = [
+        [f"# Steelyard sweep of {escaped(summary.model)}"],
+        [f"> **Note:** {escaped(text)}" for text in story.warnings(summary)],
+        ["## What to use", "", *_picks(summary)],
+        ["## What it loses", "", *_bullets(story.costs_of_picks(summary))],
+        ["## What was proved", "", *_proofs(summary)],
+        ["## Variants", "", *_table(summary, found)],
+        ["## What was not measured, and why", "", *_not_measured(summary, found)],
+        ["## Where and how", "", *_lines(story.facts(summary))],
+    ]
+    text = "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _picks(summary: SweepSummary) -> Iterator[str]:
+    for choice in story.choices(summary):
+        if choice.pick.label is None:
+            yield f"- **{choice.title}: nothing qualifies**: {escaped(story.no_pick(choice))}"
+        else:
+            yield (
+                f"- **{choice.title}: {escaped(choice.label)}**: {escaped(choice.pick.reason)};"
+                f" {escaped(story.utility(choice.pick))}"
+            )
+    if summary.sentences:
+        yield ""
+        yield from _bullets(summary.sentences)
+
+
+def _bullets(texts: Sequence[str]) -> list[str]:
+    return [f"- {escaped(text)}" for text in texts] or ["- nothing qualifies, so nothing is lost"]
+
+
+def _proofs(summary: SweepSummary) -> Iterator[str]:
+    for proof in summary.proofs:
+        state = "proved" if proof.passed else "**not proved**"
+        yield f"- {escaped(proof.name)}: {state}: {escaped(proof.found)}"
+    yield from _lines(story.noise_lines(summary.noise))
+
+
+def _lines(lines: Sequence[story.Line]) -> list[str]:
+    return [f"- {escaped(line.name)}: {escaped(line.found)}" for line in lines]
+
+
+def _table(summary: SweepSummary, found: Sequence[Column]) -> Iterator[str]:
+    chosen = [by_key(found, key) for key in ("file_bpw", "memory_bytes")]
+    chosen += [column for column in found if column.at]
+    chosen += [by_key(found, key) for key in _KEYS]
+    shown = [column for column in chosen if column is not None]
+    headings = [_heading(column) for column in shown]
+    yield f"| variant | {' | '.join(headings)} | verdict | run quality |"
+    yield f"|---|{'---:|' * len(shown)}---|---|"
+    for place, row in enumerate(summary.per_quant):
+        cells = [f"{cell.text} {cell.interval}".strip() for cell in (c.cells[place] for c in shown)]
+        verdict = story.verdict_word(row.verdict, row.role)
+        label = escaped(row.variant.label)
+        yield f"| {label} | {' | '.join(map(escaped, cells))} | {verdict} | {row.quality} |"
+
+
+def _heading(column: Column) -> str:
+    return escaped(f"{column.heading} ({column.at.text})" if column.at else column.heading)
+
+
+def _not_measured(summary: SweepSummary, found: Sequence[Column]) -> Iterator[str]:
+    for one in summary.not_measured:
+        yield f"- {escaped(one.what)}: {escaped(one.why)}"
+    for gap in story.gaps(summary, found):
+        yield f"- {escaped(gap.what)} of {escaped(', '.join(gap.labels))}: {escaped(gap.why)}"

@@ -1,0 +1,222 @@
+"""What a sweep says in words: picks, losses, proofs, noise and gaps, for every format alike.
+
+Words are DESIGN's. Nothing is decided here; the sentences restate the summary's numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.summary import Noise, Pick, SweepSummary, VariantRow, Verdict
+from steelyard.reports.columns import Column
+from steelyard.reports.figures import Display, duration, percent, points, said, size
+
+PICK_TITLES: Final = {
+    "best_value_quant": "Best value",
+    "minimum_viable_quant": "Minimum viable",
+}
+_LISTED: Final = 3
+_NOISE_WORDS: Final = {
+    "clock error, first token": "how far the client's own stamp of a first token is off, at most",
+    "clock error, gaps": "how far the client's own stamp of a gap between tokens is off, at most",
+    "engine noise": "scatter of one fixed cell, run again and again: standard deviation by mean",
+    "smallest speed difference": "a speed difference below this is no difference",
+    "A/A flips": "answers that changed when the reference ran against itself",
+    "A/A floor": "no variant may be called worse for a loss below this",
+    "drift": "how far the sentinel cell moved from the first to the last block",
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One pick with the row it names, or without one."""
+
+    title: str
+    pick: Pick
+    row: VariantRow | None
+
+    @property
+    def label(self) -> str:
+        """The variant's label, or that there is none."""
+        return self.pick.label or "nothing qualifies"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A name, what was found, and what the name means."""
+
+    name: str
+    found: str
+    meaning: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A number that is absent: of which variants, and why."""
+
+    what: str
+    labels: tuple[str, ...]
+    why: str
+
+
+def choices(summary: SweepSummary) -> tuple[Choice, ...]:
+    """Return the picks, best value first: it answers what to use."""
+    order = list(PICK_TITLES)
+    picks = sorted(summary.recommendation, key=lambda pick: order.index(pick.name))
+    rows = {row.variant.label: row for row in summary.per_quant if row.role != "aa"}
+    return tuple(Choice(PICK_TITLES[p.name], p, rows.get(p.label or "")) for p in picks)
+
+
+def loss_text(verdict: Verdict) -> str:
+    """Return loss and interval in points."""
+    return f"{points(verdict.loss)} {interval(verdict.low, verdict.high)}"
+
+
+def tenths(share: float) -> str:
+    """Return a share in points, without a sign."""
+    return f"{share * 100:.1f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Return an interval of a loss in points."""
+    return Display("points", 100, 1, signed=True).interval(low, high)
+
+
+def costs(row: VariantRow, reference: str) -> str:
+    """Say what one variant loses against the reference."""
+    match row.verdict:
+        case Missing():
+            if row.role == "reference":
+                return f"{row.variant.label} is the reference itself: it loses nothing"
+            return f"What {row.variant.label} loses is not known: {row.verdict}"
+        case Measured(value=verdict):
+            return (
+                f"{row.variant.label} loses {loss_text(verdict)} points of right answers against"
+                f" {reference}: {verdict.name} (margin {tenths(verdict.margin)},"
+                f" A/A floor {tenths(verdict.floor)}, {verdict.items:,} paired items,"
+                f" {verdict.flips_lost} lost and {verdict.flips_won} won)"
+            )
+
+
+def costs_of_picks(summary: SweepSummary) -> tuple[str, ...]:
+    """Say what each picked variant loses, each once."""
+    rows = [choice.row for choice in choices(summary) if choice.row is not None]
+    said_once = dict.fromkeys(costs(row, summary.reference_label) for row in rows)
+    return tuple(said_once)
+
+
+def no_pick(choice: Choice) -> str:
+    """Say why nothing was picked."""
+    gate = choice.pick.binding_gate
+    return f"{choice.pick.reason} (binding gate: {gate})" if gate else choice.pick.reason
+
+
+def utility(pick: Pick) -> str:
+    """Name the utility with its value."""
+    return f"{pick.utility} = {said(pick.utility_value, lambda value: f'{value:,.3g}')}"
+
+
+def noise_lines(noise: Noise) -> tuple[Line, ...]:
+    """Say what instrument, engine and machine contribute of themselves."""
+    found = {
+        "clock error, first token": said(noise.client_error_ttft_s, duration),
+        "clock error, gaps": said(noise.client_error_gap_s, duration),
+        "engine noise": f"{said(noise.canary_cv.value, percent)}, n = {noise.canary_cv.n}",
+        "smallest speed difference": said(noise.smallest_speed_difference, percent),
+        "A/A flips": said(noise.aa_flips, lambda flips: f"{flips:,}"),
+        "A/A floor": said(noise.aa_floor, lambda floor: f"{tenths(floor)} points"),
+        "drift": said(noise.drift_share, percent),
+    }
+    return tuple(Line(name, text, _NOISE_WORDS[name]) for name, text in found.items())
+
+
+def facts(summary: SweepSummary) -> tuple[Line, ...]:
+    """Say where, how long and on what the sweep ran."""
+    device, environment = summary.device, summary.environment
+    found = {
+        "device": f"{device.cpu}, {device.cores} cores, {size(device.memory_bytes)}",
+        "system": f"{device.system} {environment.kernel}, {device.architecture}",
+        "engine": said(environment.engine_build, str),
+        "reference": f"{summary.reference_label} ({summary.reference_kind})",
+        "suite": f"{summary.suite}, {summary.items:,} items",
+        "margin": f"{tenths(summary.margin)} points; a loss under"
+        f" {tenths(summary.smallest_visible_loss)} cannot be seen",
+        "duration": said(summary.elapsed_s, duration),
+        "campaign": summary.campaign_id,
+    }
+    if device.gpus:
+        found["GPU"] = ", ".join(device.gpus)
+    return tuple(Line(name, text) for name, text in found.items())
+
+
+def warnings(summary: SweepSummary) -> tuple[str, ...]:
+    """Say what a reader must know before any number."""
+    found = []
+    if summary.simulated:
+        found.append("Simulated data: a scripted engine answered, no model was weighed.")
+    if summary.include_polluted:
+        found.append("Polluted runs are included, because --include-polluted was given.")
+    if summary.reference_kind == "lossy":
+        found.append(
+            f"The reference {summary.reference_label} is itself quantised (lossy):"
+            " losses are counted from there, not from the model as published."
+        )
+    return tuple(found)
+
+
+def gaps(summary: SweepSummary, found: Sequence[Column]) -> tuple[Gap, ...]:
+    """Gather the empty cells of all columns by measure and reason.
+
+    What `summary.not_measured` already explains is not said again.
+    """
+    explained = {one.why for one in summary.not_measured}
+    gathered: dict[tuple[str, str], list[str]] = {}
+    for column in found:
+        for row, cell in zip(summary.per_quant, column.cells, strict=True):
+            if cell.why is None or _says_itself(row, cell.why) or str(cell.why) in explained:
+                continue
+            key = (_measure_name(column), str(cell.why))
+            gathered.setdefault(key, []).append(row.variant.label)
+    return tuple(_merged(gathered))
+
+
+def verdict_word(reading: Reading[Verdict], role: str) -> str:
+    """Return the verdict's name, or what stands in its place."""
+    match reading:
+        case Measured(value=verdict):
+            return verdict.name
+        case Missing():
+            return "reference" if role == "reference" else "none"
+
+
+def _says_itself(row: VariantRow, why: Missing) -> bool:
+    """Whether an absence follows from the row being the reference or its twin."""
+    return (row.role == "reference" and why == row.verdict) or (
+        row.role != "candidate" and why == row.fidelity
+    )
+
+
+def _measure_name(column: Column) -> str:
+    return f"{column.title} ({column.at.text})" if column.at else column.title
+
+
+def _merged(gathered: dict[tuple[str, str], list[str]]) -> Iterator[Gap]:
+    """Join the measures that are absent of the same variants for the same reason."""
+    joined: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (measure, why), labels in gathered.items():
+        joined.setdefault((why, tuple(labels)), []).append(measure)
+    for (why, labels), measures in joined.items():
+        yield Gap(_listed(measures), labels, why)
+
+
+def _listed(measures: Sequence[str]) -> str:
+    """Write a list, a long one only in part."""
+    if len(measures) <= _LISTED:
+        return ", ".join(measures)
+    return f"{', '.join(measures[:_LISTED])} and {len(measures) - _LISTED} more"

@@ -1,0 +1,306 @@
+"""The last screen of a sweep as lines of segments; whoever owns the terminal prints them.
+
+It leads with what to use, what it loses and what was proved, then has one row for each variant,
+then what was not measured and why. It fits 80 columns and takes what it is given beyond.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, final
+
+from steelyard.domain.reading import Measured
+from steelyard.domain.summary import SweepSummary, VariantRow
+from steelyard.reports import story
+from steelyard.reports.columns import Column, by_key, columns
+from steelyard.reports.declared import Metrics
+from steelyard.reports.figures import NOTHING
+
+Style: TypeAlias = Literal["plain", "title", "strong", "dim", "good", "warn", "bad"]
+
+NARROWEST: Final = 80
+_LABEL_LEAST: Final = 7
+# Places in the table (the label not counted) and names of what a narrow screen can spare.
+_SPARED: Final = ((1, "memory"), (3, "speed at depth"))
+_VERDICT_STYLES: Final[dict[str, Style]] = {
+    "no loss shown": "good",
+    "within margin": "good",
+    "undecided": "warn",
+    "worse": "bad",
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Text in one style."""
+
+    text: str
+    style: Style = "plain"
+
+
+Line: TypeAlias = tuple[Segment, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A speed that the table shows: metric and where it was measured; None takes the first."""
+
+    metric: str
+    heading: str
+    prompt_tokens: int | None = None
+    deep: bool | None = None
+
+
+HEADLINES: Final = (
+    Headline("output_tps", "tok/s", deep=False),
+    Headline("output_tps", "@{depth}", deep=True),
+    Headline("ttft_s", "TTFT", prompt_tokens=512),
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One column of text: two heading lines, cells, a style for each, alignment."""
+
+    heads: tuple[str, str]
+    texts: tuple[str, ...]
+    right: bool = True
+    styles: tuple[Style, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return max(map(len, (*self.heads, *self.texts)))
+
+
+def screen(
+    summary: SweepSummary,
+    *,
+    metrics: Metrics,
+    width: int = NARROWEST,
+    headlines: Sequence[Headline] = HEADLINES,
+) -> tuple[Line, ...]:
+    """Lay out the last screen in `width` columns (never fewer than 80)."""
+    width = max(width, NARROWEST)
+    found = columns(summary, metrics)
+    blocks = (
+        _warnings(summary, width),
+        _use(summary, width),
+        _loses(summary, width),
+        _proved(summary, width),
+        _table(summary, found, width, headlines),
+        _missing(summary, found, width),
+    )
+    lines: list[Line] = []
+    for block in blocks:
+        if made := list(block):
+            lines += [*made, ()]
+    return tuple(lines[:-1])
+
+
+def plain(lines: Iterable[Line]) -> str:
+    """Return the lines as text without styles."""
+    return "\n".join("".join(part.text for part in line).rstrip() for line in lines) + "\n"
+
+
+def inert(text: str) -> str:
+    """Return text that cannot move the cursor or change colours."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def _warnings(summary: SweepSummary, width: int) -> Iterator[Line]:
+    for text in story.warnings(summary):
+        yield from _wrapped(text, width, "! ", "warn")
+
+
+def _use(summary: SweepSummary, width: int) -> Iterator[Line]:
+    yield (Segment(f"What to use, of {inert(summary.model)}"[:width], "title"),)
+    for choice in story.choices(summary):
+        if choice.pick.label is None:
+            yield from _wrapped(
+                f"{choice.title}: nothing qualifies: {story.no_pick(choice)}", width, "  ", "bad"
+            )
+            continue
+        name = inert(choice.label)[: width - 24]
+        yield (Segment(f"  {choice.title:<15} "), Segment(name, "strong"))
+        reason = f"{choice.pick.reason}; {story.utility(choice.pick)}"
+        yield from _wrapped(reason, width, " " * 18, "dim")
+    for sentence in summary.sentences:
+        yield from _wrapped(sentence, width, "  ")
+
+
+def _loses(summary: SweepSummary, width: int) -> Iterator[Line]:
+    yield (Segment("What it loses", "title"),)
+    costs = story.costs_of_picks(summary)
+    for text in costs or ("nothing qualifies, so there is nothing to weigh",):
+        yield from _wrapped(text, width, "  ")
+
+
+def _proved(summary: SweepSummary, width: int) -> Iterator[Line]:
+    yield (Segment("What was proved", "title"),)
+    for proof in summary.proofs:
+        mark = Segment("  ok ", "good") if proof.passed else Segment("  NO ", "bad")
+        lines = list(_wrapped(f"{proof.name}: {proof.found}", width, "     "))
+        yield (mark, Segment(lines[0][0].text[5:]))
+        yield from lines[1:]
+    noise = "; ".join(f"{line.name} {line.found}" for line in story.noise_lines(summary.noise))
+    yield from _wrapped(noise, width, "     ", "dim")
+
+
+def _missing(summary: SweepSummary, found: Sequence[Column], width: int) -> Iterator[Line]:
+    texts = [f"{one.what}: {one.why}" for one in summary.not_measured]
+    texts += [
+        f"{gap.what} of {', '.join(gap.labels)}: {gap.why}" for gap in story.gaps(summary, found)
+    ]
+    if texts:
+        yield (Segment("What was not measured, and why", "title"),)
+    for text in texts:
+        yield from _wrapped(text, width, "  ", first="- ")
+
+
+def _wrapped(
+    text: str, width: int, indent: str, style: Style = "plain", *, first: str = ""
+) -> Iterator[Line]:
+    lines = textwrap.wrap(
+        inert(text),
+        width,
+        initial_indent=indent + first,
+        subsequent_indent=indent + " " * len(first),
+    )
+    for line in lines:
+        yield (Segment(line, style),)
+
+
+def _table(
+    summary: SweepSummary, found: Sequence[Column], width: int, headlines: Sequence[Headline]
+) -> Iterator[Line]:
+    rows = summary.per_quant
+    fields = [
+        _number(by_key(found, "file_bpw"), ("", "bpw"), rows),
+        _number(by_key(found, "memory_bytes"), ("memory", "{unit}"), rows),
+        *(_speed(found, headline, rows) for headline in headlines),
+        _number(by_key(found, "right_share"), ("right", "%"), rows),
+        _loss(found, rows),
+        _number(by_key(found, "seconds_per_right"), ("{unit} per", "right"), rows),
+        _verdicts(rows),
+    ]
+    fields, dropped = _fitted(fields, width - _LABEL_LEAST)
+    used = sum(field.width + 1 for field in fields)
+    labels = _labels(rows, summary, width - used)
+    if (spare := width - used - labels.width - len(" run quality")) >= 0 and spare < width:
+        fields.append(_qualities(rows))
+    fields = [labels, *fields]
+    for line in (0, 1):
+        heads = " ".join(_placed(field.heads[line], field) for field in fields)
+        yield (Segment(heads, "dim"),)
+    for place in range(len(rows)):
+        yield tuple(_row_segments(fields, place))
+    yield from _legend(rows, dropped, width)
+
+
+def _fitted(fields: list[_Field], room: int) -> tuple[list[_Field], list[str]]:
+    """Leave out what can best be spared until the rest fits; return the names of what went."""
+    kept, dropped = list(fields), []
+    for place, name in _SPARED:
+        if sum(field.width + 1 for field in kept) > room:
+            kept.remove(fields[place])
+            dropped.append(name)
+    return kept, dropped
+
+
+def _row_segments(fields: Sequence[_Field], place: int) -> Iterator[Segment]:
+    for number, field in enumerate(fields):
+        gap = " " if number else ""
+        style = field.styles[place] if field.styles else "plain"
+        yield Segment(gap + _placed(field.texts[place], field), style)
+
+
+def _placed(text: str, field: _Field) -> str:
+    return text.rjust(field.width) if field.right else text.ljust(field.width)
+
+
+def _number(column: Column | None, heads: tuple[str, str], rows: Sequence[VariantRow]) -> _Field:
+    unit = column.shown.unit if column else ""
+    top, bottom = (head.replace("{unit}", unit) for head in heads)
+    texts = tuple(c.text.replace(",", "") for c in column.cells) if column else (NOTHING,) * len(rows)
+    return _Field((top, bottom), texts)
+
+
+def _speed(found: Sequence[Column], headline: Headline, rows: Sequence[VariantRow]) -> _Field:
+    for column in found:
+        at = column.at
+        if at is None or at.metric != headline.metric or at.streams != 1:
+            continue
+        if headline.deep is not None and headline.deep is not bool(at.depth_tokens):
+            continue
+        if headline.prompt_tokens not in (None, at.prompt_tokens):
+            continue
+        heading = headline.heading.format(depth=_thousands(at.depth_tokens))
+        return _number(column, (heading, "{unit}" if headline.deep is None else "out"), rows)
+    return _number(None, (headline.heading.format(depth="deep"), ""), rows)
+
+
+def _thousands(tokens: int) -> str:
+    return f"{tokens // 1024}k" if tokens >= 1024 else str(tokens)
+
+
+def _loss(found: Sequence[Column], rows: Sequence[VariantRow]) -> _Field:
+    column = by_key(found, "loss")
+    cells = column.cells if column else ()
+    texts = tuple(f"{c.text} {c.interval}".replace(", ", ",").replace("+", "") for c in cells)
+    texts = tuple(text.strip() for text in texts)
+    return _Field(("loss, points", "[interval]"), texts or (NOTHING,) * len(rows))
+
+
+def _verdicts(rows: Sequence[VariantRow]) -> _Field:
+    words = [_verdict(row) for row in rows]
+    return _Field(
+        ("", "verdict"),
+        tuple(words),
+        right=False,
+        styles=tuple(_VERDICT_STYLES.get(word, "dim") for word in words),
+    )
+
+
+def _verdict(row: VariantRow) -> str:
+    if isinstance(row.verdict, Measured):
+        return row.verdict.value.name
+    return "reference" if row.role == "reference" else row.outcome
+
+
+def _qualities(rows: Sequence[VariantRow]) -> _Field:
+    return _Field(
+        ("run", "quality"),
+        tuple(row.quality for row in rows),
+        right=False,
+        styles=tuple("dim" if row.quality == "CLEAN" else "bad" for row in rows),
+    )
+
+
+def _labels(rows: Sequence[VariantRow], summary: SweepSummary, room: int) -> _Field:
+    """Shorten labels to the room there is; `*` marks a pick, `!` a polluted run."""
+    picks = {pick.label for pick in summary.recommendation}
+    texts, styles = [], list[Style]()
+    for row in rows:
+        picked = row.variant.label in picks and row.role != "aa"
+        mark = ("*" if picked else "") + ("!" if row.quality == "POLLUTED" else "")
+        texts.append(_short(inert(row.variant.label), max(room, _LABEL_LEAST) - len(mark)) + mark)
+        styles.append("strong" if picked else "plain")
+    return _Field(("", "variant"), tuple(texts), right=False, styles=tuple(styles))
+
+
+def _short(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
+
+
+def _legend(rows: Sequence[VariantRow], dropped: Sequence[str], width: int) -> Iterator[Line]:
+    text = "* picked above"
+    if dropped:
+        text += f"; too narrow for {' and '.join(dropped)}: see the report"
+    if any(row.quality == "POLLUTED" for row in rows):
+        text += "; ! polluted, see the report's diagnostics"
+    yield from _wrapped(text, width, "", "dim")
