@@ -45,6 +45,7 @@ class ControlProfile:
     orchestration_overhead_max: float = 0.30
     swap_growth_bytes_max: int = 16 * 1024 * 1024
     timing_mismatch_max: float = 0.25
+    frequency_drop_max: float = 0.15
     blocking_noise_cv: float | None = None
 
 
@@ -152,6 +153,7 @@ class Environment:
     engine_build: Reading[str] = Missing("not_asked")
     governor: Reading[str] = Missing("not_exposed")
     commit: Reading[str] = Missing("not_a_checkout")
+    driver: Reading[str] = Missing("no_gpu")
 
     @property
     def id(self) -> str:

@@ -14,7 +14,8 @@ class VitalSample:
     """One look at the machine. Shares are of one core: 2.0 is two cores busy.
 
     `engine_*` covers the server's process tree, `own_*` the client's, `other_*` the rest of the
-    machine. `throttled` counts throttle events since boot where a counter exists.
+    machine. `throttled` counts throttle events since boot where a counter exists;
+    `other_runnable` is the number of threads outside both trees that ran or waited for a core.
     """
 
     at_ns: int
@@ -29,6 +30,7 @@ class VitalSample:
     throttled: Reading[int]
     energy_uj: Reading[int]
     engine_swap_bytes: Reading[int] = Missing("not_sampled")
+    other_runnable: Reading[int] = Missing("not_sampled")
 
 
 @final

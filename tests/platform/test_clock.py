@@ -1,0 +1,26 @@
+"""Clocks and ids: what sorts by time really does."""
+
+from datetime import UTC, datetime
+
+from steelyard.platform.clock import monotonic_ns, uuid7, wall_time
+
+
+def test_ids_are_version_seven_and_sort_by_the_millisecond_they_were_made_in() -> None:
+    first = uuid7()
+    until = monotonic_ns() + 3_000_000
+    while monotonic_ns() < until:
+        pass
+    second = uuid7()
+    assert first.version == second.version == 7
+    assert first.variant == second.variant
+    assert str(first) < str(second)
+
+
+def test_two_ids_of_one_millisecond_differ() -> None:
+    assert len({uuid7() for _ in range(1000)}) == 1000
+
+
+def test_wall_time_is_utc_and_to_the_second() -> None:
+    stamp = datetime.fromisoformat(wall_time())
+    assert stamp.tzinfo == UTC
+    assert abs((datetime.now(UTC) - stamp).total_seconds()) < 5
