@@ -1,0 +1,384 @@
+"""The machine: what it asks for next, whatever happens, however often it is killed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import pytest
+from tests.campaigns.sweeps import sweep
+
+from steelyard.campaigns.events import (
+    BudgetSpent,
+    Calibrated,
+    CanaryBlocked,
+    CanaryPassed,
+    CellFailed,
+    CellFinished,
+    CellStarted,
+    EngineProven,
+    Event,
+    FidelityFailed,
+    FidelityMeasured,
+    Interrupted,
+    Resumed,
+    Started,
+    Summarised,
+)
+from steelyard.campaigns.instructions import (
+    Calibrate,
+    Instruction,
+    MeasureFidelity,
+    ProveEngine,
+    RunCanary,
+    RunCell,
+    Stop,
+    Summarise,
+)
+from steelyard.campaigns.journal import line_of, read
+from steelyard.campaigns.plan import Plan
+from steelyard.campaigns.planner import Rates, plan
+from steelyard.campaigns.states import Campaign, replay
+from steelyard.domain.caution import Quality
+from steelyard.domain.errors import BadInput, StoreError
+
+PLAN = plan(sweep(), Rates(calibration_s=1.0, proof_s=1.0))
+
+
+def started(budget_s: float | None = None, laid: Plan = PLAN) -> Started:
+    return Started(laid.sweep_id, laid.id, budget_s)
+
+
+@dataclass
+class Shell:
+    """Performs instructions at once: everything works and takes as long as estimated."""
+
+    laid: Plan = PLAN
+    journal: list[Event] = field(default_factory=list)
+    ran: list[RunCell] = field(default_factory=list)
+    asked: list[Instruction] = field(default_factory=list)
+    finish: Callable[[RunCell], Event] | None = None
+    stop_after: int | None = None
+    fidelity_fails: bool = False
+
+    def begin(self, campaign: Campaign, first: Event) -> Stop | None:
+        return self._loop(campaign, self._say(campaign, first))
+
+    def _say(self, campaign: Campaign, event: Event) -> tuple[Instruction, ...]:
+        self.journal.append(event)
+        return campaign.handle(event)
+
+    def _loop(self, campaign: Campaign, instructions: tuple[Instruction, ...]) -> Stop | None:
+        while True:
+            (instruction,) = instructions
+            self.asked.append(instruction)
+            if isinstance(instruction, Stop):
+                return instruction
+            for event in self.perform(instruction):
+                if self.stop_after is not None and len(self.journal) >= self.stop_after:
+                    return None
+                instructions = self._say(campaign, event)
+
+    def perform(self, instruction: Instruction) -> Iterable[Event]:
+        match instruction:
+            case Calibrate():
+                yield Calibrated(1.0)
+            case ProveEngine():
+                yield EngineProven(passed=True, found="512 of 512", seconds=1.0)
+            case RunCanary(spec=spec):
+                yield CanaryPassed(spec.id, 1.0)
+            case RunCell(spec=spec):
+                yield CellStarted(spec.id)
+                self.ran.append(instruction)
+                clean = CellFinished(spec.id, "completed", "CLEAN", self._seconds(spec.id))
+                yield self.finish(instruction) if self.finish else clean
+            case MeasureFidelity(label=label):
+                measured = FidelityMeasured(label, self.laid.fidelity_s)
+                yield FidelityFailed(label, "no room", 0.5) if self.fidelity_fails else measured
+            case Summarise():
+                yield Summarised(qualified=True, measured=True)
+            case Stop():
+                raise AssertionError("nobody performs a stop")
+
+    def _seconds(self, run_id: str) -> float:
+        return next((c.estimate_s for c in self.laid.cells if c.spec.id == run_id), 1.0)
+
+
+def kinds(asked: Iterable[Instruction]) -> list[str]:
+    return [type(instruction).__name__ for instruction in asked]
+
+
+def skipped(shell: Shell) -> dict[str, str]:
+    (summary,) = [i for i in shell.asked if isinstance(i, Summarise)]
+    return dict(summary.skipped)
+
+
+def test_a_sweep_that_goes_well_runs_every_cell_once_in_order_and_ends_at_0() -> None:
+    shell = Shell()
+    campaign = Campaign(PLAN)
+    assert shell.begin(campaign, started()) == Stop("done", 0)
+    assert [cell.spec.id for cell in shell.ran] == [cell.spec.id for cell in PLAN.cells]
+    assert kinds(shell.asked[:3]) == ["Calibrate", "ProveEngine", "RunCanary"]
+    first_block = sum(cell.block == 0 for cell in PLAN.cells)
+    after = kinds(shell.asked[3 + first_block :])
+    assert after[:3] == ["MeasureFidelity"] * 3
+    assert skipped(shell) == {}
+    assert campaign.progress.remaining == 0
+    assert campaign.progress.done == len(PLAN.cells)
+    assert campaign.stopped == Stop("done", 0)
+
+
+def test_while_a_cell_is_under_way_nothing_else_is_asked_for() -> None:
+    campaign = ready()
+    (cell,) = campaign.handle(CanaryPassed("c", 1.0))
+    assert isinstance(cell, RunCell)
+    assert campaign.handle(CellStarted(cell.spec.id)) == ()
+    assert campaign.handle(BudgetSpent()) == ()
+
+
+def ready(budget_s: float | None = None) -> Campaign:
+    """A campaign whose canary is still out."""
+    campaign = Campaign(PLAN)
+    campaign.handle(started(budget_s))
+    campaign.handle(Calibrated(0.0))
+    campaign.handle(EngineProven(passed=True, found="", seconds=0.0))
+    return campaign
+
+
+def test_an_engine_that_computes_something_else_is_not_timed() -> None:
+    campaign = Campaign(PLAN)
+    campaign.handle(started())
+    campaign.handle(Calibrated(0.0, failure="no port"))
+    (stop,) = campaign.handle(EngineProven(passed=False, found="3 of 512 differ", seconds=1.0))
+    assert stop == Stop(
+        "WRONG_LOGITS: 3 of 512 differ",
+        3,
+        ("choose another runtime: this one computes something else than it should",),
+    )
+    assert isinstance(campaign.handle(Resumed())[0], ProveEngine)
+
+
+def test_a_canary_that_fails_blocks_the_matrix_and_says_what_to_do() -> None:
+    campaign = ready()
+    (stop,) = campaign.handle(CanaryBlocked("c", ("texts differ",), ("use one slot",), 1.0))
+    assert isinstance(stop, Stop)
+    assert stop.exit_code == 3
+    assert "texts differ" in stop.reason
+    assert stop.advice == ("use one slot",)
+    assert isinstance(campaign.handle(Resumed())[0], RunCanary)
+
+
+def test_a_cell_whose_engine_died_is_tried_once_more_at_once_and_then_on_resume() -> None:
+    victim = next(cell for cell in PLAN.cells if cell.label == "Q2_K")
+
+    def crash(asked: RunCell) -> Event:
+        if asked.spec.id == victim.spec.id:
+            return CellFailed(asked.spec.id, "code 139", 1.0, engine_died=True)
+        return CellFinished(asked.spec.id, "completed", "CLEAN", 1.0)
+
+    shell = Shell(finish=crash)
+    assert shell.begin(Campaign(PLAN), started()) == Stop("done", 0)
+    tries = [cell.attempt for cell in shell.ran if cell.spec.id == victim.spec.id]
+    assert tries == [0, 1]
+    assert skipped(shell) == {victim.spec.id: "code 139"}
+    again = Shell(journal=shell.journal)
+    assert again.begin(replay(PLAN, shell.journal), Resumed()) == Stop("done", 0)
+    assert [(cell.spec.id, cell.attempt) for cell in again.ran] == [(victim.spec.id, 2)]
+    assert skipped(again) == {}
+
+
+@pytest.mark.parametrize("outcome", ["failed", "cancelled"])
+def test_a_failure_that_is_no_crash_waits_for_the_resume(outcome: str) -> None:
+    def fail(asked: RunCell) -> Event:
+        if asked.label == "Q8_0" and outcome == "failed":
+            return CellFailed(asked.spec.id, "wrong model", 1.0)
+        if asked.label == "Q8_0":
+            return CellFinished(asked.spec.id, "cancelled", "CLEAN", 1.0, ("cancelled",))
+        return CellFinished(asked.spec.id, "completed", "CLEAN", 1.0)
+
+    shell = Shell(finish=fail)
+    shell.begin(Campaign(PLAN), started())
+    assert [cell.attempt for cell in shell.ran if cell.label == "Q8_0"] == [0, 0, 0]
+    assert len(skipped(shell)) == 3
+    again = Shell()
+    again.begin(replay(PLAN, shell.journal), Resumed())
+    assert {cell.label for cell in again.ran} == {"Q8_0"}
+
+
+def polluted(*labels: str) -> Callable[[RunCell], Event]:
+    def finish(asked: RunCell) -> Event:
+        quality: Quality = "POLLUTED" if asked.label in labels else "CLEAN"
+        return CellFinished(asked.spec.id, "completed", quality, 1.0, ("SWAPPING",))
+
+    return finish
+
+
+def test_a_polluted_cell_is_repeated_once_at_the_end_tasks_first_and_then_left_out() -> None:
+    shell = Shell(finish=polluted("Q8_0"))
+    campaign = Campaign(PLAN)
+    assert shell.begin(campaign, started()) == Stop("done", 0)
+    extra = shell.ran[len(PLAN.cells) :]
+    assert [(cell.label, cell.spec.repeat) for cell in extra] == [
+        ("Q8_0", 3),
+        ("Q8_0", 4),
+        ("Q8_0", 5),
+    ]
+    assert extra[0].spec.tasks
+    assert campaign.progress.remaining == 0
+
+
+def test_a_polluted_sentinel_is_not_repeated() -> None:
+    def finish(asked: RunCell) -> Event:
+        quality: Quality = "POLLUTED" if asked.role == "sentinel" else "CLEAN"
+        return CellFinished(asked.spec.id, "completed", quality, 1.0)
+
+    shell = Shell(finish=finish)
+    shell.begin(Campaign(PLAN), started())
+    assert len(shell.ran) == len(PLAN.cells)
+
+
+def test_fidelity_that_cannot_be_measured_stops_nothing() -> None:
+    shell = Shell(fidelity_fails=True)
+    assert shell.begin(Campaign(PLAN), started()) == Stop("done", 0)
+    assert sum(isinstance(e, FidelityFailed) for e in shell.journal) == 3
+    again = Shell()
+    again.begin(replay(PLAN, shell.journal), Resumed())
+    assert kinds(again.asked) == ["MeasureFidelity"] * 3 + ["Summarise", "Stop"]
+
+
+def test_a_budget_drops_the_last_timing_blocks_first() -> None:
+    first = sum(c.estimate_s for c in PLAN.cells if c.block == 0)
+    second = sum(c.estimate_s for c in PLAN.cells if c.block == 1)
+    fidelity = PLAN.fidelity_s * 3
+    shell = Shell()
+    shell.begin(Campaign(PLAN), started(4.0 + first + fidelity + second * 1.5))
+    assert {cell.block for cell in shell.ran} == {0, 1}
+    reasons = Counter(skipped(shell).values())
+    assert reasons == {
+        "timing block 3 did not fit the budget": sum(c.block == 2 for c in PLAN.cells)
+    }
+
+
+def test_a_budget_that_is_too_small_leaves_candidates_undecided_never_the_reference() -> None:
+    first = sum(c.estimate_s for c in PLAN.cells if c.block == 0)
+    mandatory = sum(c.estimate_s for c in PLAN.cells if c.mandatory)
+    shell = Shell()
+    stop = shell.begin(Campaign(PLAN), started(3.0 + mandatory + (first - mandatory) * 0.6))
+    assert stop == Stop("done", 0)
+    roles = Counter(cell.role for cell in shell.ran)
+    assert roles["reference"] == roles["aa"] == 1
+    assert 0 < roles["candidate"] < 3
+    spent = sum(e.seconds for e in shell.journal if isinstance(e, CellFinished))
+    assert spent <= mandatory + (first - mandatory) * 0.6
+    assert "the budget was spent before its turn: undecided" in skipped(shell).values()
+
+
+def test_even_with_no_time_left_the_reference_and_its_twin_are_run() -> None:
+    shell = Shell()
+    campaign = ready()
+    campaign.handle(BudgetSpent())
+    shell.begin(campaign, CanaryPassed("c", 1.0))
+    assert sorted(cell.role for cell in shell.ran) == ["aa", "reference"]
+    assert skipped(shell)["fidelity/Q2_K"] == "did not fit the budget"
+
+
+def test_a_budget_too_small_for_a_repeat_says_so() -> None:
+    total = PLAN.seconds
+    shell = Shell(finish=_polluted_as_estimated)
+    shell.begin(Campaign(PLAN), started(total + 1.0))
+    assert "the budget allowed no repeat of a polluted run" in skipped(shell).values()
+
+
+def _polluted_as_estimated(asked: RunCell) -> Event:
+    return CellFinished(asked.spec.id, "completed", "POLLUTED", asked.estimate_s)
+
+
+def test_a_larger_budget_on_resume_takes_up_what_was_dropped() -> None:
+    shell = Shell()
+    first = sum(c.estimate_s for c in PLAN.cells if c.block == 0)
+    shell.begin(Campaign(PLAN), started(4.0 + first + PLAN.fidelity_s * 3))
+    assert {cell.block for cell in shell.ran} == {0}
+    same = Shell()
+    same.begin(replay(PLAN, shell.journal), Resumed())
+    assert same.ran == []
+    more = Shell()
+    more.begin(replay(PLAN, shell.journal), Resumed(budget_s=10 * PLAN.seconds))
+    assert {cell.block for cell in more.ran} == {1, 2}
+
+
+def test_estimates_learn_from_what_cells_really_took() -> None:
+    campaign = ready()
+    (cell,) = campaign.handle(CanaryPassed("c", 0.0))
+    assert isinstance(cell, RunCell)
+    before = campaign.progress.remaining_s
+    campaign.handle(CellStarted(cell.spec.id))
+    campaign.handle(CellFinished(cell.spec.id, "completed", "CLEAN", 2 * cell.estimate_s))
+    fidelity = PLAN.fidelity_s * 3
+    assert campaign.progress.remaining_s - fidelity == pytest.approx(
+        2 * (before - fidelity - cell.estimate_s)
+    )
+    assert campaign.progress.spent_s == 2 * cell.estimate_s
+
+
+def test_an_interrupt_stops_with_130_and_loses_only_what_was_under_way() -> None:
+    shell = Shell(stop_after=12)
+    campaign = Campaign(PLAN)
+    assert shell.begin(campaign, started()) is None
+    assert campaign.handle(Interrupted()) == (Stop("interrupted; --resume goes on from here", 130),)
+    again = Shell()
+    again.begin(replay(PLAN, [*shell.journal, Interrupted()]), Resumed())
+    finished = [e.run_id for e in shell.journal if isinstance(e, CellFinished)]
+    assert {c.spec.id for c in again.ran} == {c.spec.id for c in PLAN.cells} - set(finished)
+
+
+def test_thirty_kills_at_random_points_end_in_the_same_cells() -> None:
+    random_ = random.Random(3)
+    journal: list[Event] = []
+    ran: Counter[str] = Counter()
+    for _ in range(30):
+        written = b"".join(line_of(event) for event in journal)
+        torn = written[: len(written) - random_.choice((0, 0, 5))]
+        journal = list(read(torn).events)
+        first = Resumed() if journal else started()
+        stop_after = len(journal) + random_.randint(1, 6)
+        shell = Shell(journal=journal, stop_after=stop_after)
+        shell.begin(replay(PLAN, journal), first)
+    last = Shell(journal=journal)
+    assert last.begin(replay(PLAN, journal), Resumed()) == Stop("done", 0)
+    ran.update(e.run_id for e in journal if isinstance(e, CellFinished))
+    assert ran == Counter(cell.spec.id for cell in PLAN.cells)
+
+
+@pytest.mark.parametrize(
+    ("event", "stop"),
+    [
+        (Summarised(qualified=False, measured=True), Stop("no variant qualifies", 1)),
+        (Summarised(qualified=False, measured=False), Stop("nothing could be measured", 3)),
+    ],
+)
+def test_the_end_has_the_exit_code_of_what_was_found(event: Summarised, stop: Stop) -> None:
+    assert ready().handle(event) == (stop,)
+
+
+def test_the_folder_of_another_campaign_is_refused() -> None:
+    with pytest.raises(BadInput, match="this folder holds campaign other"):
+        Campaign(PLAN).handle(Started("other", PLAN.id))
+
+
+def test_a_journal_of_another_plan_is_refused() -> None:
+    with pytest.raises(StoreError, match="run nobody, which the plan does not hold"):
+        replay(PLAN, [started(), CellStarted("nobody")])
+
+
+def test_a_campaign_begins_with_its_start() -> None:
+    with pytest.raises(BadInput, match="begins with"):
+        Campaign(PLAN).handle(Resumed())
+
+
+def test_a_plan_without_a_canary_goes_straight_to_work() -> None:
+    laid = plan(sweep(canary=None))
+    shell = Shell(laid=laid)
+    shell.begin(Campaign(laid), started(laid=laid))
+    assert "RunCanary" not in kinds(shell.asked)
