@@ -103,7 +103,7 @@ def judge(
     above = [p_loss_above(judged[label].best, floor_used) for label in labels]
     below = [p_loss_below(judged[label].worst, gates.margin) for label in labels]
     alpha = (1 - gates.confidence) / 2
-    levels = zip(holm_levels(above, alpha), holm_levels(below, alpha), strict=True)
+    levels = zip(_levels(above, alpha), _levels(below, alpha), strict=True)
     verdicts: dict[str, Reading[Verdict]] = dict.fromkeys(candidates, _NO_PAIRS)
     for label, (low_level, high_level), p in zip(labels, levels, holm(above), strict=True):
         verdicts[label] = Measured(
@@ -153,6 +153,14 @@ def _verdict(
         to_decide_items=needed,
         reason=reason,
     )
+
+
+def _levels(p_values: Sequence[float], alpha: float) -> list[float]:
+    """Return Holm's levels; equal findings get equal bounds, whatever their labels."""
+    strictest: dict[float, float] = {}
+    for p, level in zip(p_values, holm_levels(p_values, alpha), strict=True):
+        strictest[p] = min(level, strictest.get(p, level))
+    return [strictest[p] for p in p_values]
 
 
 def _name(low: float, high: float, margin: float, floor_used: float) -> VerdictName:

@@ -1,0 +1,28 @@
+"""Items for a margin, loss for items: the two readings of one plan."""
+
+from __future__ import annotations
+
+from steelyard.analysis.sizing import items_for_margin, smallest_visible_loss, strictest_level
+from steelyard.domain.campaign import Gates
+
+
+def test_a_margin_of_three_points_takes_no_more_than_the_default_suite_has() -> None:
+    needed = items_for_margin(Gates(), comparisons=5)
+    assert needed <= 1200
+    assert needed % 4 == 0
+
+
+def test_a_narrower_margin_and_more_comparisons_take_more_items() -> None:
+    assert items_for_margin(Gates(margin=0.015), 5) > 3 * items_for_margin(Gates(), 5)
+    assert items_for_margin(Gates(), 10) > items_for_margin(Gates(), 1)
+
+
+def test_more_items_show_smaller_losses_and_none_show_none() -> None:
+    seen = [smallest_visible_loss(Gates(), 5, n) for n in (300, 1200, 4800)]
+    assert seen == sorted(seen, reverse=True)
+    assert smallest_visible_loss(Gates(), 5, 0) == 1.0
+
+
+def test_the_level_is_that_of_holms_first_step() -> None:
+    assert abs(strictest_level(Gates(confidence=0.9), 5) - 0.01) < 1e-12
+    assert strictest_level(Gates(), 0) == strictest_level(Gates(), 1)

@@ -1,0 +1,202 @@
+"""The verdict: four names, one definition, and no false accusation."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from tests.analysis.marked import flipped, marked
+
+from steelyard.analysis.verdict import Marked, family_losses, flip_count, floor, judge
+from steelyard.domain.campaign import Gates
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.summary import Verdict, VerdictName
+
+GATES = Gates()
+NO_FLOOR: Reading[float] = Measured(0.0, "derived")
+
+
+def verdict(
+    reference: Marked,
+    candidate: Marked,
+    aa_floor: Reading[float] = NO_FLOOR,
+    gates: Gates = GATES,
+) -> Verdict:
+    found = judge(reference, {"Q": candidate}, gates, aa_floor)["Q"]
+    assert isinstance(found, Measured)
+    return found.value
+
+
+def test_identical_files_do_not_fail_at_the_chosen_number_of_items() -> None:
+    reference, same = flipped(800, 400, 0, 0)
+    judged = judge(reference, dict.fromkeys("ABCDEFGH", same), GATES, NO_FLOOR)
+    for found in judged.values():
+        assert isinstance(found, Measured)
+        assert found.value.name == "no loss shown"
+        assert found.value.high < 0.01
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "name"),
+    [
+        (10, 9, "no loss shown"),
+        (20, 5, "within margin"),
+        (60, 42, "undecided"),
+        (120, 10, "worse"),
+    ],
+)
+def test_the_interval_gives_the_name(lost: int, won: int, name: VerdictName) -> None:
+    found = verdict(*flipped(700, 370, lost, won))
+    assert found.name == name
+    assert (found.flips_lost, found.flips_won) == (lost, won)
+    assert found.loss == pytest.approx((lost - won) / (1070 + lost + won))
+    inside, shown = found.high < found.margin, found.low > found.floor
+    expected = {
+        (True, False): "no loss shown",
+        (True, True): "within margin",
+        (False, False): "undecided",
+        (False, True): "worse",
+    }
+    assert expected[inside, shown] == name
+    assert found.reason
+
+
+def test_nothing_inside_the_floor_is_called_worse() -> None:
+    reference, candidate = flipped(700, 370, 90, 20)
+    assert verdict(reference, candidate).name == "worse"
+    lifted = verdict(reference, candidate, Measured(0.05, "derived"))
+    assert lifted.name == "undecided"
+    assert lifted.floor == 0.05
+
+
+def test_without_an_aa_row_nothing_below_the_margin_is_called_worse() -> None:
+    reference, candidate = flipped(700, 370, 55, 10)
+    assert verdict(reference, candidate).name == "worse"
+    unknown = verdict(reference, candidate, Missing("no_aa_row"))
+    assert unknown.floor == GATES.margin
+    assert unknown.name == "undecided"
+
+
+def test_the_floor_is_zero_for_the_same_marks_and_grows_with_flips_that_cancel() -> None:
+    reference, twin = flipped(800, 400, 0, 0)
+    assert floor(reference, twin, 0.95) == Measured(0.0, "derived")
+    assert flip_count(reference, twin) == Measured(0, "derived")
+    reference, twin = flipped(740, 400, 30, 30)
+    found = floor(reference, twin, 0.95)
+    assert isinstance(found, Measured)
+    assert 0.01 < found.value < 0.02
+    assert flip_count(reference, twin) == Measured(60, "derived")
+
+
+def test_a_twin_that_was_not_run_gives_no_floor() -> None:
+    reference = marked("rrww")
+    assert isinstance(floor(reference, Marked(), 0.95), Missing)
+    assert isinstance(flip_count(reference, Marked()), Missing)
+
+
+def test_correction_makes_a_verdict_of_many_more_careful_than_of_one() -> None:
+    reference, candidate = flipped(700, 370, 45, 20)
+    alone = verdict(reference, candidate)
+    same = flipped(700, 370, 45, 20)[1]
+    judged = judge(reference, dict.fromkeys("ABCDEFGH", same), GATES, NO_FLOOR)
+    many = judged["H"]
+    assert isinstance(many, Measured)
+    assert many.value.low < alone.low
+    assert many.value.high > alone.high
+    assert many.value.p_adjusted > alone.p_adjusted
+    # Equal findings have equal bounds, whatever their labels.
+    assert len({found.value for found in judged.values() if isinstance(found, Measured)}) == 1
+
+
+def test_true_equals_are_accused_in_few_campaigns() -> None:
+    """Six variants as good as the reference whose marks wander by 6 %: one in twenty at most."""
+    source = random.Random(5)
+    accused = 0
+    for _ in range(40):
+        reference = "".join("r" if source.random() < 0.5 else "w" for _ in range(300))
+        candidates = {label: marked(_wandered(reference, source)) for label in "ABCDEF"}
+        judged = judge(marked(reference), candidates, GATES, NO_FLOOR)
+        names = [found.value.name for found in judged.values() if isinstance(found, Measured)]
+        accused += any(name in ("worse", "within margin") for name in names)
+    assert accused <= 5
+
+
+def _wandered(reference: str, source: random.Random) -> str:
+    """As many right as wrong, so that a flip is as often won as lost."""
+    other = {"r": "w", "w": "r"}
+    return "".join(other[mark] if source.random() < 0.06 else mark for mark in reference)
+
+
+def test_an_undecided_verdict_says_how_many_items_would_decide_it() -> None:
+    found = verdict(*flipped(700, 370, 60, 42))
+    assert found.name == "undecided"
+    assert isinstance(found.to_decide_items, Measured)
+    assert found.items < found.to_decide_items.value < 10_000
+    decided = verdict(*flipped(700, 370, 5, 5))
+    assert isinstance(decided.to_decide_items, Missing)
+
+
+def test_a_loss_at_the_very_limit_cannot_be_decided_and_says_so() -> None:
+    found = verdict(*flipped(900, 64, 33, 3))
+    assert found.loss == pytest.approx(0.03)
+    gates = Gates(margin=found.loss)
+    at_limit = verdict(*flipped(900, 64, 33, 3), Measured(found.loss, "derived"), gates)
+    assert at_limit.name == "undecided"
+    assert isinstance(at_limit.to_decide_items, Missing)
+
+
+def test_clustered_items_widen_the_interval() -> None:
+    letters = "r" * 600
+    lost = "w" * 40 + "r" * 560
+    alone = verdict(marked(letters), marked(lost))
+    together = verdict(marked(letters, cluster=20), marked(lost, cluster=20))
+    assert together.loss == alone.loss
+    assert together.high > alone.high
+    assert together.low < alone.low
+
+
+def test_items_not_run_count_against_the_variant_above_and_for_it_below() -> None:
+    reference = marked("r" * 700 + "w" * 300)
+    whole = verdict(reference, marked("r" * 700 + "w" * 300))
+    holed = verdict(reference, marked("-" * 8 + "r" * 692 + "w" * 300))
+    assert holed.loss == 0
+    assert holed.items == 992
+    assert holed.high > whole.high + 0.005
+    assert holed.name == "no loss shown"
+
+
+def test_over_one_percent_not_run_is_undecided_whatever_the_interval_says() -> None:
+    reference = marked("r" * 700 + "w" * 300)
+    found = verdict(reference, marked("-" * 11 + "r" * 689 + "w" * 300))
+    assert found.name == "undecided"
+    assert "not run" in found.reason
+    assert found.to_decide_items == Missing("not_run", "run the items that were not run: --resume")
+
+
+def test_items_that_one_side_was_never_asked_count_as_not_run() -> None:
+    reference = marked("r" * 1000)
+    assert verdict(reference, marked("r" * 500)).name == "undecided"
+    assert verdict(marked("r" * 500), reference).name == "undecided"
+
+
+def test_a_candidate_without_marks_has_no_verdict() -> None:
+    reference = marked("rrww")
+    judged = judge(reference, {"gone": Marked(), "dead": marked("----")}, GATES, NO_FLOOR)
+    assert all(isinstance(found, Missing) for found in judged.values())
+
+
+def test_a_truncated_answer_is_a_lost_one() -> None:
+    found = verdict(marked("r" * 400), marked("t" * 40 + "r" * 360))
+    assert found.flips_lost == 40
+    assert found.name == "worse"
+
+
+def test_a_family_is_bounded_on_its_own_items() -> None:
+    reference, candidate = marked("r" * 200), marked("w" * 30 + "r" * 170)
+    first = [f"task/{n:05d}" for n in range(100)]
+    found = family_losses(reference, candidate, first, 0.025)
+    assert found is not None
+    loss, low, high = found
+    assert loss == pytest.approx(0.3)
+    assert 0.2 < low < loss < high < 0.41
+    assert family_losses(reference, candidate, [], 0.025) is None
