@@ -1,0 +1,172 @@
+"""What a dialect is: the one file that knows how an engine is started, asked and read.
+
+A dialect decides and does nothing: it opens no socket and starts no process. `engines.host` acts
+on its plans, `loadgen.driver` sends what is timed. Found by name through the entry-point group
+`steelyard.engines`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Final, Literal, Protocol, TypeAlias, final
+
+from steelyard.domain.errors import UnknownName
+from steelyard.domain.reading import Missing, Reading
+from steelyard.domain.run import AppliedControl, Controls, Place
+from steelyard.domain.stream import StreamEvent
+from steelyard.domain.subject import Subject
+from steelyard.domain.workload import GenerationRequest
+
+Framing: TypeAlias = Literal["sse"]
+_GROUP: Final = "steelyard.engines"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do; what it cannot is refused or written down, never assumed."""
+
+    formats: frozenset[str]
+    streams: bool = True
+    reports_timings: bool = False
+    controls_prefix_cache: bool = False
+    honours_seed: bool = False
+    exact_tokens: bool = False
+    token_prompts: bool = False
+    logprobs: bool = False
+    grammar: bool = False
+    tool_calls: bool = False
+    images: bool = False
+    embeddings: bool = False
+    metrics: bool = False
+    simulated: bool = False
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """One HTTP request in plain words; an empty `json` is no body."""
+
+    method: str
+    path: str
+    json: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ReadyProbe:
+    """Where to ask whether the engine can work, and what it answers before and after."""
+
+    path: str
+    ready: int = 200
+    loading: int = 503
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LaunchPlan:
+    """The exact program to start, and how to tell that it is ready."""
+
+    argv: tuple[str, ...]
+    ready: ReadyProbe
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class IdentityClaim:
+    """What the server says that it serves; compared with the file in `engines.identity`.
+
+    `name` is what it puts into its answers, `context_tokens` is per slot, `tensor_bytes` and
+    `parameters` are counted over all tensors of the file that it has loaded.
+    """
+
+    name: Reading[str] = Missing("not_reported")
+    model_path: Reading[str] = Missing("not_reported")
+    parameters: Reading[int] = Missing("not_reported")
+    tensor_bytes: Reading[int] = Missing("not_reported")
+    vocabulary: Reading[int] = Missing("not_reported")
+    context_tokens: Reading[int] = Missing("not_reported")
+    slots: Reading[int] = Missing("not_reported")
+    build: Reading[str] = Missing("not_reported")
+    sampling: Reading[Mapping[str, float]] = Missing("not_reported")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What can be looked at to see which controls are in force.
+
+    `answers` are those to `identity_calls`, `probes` those to `control_probes`, `log` is what the
+    engine has written, `affinity` what the system says of its process.
+    """
+
+    answers: tuple[object, ...]
+    probes: tuple[object, ...]
+    log: str
+    affinity: Reading[tuple[int, ...]]
+
+
+class Dialect(Protocol):
+    """How to start an engine, what to send it, how to read it."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name as users write it."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the engine can do."""
+
+    @property
+    def framing(self) -> Framing:
+        """How a streamed answer is cut into messages."""
+
+    def launch(self, subject: Subject, controls: Controls, place: Place) -> LaunchPlan:
+        """Plan the exact server that `subject` describes under `controls`, or refuse."""
+
+    def encode(self, request: GenerationRequest) -> HttpCall:
+        """Turn a request into the call that makes it."""
+
+    def decode(self, data: str) -> Iterator[StreamEvent]:
+        """Read one message of an answer, or a whole unstreamed one; raise `DialectError`."""
+
+    def named_model(self, data: str) -> str | None:
+        """Return the model's name in a message, where one stands."""
+
+    def identity_calls(self) -> tuple[HttpCall, ...]:
+        """Return the questions that tell what is served."""
+
+    def read_identity(self, answers: Sequence[object]) -> IdentityClaim:
+        """Read their answers, in the same order."""
+
+    def tokenise_call(self, text: str, *, special: bool) -> HttpCall:
+        """Ask for the tokens of a text; `special` lets control tokens be recognised in it."""
+
+    def read_tokens(self, answer: object) -> tuple[int, ...]:
+        """Read the answer to that."""
+
+    def control_probes(self, controls: Controls) -> tuple[HttpCall, ...]:
+        """Return small requests whose answers show the controls in force."""
+
+    def controls_readback(
+        self, subject: Subject, controls: Controls, evidence: Evidence
+    ) -> tuple[AppliedControl, ...]:
+        """Say of each control what was asked and what is in force, or why that is unknown."""
+
+
+def dialect(name: str) -> Dialect:
+    """Return the dialect of an engine by its name; raise `UnknownName` with the nearest."""
+    points = {point.name: point for point in metadata.entry_points(group=_GROUP)}
+    if name not in points:
+        raise UnknownName.among("engine", name, points)
+    found: Dialect = points[name].load()()
+    return found
+
+
+def dialects() -> tuple[str, ...]:
+    """Return the names of all engines that are installed."""
+    return tuple(sorted(point.name for point in metadata.entry_points(group=_GROUP)))

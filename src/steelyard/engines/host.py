@@ -1,0 +1,230 @@
+"""Start an engine, wait until it can work, ask it, stop it. Control calls only, never timed.
+
+The engine runs in a group of its own on a leash (`platform.process`), writes to a log file and
+never to a pipe, and nothing of it is left afterwards. Its port is found free and held back from
+others until the engine has bound it; before a question is asked, the listener is proved to belong
+to the engine that was started.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, final
+
+from steelyard.domain.errors import Busy, DialectError, EngineError
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.run import AppliedControl, Controls, Place
+from steelyard.domain.subject import Subject
+from steelyard.engines.api import Dialect, Evidence, HttpCall, IdentityClaim, ReadyProbe
+from steelyard.platform import process
+from steelyard.platform.listening import listens
+
+_POLL_S: Final = 0.01
+_POLL_MAX_S: Final = 0.2
+_PROBE_TIMEOUT_S: Final = 5.0
+_ASK_TIMEOUT_S: Final = 120.0
+_GRACE_S: Final = 5.0
+_LOG_LINES: Final = 20
+_OK: Final = 200
+
+
+@final
+class RunningEngine:
+    """A server that is up and ours. Leave the `with` block and nothing of it is left."""
+
+    def __init__(
+        self, dialect: Dialect, subject: Subject, child: process.Child, place: Place, load_s: float
+    ) -> None:
+        self.dialect = dialect
+        self.load_s = load_s
+        self.host = place.host
+        self.port = place.port
+        self.log_path = _log_path(place)
+        self._subject = subject
+        self._child = child
+
+    @property
+    def pid(self) -> int:
+        """The process whose tree holds all of the engine's memory and CPU time."""
+        return self._child.pid
+
+    def alive(self) -> bool:
+        """Whether the process is still there."""
+        return self._child.returncode() is None
+
+    def ask(self, call: HttpCall) -> object:
+        """Make a control call; return the JSON of its answer or raise `EngineError`."""
+        try:
+            status, body = _call(self.host, self.port, call, _ASK_TIMEOUT_S)
+        except (OSError, http.client.HTTPException) as error:
+            state = "is up" if self.alive() else f"has died: {last_lines(self.log_path)}"
+            raise EngineError(
+                f"{self.dialect.name} gave no answer to {call.path} ({error}); it {state}"
+            ) from None
+        text = body.decode(errors="replace")
+        if status != _OK:
+            raise DialectError(f"{self.dialect.name} refused {call.path}: {status} {text[:300]}")
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise DialectError(f"{call.path} answered no JSON: {text[:120]!r}") from None
+
+    def identity(self) -> IdentityClaim:
+        """Ask what is served."""
+        calls = self.dialect.identity_calls()
+        return self.dialect.read_identity([self.ask(call) for call in calls])
+
+    def tokenise(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        """Return the served model's tokens of a text."""
+        return self.dialect.read_tokens(self.ask(self.dialect.tokenise_call(text, special=special)))
+
+    def controls(self, controls: Controls) -> tuple[AppliedControl, ...]:
+        """Read back what is in force. Asks for a token or two: not before a cold start is timed."""
+        evidence = Evidence(
+            answers=tuple(self.ask(call) for call in self.dialect.identity_calls()),
+            probes=tuple(self.ask(call) for call in self.dialect.control_probes(controls)),
+            log=self.log_path.read_text(errors="replace"),
+            affinity=_affinity(self.pid),
+        )
+        return self.dialect.controls_readback(self._subject, controls, evidence)
+
+    def stop(self) -> int:
+        """Ask it to end, kill what is left; return how it ended."""
+        return self._child.stop(grace_s=_GRACE_S)
+
+    def __enter__(self) -> RunningEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def start(
+    dialect: Dialect,
+    subject: Subject,
+    controls: Controls,
+    place: Place,
+    *,
+    load_timeout_s: float = 300.0,
+) -> RunningEngine:
+    """Start what `subject` describes and wait until it is ready.
+
+    A `place` with port 0 gets a free one. Raises `Busy` for a port that is taken, `EngineError`
+    with the log's last lines if the engine ends or is not ready in time.
+    """
+    place.folder.mkdir(parents=True, exist_ok=True)
+    with _reserve(place) as reservation:
+        place = replace(place, port=reservation.getsockname()[1])
+        plan = dialect.launch(subject, controls, place)
+        log = _log_path(place)
+        log.write_bytes(b"")
+        started_ns = time.monotonic_ns()
+        child = process.start(plan.argv, log=log, env=plan.env, affinity=controls.affinity)
+        try:
+            _wait_ready(dialect.name, child, place, plan.ready, load_timeout_s)
+            load_s = (time.monotonic_ns() - started_ns) * 1e-9
+            if listens(child.pid, place.port) is False:
+                raise Busy(
+                    f"port {place.port} is answered by another program than the one started",
+                    hint="leave the port out, or pick a free one",
+                )
+        except BaseException:
+            child.stop(grace_s=_GRACE_S)
+            raise
+    return RunningEngine(dialect, subject, child, place, load_s)
+
+
+def last_lines(log: Path, count: int = _LOG_LINES) -> str:
+    """Return the end of a log, for people."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return "(no log)"
+    return "\n".join(lines[-count:]) or "(the log is empty)"
+
+
+def _wait_ready(
+    name: str, child: process.Child, place: Place, probe: ReadyProbe, timeout_s: float
+) -> None:
+    end = time.monotonic() + timeout_s
+    pause, answer = _POLL_S, "no answer"
+    call = HttpCall("GET", probe.path)
+    while time.monotonic() < end:
+        if (code := child.returncode()) is not None:
+            raise EngineError(
+                f"{name} ended with code {code} while loading:\n{last_lines(_log_path(place))}",
+                hint=f"its whole log: {_log_path(place)}",
+            )
+        try:
+            status, _ = _call(place.host, place.port, call, _PROBE_TIMEOUT_S)
+        except (OSError, http.client.HTTPException) as error:
+            answer = str(error)
+        else:
+            if status == probe.ready:
+                return
+            answer = f"{probe.path} answered {status}"
+            if status != probe.loading:
+                raise EngineError(f"{name}: {answer} instead of {probe.ready} or {probe.loading}")
+        time.sleep(pause)
+        pause = min(_POLL_MAX_S, pause * 1.2)
+    raise EngineError(
+        f"{name} was not ready after {timeout_s:g} s ({answer}):\n{last_lines(_log_path(place))}",
+        hint="a larger model may need a longer load time-out",
+    )
+
+
+def _reserve(place: Place) -> socket.socket:
+    """Bind without listening: no other program is given the port, and the engine may share it."""
+    reservation = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        if place.port and _somebody_answers(place):
+            raise OSError
+        reservation.bind((place.host, place.port))
+    except OSError:
+        reservation.close()
+        raise Busy(
+            f"port {place.port} on {place.host} is taken",
+            hint="leave the port out, or pick a free one",
+        ) from None
+    return reservation
+
+
+def _somebody_answers(place: Place) -> bool:
+    try:
+        socket.create_connection((place.host, place.port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _call(host: str, port: int, call: HttpCall, timeout_s: float) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        body = json.dumps(call.json).encode() if call.json else None
+        headers = {"Content-Type": "application/json"} if body else {}
+        connection.request(call.method, call.path, body, {**headers, **call.headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def _affinity(pid: int) -> Reading[tuple[int, ...]]:
+    if not hasattr(os, "sched_getaffinity"):
+        return Missing("not_exposed", "this system does not tell a process's cores")
+    try:
+        return Measured(tuple(sorted(os.sched_getaffinity(pid))), source="client")
+    except OSError as error:
+        return Missing("not_readable", str(error))
+
+
+def _log_path(place: Place) -> Path:
+    return place.folder / "engine.log"

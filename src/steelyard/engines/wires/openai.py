@@ -1,0 +1,174 @@
+"""The OpenAI-style chat wire that several engines speak: request bodies and stream chunks.
+
+Fields: the chat-completions API, and `reasoning_content` / `reasoning` as vLLM, SGLang and
+llama.cpp send them. Not aware of any one engine, of sockets, or of time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, final
+
+from steelyard.domain.errors import DialectError, UnsupportedSubject
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.stream import (
+    Content,
+    Finished,
+    Reasoning,
+    RoleStarted,
+    StreamEvent,
+    ToolCall,
+    Usage,
+)
+from steelyard.domain.workload import GenerationRequest
+
+Object: TypeAlias = Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One message: what it says in the product's words, and the object itself."""
+
+    events: tuple[StreamEvent, ...]
+    raw: Object
+
+    def mapping(self, key: str) -> Object | None:
+        """Return the object under `key`, where there is one."""
+        return as_object(self.raw.get(key))
+
+
+def chat_body(request: GenerationRequest) -> dict[str, object]:
+    """Return the body of a chat request; everything that is not asked for is left out."""
+    if request.images:
+        raise UnsupportedSubject("images cannot be sent to this engine yet")
+    body: dict[str, object] = {
+        "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
+        "max_tokens": request.max_tokens,
+        "stream": request.stream,
+        **sampling(request),
+    }
+    if request.stream:
+        body["stream_options"] = {"include_usage": True}
+    if request.top_logprobs:
+        body["logprobs"], body["top_logprobs"] = True, request.top_logprobs
+    if request.tools:
+        body["tools"] = [json.loads(tool) for tool in request.tools]
+    return body
+
+
+def sampling(request: GenerationRequest) -> dict[str, object]:
+    """Return the seed and every sampling parameter that is stated."""
+    chosen = request.sampling
+    optional = {"top_k": chosen.top_k, "top_p": chosen.top_p, "min_p": chosen.min_p}
+    stated = {name: value for name, value in optional.items() if value is not None}
+    return {"seed": request.seed, "temperature": chosen.temperature, **stated}
+
+
+def parse(data: str) -> Chunk:
+    """Read one chunk, or one whole unstreamed answer; raise `DialectError` if it is an error."""
+    try:
+        raw = json.loads(data)
+    except ValueError:
+        raise DialectError(f"the engine sent what is not JSON: {data[:120]!r}") from None
+    if not isinstance(raw, dict):
+        raise DialectError(f"the engine sent {data[:120]!r} where an object belongs")
+    if raw.get("error"):
+        raise DialectError(error_words(raw["error"]))
+    return Chunk(tuple(_events(raw)), raw)
+
+
+def error_words(error: object) -> str:
+    """Return what an error object says, its type first."""
+    if not isinstance(error, dict):
+        return str(error)
+    words = (str(error[key]) for key in ("type", "message") if error.get(key))
+    return ": ".join(words) or json.dumps(error)
+
+
+def failure_code(words: str, *, otherwise: str) -> str:
+    """Return the stable code of an engine's error by its words."""
+    lower = words.lower()
+    known = {
+        "context_overflow": ("exceed_context_size", "context size", "context length"),
+        "overloaded": ("overloaded", "no slot available", "queue is full"),
+        "loading": ("loading model",),
+    }
+    for code, marks in known.items():
+        if any(mark in lower for mark in marks):
+            return code
+    return otherwise
+
+
+def as_object(value: object) -> Object | None:
+    """Return the value if it is an object."""
+    return value if isinstance(value, dict) else None
+
+
+def count(raw: Object, key: str, *, who: str) -> Reading[int]:
+    """Return a whole number, or why there is none. Absent is not zero."""
+    value = raw.get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Measured(value, source="engine")
+    return Missing("not_reported", f"{who}={value!r}")
+
+
+def _events(raw: Object) -> Iterator[StreamEvent]:
+    choices = raw.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choice, dict):
+            raise DialectError(f"the engine sent a choice that is no object: {choice!r}")
+        delta = as_object(choice.get("delta")) or as_object(choice.get("message")) or {}
+        yield from _delta(delta)
+        if isinstance(reason := choice.get("finish_reason"), str):
+            yield Finished(reason)
+    if (usage := as_object(raw.get("usage"))) is not None:
+        yield from _usage(usage)
+
+
+def _delta(delta: Object) -> Iterator[StreamEvent]:
+    found: list[StreamEvent] = []
+    for key in ("reasoning_content", "reasoning"):
+        if isinstance(thought := delta.get(key), str) and thought:
+            found.append(Reasoning(thought))
+            break
+    if isinstance(content := delta.get("content"), str) and content:
+        found.append(Content(content))
+    calls = delta.get("tool_calls")
+    for position, call in enumerate(calls if isinstance(calls, list) else ()):
+        found.append(_tool_call(call, position))
+    if not found and "role" in delta:
+        found.append(RoleStarted())
+    yield from found
+
+
+def _tool_call(call: object, position: int) -> ToolCall:
+    raw = as_object(call) or {}
+    function = as_object(raw.get("function")) or {}
+    index = raw.get("index")
+    return ToolCall(
+        index if isinstance(index, int) else position,
+        str(function.get("name") or ""),
+        str(function.get("arguments") or ""),
+    )
+
+
+def _usage(raw: Object) -> Iterator[Usage]:
+    prompt, output = raw.get("prompt_tokens"), raw.get("completion_tokens")
+    if not isinstance(prompt, int) or not isinstance(output, int):
+        return  # one count without the other cannot be used as a pair
+    prompt_details = as_object(raw.get("prompt_tokens_details")) or {}
+    output_details = as_object(raw.get("completion_tokens_details")) or {}
+    yield Usage(
+        prompt,
+        output,
+        cached_tokens=_detail(prompt_details, "cached_tokens"),
+        reasoning_tokens=_detail(output_details, "reasoning_tokens"),
+    )
+
+
+def _detail(details: Object, key: str) -> Reading[int]:
+    value = details.get(key)
+    return Measured(value, source="engine") if isinstance(value, int) else Missing("not_reported")
