@@ -1,0 +1,124 @@
+"""Sentences: what the numbers say, no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.analysis.rows import gates, row, verdict
+
+from steelyard.analysis.recommend import picks
+from steelyard.analysis.sentences import FamilyLoss, leading, of_variant
+from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.summary import VariantRow, VerdictName
+
+
+def judged(
+    label: str, bpw: float, name: VerdictName, loss: float, rate: float = 10.0
+) -> VariantRow:
+    states = {"worse": "failed", "undecided": "undecided"}
+    return row(
+        label,
+        bpw,
+        rate,
+        verdict=Measured(verdict(name, loss), "derived"),
+        gates=gates(quality=states.get(name, "met")),  # type: ignore[arg-type]
+    )
+
+
+ROWS = (
+    row("F16", 16.0, 8.0),
+    judged("Q8_0", 8.5, "no loss shown", -0.002, 12.0),
+    judged("Q4_K_M", 4.9, "within margin", 0.012, 14.0),
+    judged("Q3_K_M", 3.9, "undecided", 0.02, 15.0),
+    judged("Q2_K", 3.2, "worse", 0.09, 16.0),
+)
+NO_FAMILIES: dict[str, tuple[FamilyLoss, ...]] = {}
+
+
+def said(found: VariantRow) -> str:
+    return " ".join(of_variant(found, picks(ROWS), "F16"))
+
+
+def test_what_to_use_leads_with_its_loss_and_its_interval() -> None:
+    use, smallest, avoid = leading(ROWS, picks(ROWS), "F16", NO_FAMILIES)
+    assert use.startswith(
+        "USE Q4_K_M: 1.2 points of right answers lost against F16 "
+        "(loss [0.1, 2.4], 1200 items): within margin; the most right answers a second"
+    )
+    assert smallest.startswith("SMALLEST Q4_K_M: 1.2 points")
+    assert avoid == (
+        "AVOID Q2_K: 9.0 points of right answers lost against F16 "
+        "(loss [7.9, 10.2], 1200 items): worse."
+    )
+
+
+def test_every_variant_has_a_sentence_that_is_true_of_it() -> None:
+    assert said(ROWS[0]) == "F16 is the reference."
+    assert said(ROWS[1]) == (
+        "Q8_0 qualifies: 0.2 points of right answers gained against F16 "
+        "(loss [-1.3, 1.0], 1200 items): no loss shown."
+    )
+    assert said(ROWS[2]).startswith("USE Q4_K_M: ")
+    assert "SMALLEST Q4_K_M: 4.90 bits per weight; 1.2 points" in said(ROWS[2])
+    assert said(ROWS[3]).startswith("UNDECIDED Q3_K_M: ")
+    assert said(ROWS[3]).endswith("about 2000 items would decide it.")
+    assert said(ROWS[4]).startswith("AVOID Q2_K: ")
+
+
+def test_a_variant_that_a_latency_gate_stops_is_told_which() -> None:
+    slow = replace(ROWS[1], gates=gates(ttft="failed"))
+    assert said(slow).endswith(
+        "but the gate 'time to first token' is failed (a finding; demanded a limit)."
+    )
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    gone = replace(ROWS[1], verdict=Missing("run_failed", "the engine ended with code 139"))
+    assert said(gone) == "UNDECIDED Q8_0: the engine ended with code 139."
+    dead = replace(ROWS[0], outcome="failed", outcome_reason="no memory")
+    assert "did not finish (no memory)" in said(dead)
+
+
+def test_an_undecided_verdict_without_a_number_of_items_says_why() -> None:
+    stuck = verdict("undecided", 0.03)
+    stuck = replace(stuck, to_decide_items=Missing("not_run", "run what was not run"))
+    assert said(replace(ROWS[3], verdict=Measured(stuck, "derived"))).endswith(
+        "run what was not run."
+    )
+
+
+def test_the_aa_row_says_what_it_is() -> None:
+    twin = replace(ROWS[1], variant=replace(ROWS[0].variant, label="F16 A/A"), role="aa")
+    assert said(twin).startswith("F16 A/A is F16 run a second time: 0.2 points")
+    unknown = replace(twin, verdict=Missing("polluted", "its run was polluted"))
+    assert said(unknown) == "F16 A/A is F16 run a second time: its run was polluted."
+
+
+def test_where_nothing_qualifies_the_sentence_names_the_gate() -> None:
+    rows = [replace(r, gates=gates(output="failed")) for r in ROWS]
+    use, smallest, *_ = leading(rows, picks(rows), "F16", NO_FAMILIES)
+    assert use == (
+        "USE: none. No efficiency frontier: the gate 'output speed' stops 4 failed of 4."
+    )
+    assert smallest.startswith("SMALLEST: none. ")
+
+
+def test_where_only_the_reference_is_left_it_says_so() -> None:
+    rows = [ROWS[0], ROWS[3], ROWS[4]]
+    use, smallest, *_ = leading(rows, picks(rows), "F16", NO_FAMILIES)
+    assert use.startswith("USE F16, the reference: no quant qualifies (the gate")
+    assert smallest.startswith("SMALLEST F16, the reference: no quant qualifies")
+
+
+def test_a_family_that_suffers_is_warned_of_at_the_largest_variant_that_shows_it() -> None:
+    families = {
+        "Q2_K": (("math_words", 0.14, 0.09, 0.19), ("logic", 0.02, -0.01, 0.05)),
+        "Q3_K_M": (("math_words", 0.06, 0.02, 0.1), ("logic", 0.0, -0.03, 0.03)),
+        "Q4_K_M": (("math_words", 0.01, -0.01, 0.03), ("logic", 0.0, -0.03, 0.03)),
+    }
+    warnings = [s for s in leading(ROWS, picks(ROWS), "F16", families) if s.startswith("WARNING")]
+    (warning,) = warnings
+    assert warning == (
+        "WARNING at Q3_K_M (3.9 bits per weight) this model loses 6.0 points of math words "
+        "[2.0, 10.0]; no larger variant shows a loss there."
+    )
