@@ -1,0 +1,1 @@
+"""The application: wires rooms together for the doors, and performs campaigns."""

@@ -1,0 +1,177 @@
+"""`engines` and `doctor`: what runs here, whether it computes right, how exact the clock is."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal, TypeAlias, final
+
+from steelyard.app import subjects
+from steelyard.domain.errors import SteelyardError
+from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
+from steelyard.domain.reading import Measured
+from steelyard.domain.run import Place, Proof
+from steelyard.domain.subject import Artifact, EngineProfile, Subject
+from steelyard.engines import api
+from steelyard.llamalib import conformance, runtimes
+from steelyard.models import disk
+from steelyard.platform import clock, hardware, settings
+from steelyard.runs import calibration, proofs
+from steelyard.runs.places import place_for
+from steelyard.store.database import Store
+
+_NS_PER_S = 1e9
+State: TypeAlias = Literal["ok", "warning", "failed"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What to say and how to exit."""
+
+    text: str
+    exit_code: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    state: State
+    found: str
+
+
+def engines_text(*, as_json: bool) -> str:
+    """List engines with what they can do, and the runtimes of llama.cpp found here."""
+    engines = {name: api.dialect(name).capabilities for name in api.dialects()}
+    found = {name: _runtime(name) for name in runtimes.NAMES}
+    if as_json:
+        able = {
+            name: {k: sorted(v) if isinstance(v, frozenset) else v for k, v in asdict(can).items()}
+            for name, can in engines.items()
+        }
+        return json.dumps({"engines": able, "runtimes": found}, indent=1, sort_keys=True)
+    lines = []
+    for name, can in engines.items():
+        flags = [f.name for f in fields(can) if getattr(can, f.name) is True]
+        lines += [f"{name:<10} {', '.join(sorted(can.formats))}", f"{'':<10} {', '.join(flags)}"]
+    lines += ["", "llama.cpp here:", *(f"  {name:<8} {what}" for name, what in found.items())]
+    return "\n".join(lines)
+
+
+def check_engine(engine: str, runtime: str, emit: Emit) -> Checked:
+    """Replay known arithmetic on an engine."""
+    api.dialect(engine)
+    proof = prove(engine, runtime, emit)
+    words = "right logits" if proof.passed else "WRONG_LOGITS"
+    return Checked(f"{engine} ({runtime}): {words}. {proof.found}", 0 if proof.passed else 3)
+
+
+def prove(engine: str, runtime: str, emit: Emit) -> Proof:
+    """Start an engine with the bundled model and compare with the stored answers."""
+    started_ns = clock.monotonic_ns()
+    emit(PhaseStarted("proving the engine's arithmetic"))
+    subject = Subject(Artifact("none", "gguf", ""), engine, runtime, EngineProfile())
+    with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
+
+        def place_of(named: Subject, model: Path) -> Place:
+            return place_for(named, Path(folder), {named.artifact.sha256: model})
+
+        proof = proofs.prove_engine(
+            subject, subjects.bundled("base.gguf"), subjects.bundled("proof.json"), place_of
+        )
+    emit(
+        PhaseEnded(
+            "proving the engine's arithmetic", (clock.monotonic_ns() - started_ns) / _NS_PER_S
+        )
+    )
+    return proof
+
+
+def doctor(emit: Emit, *, as_json: bool) -> Checked:
+    """Look at everything a sweep needs; exit 3 when something needed does not work."""
+    checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
+        ("machine", _machine),
+        ("llama.cpp kernels", _kernels),
+        ("engine arithmetic", lambda: _engine(emit)),
+        ("clock", _clock),
+        ("store", _store),
+        ("disk", _disk),
+        ("native llama.cpp", _native),
+    )
+    found = []
+    for name, look in checks:
+        try:
+            found.append(look())
+        except SteelyardError as error:
+            found.append(Finding(name, "failed", f"{error}. {error.hint}"))
+    failed = any(finding.state == "failed" for finding in found)
+    if as_json:
+        text = json.dumps([asdict(finding) for finding in found], indent=1)
+    else:
+        text = "\n".join(f"{f.state:<8} {f.name:<18} {f.found}" for f in found)
+    return Checked(text, 3 if failed else 0)
+
+
+def _machine() -> Finding:
+    device = hardware.device()
+    gpus = ", ".join(device.gpus) or "no GPU seen"
+    memory = f"{device.memory_bytes / 2**30:.1f} GiB"
+    return Finding("machine", "ok", f"{device.cpu}, {device.cores} cores, {memory}, {gpus}")
+
+
+def _kernels() -> Finding:
+    result = conformance.check()
+    return Finding("llama.cpp kernels", "ok" if result.passed else "failed", result.found)
+
+
+def _engine(emit: Emit) -> Finding:
+    proof = prove("llamacpp", "wheel", emit)
+    return Finding("engine arithmetic", "ok" if proof.passed else "failed", proof.found)
+
+
+def _clock() -> Finding:
+    with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
+        instrument = calibration.calibrate(Path(folder))
+    errors = [
+        f"{name} {1e3 * reading.value:.2f} ms" if isinstance(reading, Measured) else f"{name} –"
+        for name, reading in (
+            ("first token", instrument.ttft_error_s),
+            ("gaps", instrument.gap_error_s),
+        )
+    ]
+    return Finding("clock", "ok", f"99 % of errors are below: {', '.join(errors)}")
+
+
+def _store() -> Finding:
+    path = settings.load().database
+    store = Store.open(path)
+    problems = store.check()
+    store.close()
+    if problems:
+        return Finding("store", "failed", f"{path}: {'; '.join(problems)}")
+    return Finding("store", "ok", str(path))
+
+
+def _disk() -> Finding:
+    free = disk.free_bytes(Path.cwd())
+    state: State = "ok" if free > 1 << 30 else "warning"
+    return Finding("disk", state, f"{disk.size(free)} free here")
+
+
+def _native() -> Finding:
+    return Finding("native llama.cpp", "ok", _runtime("native"))
+
+
+def _runtime(name: str) -> str:
+    try:
+        runtime = runtimes.find(name)
+        runtime.server()
+        return str(runtime.describe())
+    except SteelyardError as error:
+        return f"not here: {error}"

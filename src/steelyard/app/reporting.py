@@ -1,0 +1,178 @@
+"""From a sweep's folder to its summary and reports: always computed, never patched.
+
+The evidence is what lies in the folder; the same evidence gives the same files. Not aware of
+terminals: text comes back as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from steelyard.analysis.evidence import Evidence, Instrument
+from steelyard.analysis.metrics.registry import METRICS
+from steelyard.analysis.summary import summarise
+from steelyard.app.folder import SweepFolder, write_whole
+from steelyard.campaigns.events import (
+    Calibrated,
+    CanaryBlocked,
+    CanaryPassed,
+    CellFailed,
+    CellFinished,
+    EngineProven,
+    Event,
+    FidelityFailed,
+    FidelityMeasured,
+)
+from steelyard.campaigns.instructions import Stop
+from steelyard.domain.errors import BadInput
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.run import Proof, RunRecord
+from steelyard.domain.summary import Fidelity, SweepSummary
+from steelyard.models import find
+from steelyard.reports import csv, html, markdown, terminal
+from steelyard.reports import json as summary_json
+
+SUMMARY: Final = "sweep_summary.json"
+REPORT: Final = "report.html"
+_OWN_MODELS: Final = 3
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a sweep ended: the summary where there is one, what to say, the exit code."""
+
+    folder: Path
+    stop: Stop
+    summary: SweepSummary | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 nothing qualifies, 3 could not measure."""
+        return self.stop.exit_code
+
+    @property
+    def json(self) -> str:
+        """Return the summary as the file has it."""
+        if self.summary is None:
+            return summary_json.stopped(self.stop.reason, self.stop.advice)
+        return summary_json.write(self.summary)
+
+    def text(self, width: int) -> str:
+        """Return the last screen."""
+        said = [f"{self.stop.reason}."] if self.summary is None or self.exit_code else []
+        said += [f"  → {advice}" for advice in self.stop.advice]
+        if self.summary is None:
+            return "\n".join(said)
+        screen = terminal.plain(terminal.screen(self.summary, metrics=METRICS, width=width))
+        where = f"Report: {self.folder / REPORT}    All files: {self.folder}/"
+        return "\n".join([screen, *said, where, *_own_models(self.summary)])
+
+
+def evidence(folder: SweepFolder) -> Evidence:
+    """Read all that a sweep left behind."""
+    sweep = folder.sweep()
+    events = folder.journal().events
+    known: dict[str, Reading[Fidelity]] = {}
+    for event in events:
+        if isinstance(event, FidelityFailed):
+            known[event.label] = Missing("fidelity_failed", event.why)
+        elif isinstance(event, FidelityMeasured):
+            found = folder.read(Fidelity, f"fidelity/{event.label}.json")
+            if found is not None:
+                known[event.label] = Measured(found, "derived")
+    return Evidence(
+        sweep=sweep,
+        runs=tuple(_own(folder, events)),
+        fidelity=known,
+        instrument=folder.read(Instrument, "instrument.json") or Instrument(),
+        proofs=tuple(folder.read(tuple[Proof, ...], "proofs.json") or ()),
+        phases_s=phases(events),
+        skipped=folder.read(dict[str, str], "skipped.json") or {},
+        elapsed_s=Measured(sum(phases(events).values()), "client"),
+    )
+
+
+def phases(events: Sequence[Event]) -> dict[str, float]:
+    """Return the seconds of each phase, summed over all sessions of the campaign."""
+    spent: dict[str, float] = {}
+    for event in events:
+        match event:
+            case Calibrated(seconds=seconds):
+                name = "calibration"
+            case EngineProven(seconds=seconds):
+                name = "arithmetic proof"
+            case CanaryPassed(seconds=seconds) | CanaryBlocked(seconds=seconds):
+                name = "canary"
+            case CellFinished(seconds=seconds) | CellFailed(seconds=seconds):
+                name = "runs"
+            case FidelityMeasured(seconds=seconds) | FidelityFailed(seconds=seconds):
+                name = "fidelity"
+            case _:
+                continue
+        spent[name] = spent.get(name, 0.0) + seconds
+    return {name: round(seconds, 3) for name, seconds in sorted(spent.items())}
+
+
+def write(folder: SweepFolder, *, include_polluted: bool) -> tuple[bool, bool]:
+    """Write every report; return whether anything was measured, and whether any qualifies."""
+    found = evidence(folder)
+    summary = summarise(found, include_polluted=include_polluted)
+    texts = {
+        SUMMARY: summary_json.write(summary),
+        "summary.csv": csv.write(summary, metrics=METRICS),
+        "summary.md": markdown.write(summary, metrics=METRICS),
+        REPORT: html.render(
+            summary,
+            metrics=METRICS,
+            series={r.id: r.vitals.value for r in found.runs if isinstance(r.vitals, Measured)},
+            logs={r.id: r.log_excerpt for r in found.runs if r.log_excerpt},
+            configuration=found.sweep,
+        ),
+    }
+    for name, text in texts.items():
+        write_whole(folder.root / name, text)
+    measured = any(run.outcome == "completed" and run.sections for run in found.runs)
+    return measured, any(pick.label is not None for pick in summary.recommendation)
+
+
+def outcome(folder: SweepFolder, stop: Stop) -> Outcome:
+    """Return how a sweep ended, with the summary if one was written."""
+    path = folder.root / SUMMARY
+    summary = None
+    if path.exists():
+        summary = summary_json.read(path.read_text(encoding="utf-8"), source=str(path))
+    return Outcome(folder.root, stop, summary)
+
+
+def report_again(root: Path, *, include_polluted: bool) -> Outcome:
+    """Write the reports of a finished sweep again, from its records."""
+    folder = SweepFolder(root)
+    if not folder.exists():
+        raise BadInput(
+            f"{root} holds no sweep",
+            hint="give the folder that `steelyard sweep` printed at its end",
+        )
+    measured, qualified = write(folder, include_polluted=include_polluted)
+    if not measured:
+        return outcome(folder, Stop("nothing could be measured", 3))
+    return outcome(folder, Stop("done", 0) if qualified else Stop("no variant qualifies", 1))
+
+
+def _own(folder: SweepFolder, events: Sequence[Event]) -> list[RunRecord]:
+    """Return the records of runs that the journal calls ended, the canary's among them."""
+    ended = {e.run_id for e in events if isinstance(e, CellFinished | CellFailed | CanaryPassed)}
+    return [record for record in folder.records() if record.id in ended]
+
+
+def _own_models(summary: SweepSummary) -> list[str]:
+    """Say how to sweep models of the user's own, after the bundled one."""
+    if summary.model != "bundled":
+        return []
+    found = find.scan(find.usual_folders()).models[:_OWN_MODELS]
+    if not found:
+        return ["Now yours: steelyard sweep PATH/TO/MODEL.gguf"]
+    return ["Now yours:", *(f"  steelyard sweep {path}" for path, _ in found)]

@@ -1,0 +1,116 @@
+"""`run`: one RunSpec in, one RunRecord out, with the same executor that a sweep uses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from steelyard.analysis.validity import telemetry_status
+from steelyard.app import subjects
+from steelyard.app.keeping import keeper
+from steelyard.domain.caution import quality
+from steelyard.domain.codec import decode, encode, schema
+from steelyard.domain.errors import BadInput
+from steelyard.domain.progress import Emit
+from steelyard.domain.run import Controls, RunRecord, RunSpec
+from steelyard.domain.subject import EngineProfile, Subject, Variant
+from steelyard.domain.task import Task
+from steelyard.models import artifacts, find
+from steelyard.platform import hardware, settings
+from steelyard.runs.execute import Executor
+from steelyard.runs.identity import Verifier
+from steelyard.runs.places import place_for
+from steelyard.workloads import suites
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A record and where it lies."""
+
+    record: RunRecord
+    folder: Path
+
+    @property
+    def exit_code(self) -> int:
+        """0 measured, 2 the wrong model, 3 could not measure."""
+        if self.record.outcome == "completed":
+            return 0
+        return 2 if self.record.reason.startswith("wrong_model") else 3
+
+    @property
+    def json(self) -> str:
+        """Return the record as its file has it."""
+        return encode(self.record)
+
+    @property
+    def text(self) -> str:
+        """Return the run in a few lines."""
+        record = self.record
+        lines = [
+            f"run {record.id}: {record.outcome}, {quality(record.cautions)}, "
+            f"telemetry {telemetry_status(record)}"
+        ]
+        if record.reason:
+            lines.append(f"  {record.reason}")
+        lines += [f"  ! {c.code}: {c.seen}. {c.advice}" for c in record.cautions]
+        for section in record.sections:
+            lines.append(f"  {section.name}: {len(section.attempts)} requests, {section.outcome}")
+        lines.append(f"Record: {self.folder / 'record.json'}")
+        return "\n".join(lines)
+
+
+def run_spec(path: Path, models: Sequence[Path], out: Path | None, emit: Emit) -> Finished:
+    """Execute the spec in a file. Raises `BadInput` if it cannot be read or its bytes not found."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    spec = decode(RunSpec, text, source=str(path))
+    variant, paths = _located(spec, models)
+    folder = out or settings.load().home / "runs" / spec.id
+    place = place_for(spec.subject, folder, paths)
+    record = Executor(Verifier(), emit).run(spec, variant, place)
+    with keeper(emit) as keep:
+        keep(record)
+    return Finished(record, folder)
+
+
+def spec_schema() -> str:
+    """Return the JSON Schema of a RunSpec."""
+    return json.dumps(schema(RunSpec), indent=1, sort_keys=True)
+
+
+def example_spec() -> str:
+    """Return a RunSpec of the bundled model that runs in seconds."""
+    artifact = artifacts.fingerprint(subjects.bundled("base.gguf"))
+    context = suites.context_needed("quick")
+    spec = RunSpec(
+        Subject(artifact, profile=EngineProfile(context_tokens=context, slots=2)),
+        Controls(threads=hardware.device().cores),
+        workloads=suites.workloads("quick"),
+        tasks=(Task("reading", items=30),),
+        task_streams=2,
+    )
+    return encode(spec, indent=1)
+
+
+def _located(spec: RunSpec, models: Sequence[Path]) -> tuple[Variant, dict[str, Path]]:
+    """Find the subject's bytes by their hash, first where the size fits."""
+    artifact = spec.subject.artifact
+    folders = tuple(path for path in models if path.is_dir()) or find.usual_folders()
+    named = [path for path in models if path.is_file()]
+    scanned = [path for path, _ in find.scan(folders).models]
+    for path in (*named, subjects.bundled("base.gguf"), *scanned):
+        if artifact.size_bytes and path.is_file() and path.stat().st_size != artifact.size_bytes:
+            continue
+        if path.is_file() and artifacts.fingerprint(path).sha256 == artifact.sha256:
+            variant = Variant(artifact.name, artifact, artifacts.inspect(path))
+            return variant, {artifact.sha256: path.resolve()}
+    raise BadInput(
+        f"no file here has the sha256 of {artifact.name!r} ({artifact.sha256[:12]}…)",
+        hint="name the file or its folder with --model",
+    )

@@ -1,0 +1,153 @@
+"""From what a person types to files: `FILE`, `FOLDER`, `NAME[:QUANT][@ENGINE[/PROFILE]]`.
+
+Reads headers and hashes; makes nothing. Not aware of campaigns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, final
+
+from steelyard.domain.errors import BadInput, UnknownName, UnreadableModel
+from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
+from steelyard.domain.subject import ArtifactFacts, ReferenceKind, Variant
+from steelyard.engines import api
+from steelyard.models import artifacts, find, quants
+from steelyard.platform import clock
+
+BUNDLED: Final = "bundled"
+_NS_PER_S: Final = 1e9
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a subject stands for: a model's name, its files best first, and the engine.
+
+    `ladder` is true when the files are a ladder already, so that nothing is to be made.
+    """
+
+    model: str
+    files: tuple[tuple[Path, ArtifactFacts], ...]
+    engine: str
+    ladder: bool
+    imatrix: Path | None = None
+
+
+def bundled(name: str) -> Path:
+    """Return the path of a file of the bundled model."""
+    return Path(str(files("steelyard.bundled") / name))
+
+
+def choose(subject: str) -> Chosen:
+    """Say what a subject stands for. Raises `BadInput` for what cannot be found or read."""
+    if "://" in subject:
+        raise BadInput(
+            f"{subject} is the address of a server; a sweep weighs files",
+            hint="give the model's file or its folder",
+        )
+    if (path := Path(subject).expanduser()).exists():
+        return _at(path, "llamacpp")
+    name, at, engine = subject.rpartition("@") if "@" in subject else (subject, "", "llamacpp")
+    engine, slash, profile = engine.partition("/")
+    if slash:
+        raise UnknownName.among("engine profile", profile, ["default"])
+    if engine not in api.dialects():
+        raise UnknownName.among("engine", engine, api.dialects())
+    if at and (path := Path(name).expanduser()).exists():
+        return _at(path, engine)
+    return _named(name, engine)
+
+
+def reference_kind(facts: ArtifactFacts) -> ReferenceKind:
+    """Return `native` for a precision that models are published in, else `lossy`."""
+    return "native" if quants.is_native(facts.quant) else "lossy"
+
+
+def verified(
+    label: str, path: Path, emit: Emit, *, reference: ReferenceKind | None = None
+) -> Variant:
+    """Hash a file and read its header: the variant that it is."""
+    started_ns = clock.monotonic_ns()
+    size = path.stat().st_size
+    emit(PhaseStarted("hashing", size >> 20 or None, path.name))
+    artifact = artifacts.fingerprint(
+        path, lambda done, _total: emit(Advanced("hashing", done >> 20))
+    )
+    emit(PhaseEnded("hashing", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
+    return Variant(label, artifact, artifacts.inspect(path), reference)
+
+
+def labels(found: tuple[tuple[Path, ArtifactFacts], ...]) -> dict[Path, str]:
+    """Name each file by its quant, and by its file name where two share one."""
+    seen: dict[str, list[Path]] = {}
+    for path, facts in found:
+        seen.setdefault(facts.quant, []).append(path)
+    return {
+        path: quant if len(paths) == 1 else f"{quant} ({path.stem})"
+        for quant, paths in seen.items()
+        for path in paths
+    }
+
+
+def _at(path: Path, engine: str) -> Chosen:
+    if path.is_dir():
+        return _ladder(path, engine)
+    return Chosen(path.stem, ((path, artifacts.inspect(path)),), engine, ladder=False)
+
+
+def _ladder(folder: Path, engine: str) -> Chosen:
+    """Read every model file of a folder; they must be quants of one model."""
+    scanned = find.scan((folder,))
+    if scanned.broken:
+        path, reason = scanned.broken[0]
+        raise UnreadableModel(
+            f"{path} is in the folder and cannot be read: {reason}",
+            hint="mend or remove it, then sweep the folder again",
+        )
+    found = sorted(scanned.models, key=lambda pair: (-pair[1].file_bpw, str(pair[0])))
+    if not found:
+        raise BadInput(
+            f"{folder} holds no GGUF file", hint="give a file, or a folder with a ladder"
+        )
+    first = found[0][1]
+    for path, facts in found[1:]:
+        if (facts.architecture, facts.parameters, facts.vocabulary) != (
+            first.architecture,
+            first.parameters,
+            first.vocabulary,
+        ):
+            raise BadInput(
+                f"{path.name} is another model than {found[0][0].name}: "
+                f"{facts.architecture} of {facts.parameters:,} weights and {facts.vocabulary:,} "
+                f"tokens, not {first.architecture}, {first.parameters:,} and {first.vocabulary:,}",
+                hint="keep the quants of one model in a folder of their own",
+            )
+    return Chosen(folder.resolve().name, tuple(found), engine, ladder=len(found) > 1)
+
+
+def _named(name: str, engine: str) -> Chosen:
+    if name == BUNDLED:
+        path = bundled("base.gguf")
+        imatrix = bundled("imatrix.gguf")
+        return Chosen(
+            BUNDLED, ((path, artifacts.inspect(path)),), engine, ladder=False, imatrix=imatrix
+        )
+    wanted, _, quant = name.partition(":")
+    if name.endswith(".gguf") or "/" in name:
+        raise BadInput(
+            f"there is no file {name}",
+            hint="check the path; `steelyard models list` shows what is here",
+        )
+    scanned = find.scan(find.usual_folders())
+    stems = {path.stem: (path, facts) for path, facts in scanned.models}
+    fits = [
+        (path, facts)
+        for stem, (path, facts) in stems.items()
+        if stem == wanted or (stem.startswith(wanted) and facts.quant == quant)
+    ]
+    if len(fits) != 1:
+        raise UnknownName.among("model", name, [BUNDLED, *stems])
+    return Chosen(fits[0][0].stem, tuple(fits), engine, ladder=False)

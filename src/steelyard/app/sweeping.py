@@ -1,0 +1,269 @@
+"""`sweep`: from what was typed to a plan, and from a plan to the last screen.
+
+Puts the rooms together and checks what can be known before the first second is spent. Not aware
+of terminals: text comes back as text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self, final
+
+from steelyard.analysis.sizing import items_for_margin
+from steelyard.app import ladder, reporting, subjects, work
+from steelyard.app.folder import SweepFolder
+from steelyard.app.keeping import keeper
+from steelyard.app.reporting import Outcome
+from steelyard.campaigns.plan import Plan
+from steelyard.campaigns.planner import Rates, plan
+from steelyard.domain.campaign import Gates, Suite, Sweep
+from steelyard.domain.errors import BadInput
+from steelyard.domain.ids import plain
+from steelyard.domain.progress import Emit, Noted
+from steelyard.domain.run import ControlProfile, Controls, Place, RunSpec
+from steelyard.domain.subject import EngineProfile, Variant
+from steelyard.domain.task import Task
+from steelyard.models import disk, memory
+from steelyard.models.ladder import Runtime
+from steelyard.platform import clock, hardware, locks
+from steelyard.runs.execute import Executor
+from steelyard.runs.identity import Verifier
+from steelyard.runs.places import place_for
+from steelyard.tasks.registry import FAMILIES
+from steelyard.workloads import suites
+
+LONG_S: Final = 3600.0
+ITEMS: Final = 300
+_STRICT_CV: Final = 0.03
+_REPEATS: Final = {"quick": 3, "full": 5}
+_FIDELITY_POSITIONS: Final = {"quick": 4096, "full": 16384}
+_TASK_STREAMS: Final = 2
+_TASK_CONTEXT: Final = {1: 512, 2: 1024, 3: 2048}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """What was typed, checked for type and range only."""
+
+    subject: str = subjects.BUNDLED
+    quants: tuple[str, ...] | None = None
+    suite: Suite = "quick"
+    items: int | None = None
+    level: int = 1
+    private_seed: str | None = None
+    threads: int | None = None
+    affinity: tuple[int, ...] | None = None
+    seed: int = 0
+    warmup: int = 1
+    repeats: int | None = None
+    context: int | None = None
+    margin: float = 3.0
+    strict: bool = False
+    imatrix: Path | None = None
+    requantise: bool = False
+    runtime: Runtime = "wheel"
+    include_polluted: bool = False
+    dry_run: bool = False
+    resume: bool = False
+    budget: float | None = None
+    yes: bool = False
+    out: Path | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Take the options of a door; an unknown one is a programming error."""
+        return cls(**options)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A sweep that can begin: everything known, nothing measured, at most the ladder made."""
+
+    request: SweepRequest
+    folder: SweepFolder
+    sweep: Sweep
+    plan: Plan
+    paths: Mapping[str, Path]
+
+
+def prepare(request: SweepRequest, emit: Emit) -> Prepared:
+    """Check, estimate, make the ladder, plan. Raises `BadInput` before anything is written."""
+    if request.resume:
+        return _resumed(request)
+    chosen = subjects.choose(request.subject)
+    order = ladder.order(
+        chosen, request.quants, request.imatrix, request.runtime, requantise=request.requantise
+    )
+    folder = SweepFolder(request.out or _new_folder(chosen.model))
+    if folder.exists():
+        raise BadInput(
+            f"{folder.root} holds a sweep already",
+            hint="add --resume to go on with it, or give another --out",
+        )
+    foreseen = _sweep(request, chosen.model, chosen.engine, ladder.foreseen(order))
+    estimate = plan(foreseen, _rates(foreseen))
+    _announce(request, foreseen, estimate, order.file_bytes, emit)
+    if request.dry_run:
+        return Prepared(request, folder, foreseen, estimate, {})
+    _check_room(request, folder, foreseen, estimate.disk_bytes + order.file_bytes)
+    variants, paths = ladder.make(order, folder.models, emit)
+    sweep = _sweep(request, chosen.model, chosen.engine, variants)
+    planned = plan(sweep, _rates(sweep))
+    folder.begin(sweep, planned)
+    folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})
+    return Prepared(request, folder, sweep, planned, paths)
+
+
+def perform(prepared: Prepared, emit: Emit) -> Outcome:
+    """Run the campaign to its end and return the last screen."""
+    request, folder = prepared.request, prepared.folder
+    with locks.folder_lock(folder.root), keeper(emit) as keep:
+        executor = Executor(Verifier(), emit)
+
+        def place_of(spec: RunSpec) -> Place:
+            return place_for(spec.subject, folder.run(spec.id), prepared.paths)
+
+        def report(where: SweepFolder) -> tuple[bool, bool]:
+            return reporting.write(where, include_polluted=request.include_polluted)
+
+        crew = work.Crew(executor, place_of, emit, keep, report)
+        stop = work.perform(folder, prepared.sweep, prepared.plan, crew, request.budget)
+    return reporting.outcome(folder, stop)
+
+
+def plan_text(prepared: Prepared, *, as_json: bool) -> str:
+    """Return the plan for people or as JSON."""
+    if as_json:
+        return json.dumps(plain(prepared.plan), indent=1, sort_keys=True)
+    lines = [f"Plan {prepared.plan.id} of {prepared.sweep.model}, in this order:"]
+    for number, cell in enumerate(prepared.plan.cells, start=1):
+        work_names = [w.name for w in cell.spec.workloads] + [t.family for t in cell.spec.tasks]
+        lines.append(
+            f"{number:4d}. block {cell.block + 1}  {cell.label:<10} {cell.role:<10} "
+            f"about {cell.estimate_s:5.1f} s  {', '.join(work_names)}"
+        )
+    lines += [f"      skipped: {skip.label}: {skip.reason}" for skip in prepared.plan.skipped]
+    lines.append(f"Everything is written to {prepared.folder.root}/")
+    return "\n".join(lines)
+
+
+def _resumed(request: SweepRequest) -> Prepared:
+    if request.out is None:
+        raise BadInput("--resume needs --out", hint="name the folder of the sweep to go on with")
+    folder = SweepFolder(request.out)
+    sweep, planned = folder.sweep(), folder.plan()
+    paths = folder.read(dict[str, str], "paths.json") or {}
+    return Prepared(
+        request, folder, sweep, planned, {sha256: Path(path) for sha256, path in paths.items()}
+    )
+
+
+def _sweep(request: SweepRequest, model: str, engine: str, variants: tuple[Variant, ...]) -> Sweep:
+    """Lay down what is asked in one frozen spec."""
+    gates = Gates(margin=request.margin / 100)
+    suite = request.suite
+    context = request.context or max(suites.context_needed(suite), _TASK_CONTEXT[request.level])
+    profile = EngineProfile(
+        context_tokens=context, slots=max(_TASK_STREAMS, suites.streams_needed(suite))
+    )
+    tasks = tuple(
+        Task(
+            family,
+            level=request.level,
+            items=request.items or _items(gates, len(variants) - 1),
+            seed=request.seed,
+            private_seed=request.private_seed,
+        )
+        for family in FAMILIES
+    )
+    return Sweep(
+        model=model,
+        variants=variants,
+        engine=engine,
+        runtime="scripted" if engine == "scripted" else request.runtime,
+        profile=profile,
+        controls=_controls(request),
+        workloads=suites.workloads(suite),
+        tasks=tasks,
+        sentinel=suites.SENTINEL,
+        canary=suites.CANARY,
+        gates=gates,
+        suite=suite,
+        repeats=request.repeats or _REPEATS[suite],
+        fidelity_positions=0 if engine == "scripted" else _FIDELITY_POSITIONS[suite],
+        seed=request.seed,
+        task_streams=_TASK_STREAMS,
+    )
+
+
+def _controls(request: SweepRequest) -> Controls:
+    cores = len(request.affinity) if request.affinity else hardware.device().cores
+    strict = ControlProfile(name="strict", blocking_noise_cv=_STRICT_CV)
+    return Controls(
+        seed=request.seed,
+        threads=request.threads or cores,
+        affinity=request.affinity,
+        warmup=request.warmup,
+        profile=strict if request.strict else ControlProfile(),
+    )
+
+
+def _items(gates: Gates, comparisons: int) -> int:
+    return max(ITEMS, items_for_margin(gates, comparisons, len(FAMILIES)) // len(FAMILIES))
+
+
+def _rates(sweep: Sweep) -> Rates:
+    """Guess how fast the reference runs here: memory bounds decoding, arithmetic the prefill."""
+    facts = sweep.reference.facts
+    cores = sweep.controls.threads or 1
+    return Rates(
+        load_s=0.4 + facts.tensor_bytes / 1e9,
+        prompt_tps=max(1.0, min(8000.0, cores * 25e9 / (2 * facts.parameters))),
+        output_tps=max(0.2, min(1200.0, 8e9 / facts.active_bytes)),
+        fidelity_tps=max(1.0, min(4000.0, cores * 12e9 / (2 * facts.parameters))),
+    )
+
+
+def _announce(
+    request: SweepRequest, sweep: Sweep, estimate: Plan, made_bytes: int, emit: Emit
+) -> None:
+    """Say what it will take and what it can see, and refuse a long one that nobody agreed to."""
+    minutes = estimate.seconds / 60
+    emit(
+        Noted(
+            f"{sweep.model}: {len(estimate.cells)} runs, {estimate.requests:,} requests, about "
+            f"{minutes:.0f} min and {(estimate.disk_bytes + made_bytes) / 1e6:,.0f} MB of disk. "
+            f"{estimate.items:,} items a variant; the smallest loss they can show is "
+            f"{100 * estimate.smallest_visible_loss:.1f} points, the margin is "
+            f"{100 * sweep.gates.margin:.1f}."
+        )
+    )
+    if estimate.seconds > LONG_S and not (request.yes or request.budget or request.dry_run):
+        raise BadInput(
+            f"this sweep would take about {minutes:.0f} minutes",
+            hint="add --yes to let it, --budget 45m to bound it, or fewer --quants or --items",
+        )
+
+
+def _check_room(request: SweepRequest, folder: SweepFolder, sweep: Sweep, needed: int) -> None:
+    """Refuse what this machine has no disk, memory or context for."""
+    disk.require(folder.root, needed, what="this sweep")
+    for variant in sweep.variants:
+        memory.require(variant.facts, sweep.profile)
+        trained = variant.facts.context_tokens
+        if trained and sweep.profile.context_tokens > trained:
+            raise BadInput(
+                f"{sweep.model} was trained for {trained:,} tokens of context; the {request.suite} "
+                f"suite needs {sweep.profile.context_tokens:,}",
+                hint="choose --suite quick, a lower --level, or a model with more context",
+            )
+
+
+def _new_folder(model: str) -> Path:
+    stamp = clock.wall_time()[:19].replace(":", "").replace("-", "").replace("T", "-")
+    return Path("sweeps") / f"{model}-{stamp}"

@@ -1,0 +1,202 @@
+"""The campaign's shell: performs what the machine asks, writes the journal, tells how it goes.
+
+Decides nothing: `campaigns.states` says what comes next, and every answer goes to the journal
+before the next instruction is begun, so that a kill at any moment is a resume later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never, final
+
+from steelyard.app.folder import SweepFolder
+from steelyard.campaigns import canary
+from steelyard.campaigns.events import (
+    Calibrated,
+    CellFailed,
+    CellFinished,
+    CellStarted,
+    EngineProven,
+    Event,
+    FidelityFailed,
+    FidelityMeasured,
+    Interrupted,
+    Resumed,
+    Started,
+    Summarised,
+)
+from steelyard.campaigns.instructions import (
+    Calibrate,
+    Instruction,
+    MeasureFidelity,
+    ProveEngine,
+    RunCanary,
+    RunCell,
+    Stop,
+    Summarise,
+)
+from steelyard.campaigns.plan import Plan
+from steelyard.campaigns.states import Campaign, replay
+from steelyard.domain.campaign import Sweep
+from steelyard.domain.caution import quality
+from steelyard.domain.errors import SteelyardError
+from steelyard.domain.progress import Advanced, Emit, Noted, PhaseEnded, PhaseStarted
+from steelyard.domain.run import Place, RunRecord, RunSpec
+from steelyard.domain.subject import Variant
+from steelyard.platform import clock
+from steelyard.runs import calibration, fidelity, proofs
+from steelyard.runs.execute import Executor
+
+_NS_PER_S = 1e9
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """What the shell works with: who runs cells, where files lie, who is told, who keeps."""
+
+    executor: Executor
+    place_of: Callable[[RunSpec], Place]
+    emit: Emit
+    keep: Callable[[RunRecord], None]
+    report: Callable[[SweepFolder], tuple[bool, bool]]
+
+
+def perform(
+    folder: SweepFolder, sweep: Sweep, plan: Plan, crew: Crew, budget_s: float | None
+) -> Stop:
+    """Perform a campaign until it stops, from its beginning or from where its journal ends."""
+    shell = _Shell(folder, sweep, plan, crew)
+    try:
+        return shell.go(budget_s)
+    except KeyboardInterrupt:
+        folder.append(Interrupted())
+        raise
+
+
+@final
+class _Shell:
+    def __init__(self, folder: SweepFolder, sweep: Sweep, plan: Plan, crew: Crew) -> None:
+        self._folder = folder
+        self._sweep = sweep
+        self._plan = plan
+        self._crew = crew
+        self._variants = {v.artifact.sha256: v for v in sweep.variants}
+
+    def go(self, budget_s: float | None) -> Stop:
+        known = self._folder.mend()
+        campaign = replay(self._plan, known.events)
+        first = (
+            Resumed(budget_s) if known.events else Started(self._sweep.id, self._plan.id, budget_s)
+        )
+        total = len(self._plan.cells)
+        self._crew.emit(PhaseStarted("sweep", total))
+        started_ns = clock.monotonic_ns()
+        todo = self._book(campaign, first)
+        while not isinstance(todo, Stop):
+            todo = self._book(campaign, self._answer(campaign, todo))
+            self._crew.emit(Advanced("sweep", campaign.progress.done, _left(campaign)))
+        self._crew.emit(PhaseEnded("sweep", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
+        return todo
+
+    def _book(self, campaign: Campaign, event: Event) -> Instruction:
+        """Write an event down, then ask what to do next."""
+        self._folder.append(event)
+        (todo,) = campaign.handle(event)
+        return todo
+
+    def _answer(self, campaign: Campaign, todo: Instruction) -> Event:
+        """Perform one instruction and return what came of it."""
+        started_ns = clock.monotonic_ns()
+
+        def seconds() -> float:
+            return (clock.monotonic_ns() - started_ns) / _NS_PER_S
+
+        match todo:
+            case Calibrate():
+                return self._calibrate(seconds)
+            case ProveEngine():
+                return self._prove(seconds)
+            case RunCanary(spec=spec):
+                record = self._run(spec)
+                return canary.judge(record, seconds=seconds())
+            case RunCell():
+                return self._cell(campaign, todo, seconds)
+            case MeasureFidelity(label=label):
+                return self._fidelity(label, seconds)
+            case Summarise(skipped=skipped):
+                self._folder.write("skipped.json", dict(skipped))
+                measured, qualified = self._crew.report(self._folder)
+                return Summarised(qualified=qualified, measured=measured)
+            case Stop():
+                raise AssertionError("a stop is never performed")
+            case _:
+                assert_never(todo)
+
+    def _calibrate(self, seconds: Callable[[], float]) -> Event:
+        self._crew.emit(PhaseStarted("calibrating the clock"))
+        try:
+            instrument = calibration.calibrate(self._folder.root / "calibration")
+        except SteelyardError as error:
+            self._crew.emit(Noted(f"the instrument could not be calibrated: {error}", warning=True))
+            return Calibrated(seconds(), failure=str(error))
+        self._folder.write("instrument.json", instrument)
+        self._crew.emit(PhaseEnded("calibrating the clock", seconds()))
+        return Calibrated(seconds())
+
+    def _prove(self, seconds: Callable[[], float]) -> Event:
+        self._crew.emit(PhaseStarted("proving the engine's arithmetic"))
+        subject = self._plan.cells[0].spec.subject
+        proof = proofs.prove_engine(subject, self._folder.root / "proof", self._crew.place_of)
+        self._folder.write("proofs.json", [proof])
+        self._crew.emit(PhaseEnded("proving the engine's arithmetic", seconds()))
+        return EngineProven(proof.passed, proof.found, seconds())
+
+    def _cell(self, campaign: Campaign, todo: RunCell, seconds: Callable[[], float]) -> Event:
+        self._folder.append(started := CellStarted(todo.spec.id))
+        campaign.take(started)
+        record = self._run(todo.spec)
+        if record.outcome == "completed":
+            reasons = tuple(sorted({c.code for c in record.cautions if c.pollutes}))
+            found = quality(record.cautions)
+            if reasons:
+                self._crew.emit(
+                    Noted(f"{todo.label} ({todo.role}) is polluted: {', '.join(reasons)}")
+                )
+            return CellFinished(todo.spec.id, "completed", found, seconds(), reasons)
+        self._crew.emit(Noted(f"{todo.label} ({todo.role}) failed: {record.reason}", warning=True))
+        died = record.reason.startswith("EngineError")
+        return CellFailed(todo.spec.id, record.reason, seconds(), engine_died=died)
+
+    def _run(self, spec: RunSpec) -> RunRecord:
+        variant = self._variants[spec.subject.artifact.sha256]
+        record = self._crew.executor.run(spec, variant, self._crew.place_of(spec))
+        self._crew.keep(record)
+        return record
+
+    def _fidelity(self, label: str, seconds: Callable[[], float]) -> Event:
+        variant = next(v for v in self._sweep.variants if v.label == label)
+        self._crew.emit(PhaseStarted("fidelity", detail=label))
+        try:
+            found = fidelity.compare(
+                self._path(self._sweep.reference),
+                self._path(variant),
+                self._sweep,
+                self._folder.root / "fidelity",
+            )
+        except SteelyardError as error:
+            self._crew.emit(Noted(f"fidelity of {label}: {error}", warning=True))
+            return FidelityFailed(label, str(error), seconds())
+        self._folder.write(f"fidelity/{label}.json", found)
+        self._crew.emit(PhaseEnded("fidelity", seconds()))
+        return FidelityMeasured(label, seconds())
+
+    def _path(self, variant: Variant) -> fidelity.Weighed:
+        spec = next(c.spec for c in self._plan.cells if c.spec.subject.artifact == variant.artifact)
+        return fidelity.Weighed(variant, self._crew.place_of(spec).path_of(variant.artifact))
+
+
+def _left(campaign: Campaign) -> str:
+    minutes, seconds = divmod(round(campaign.progress.remaining_s), 60)
+    return f"about {minutes}:{seconds:02d} left"

@@ -1,0 +1,1 @@
+"""The command line: shows and asks; no number is computed here."""

@@ -1,0 +1,96 @@
+"""`steelyard`: the root command, and the one place where errors become words and exit codes.
+
+No command imports anything heavy before it is called, so `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from types import FrameType
+from typing import Final, cast, final
+
+import rich_click as click
+from click.exceptions import Exit
+
+from steelyard import __version__
+from steelyard.domain.errors import Interrupted, SteelyardError, UnknownName
+
+_COMMANDS: Final = ("sweep", "run", "models", "engines", "results", "report", "forge", "doctor")
+
+click.rich_click.USE_MARKDOWN = False
+click.rich_click.MAX_WIDTH = 100
+
+
+@final
+class LazyGroup(click.RichGroup):
+    """A group that knows its commands by name and imports one when it is called.
+
+    Inherits because click finds commands through this class.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of a user's day."""
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command's module; none of them imports anything heavy at its top."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"steelyard.cli.{cmd_name}"), cmd_name)
+        return cast("click.Command", command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command for one that does not exist."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise UnknownName.among("command", args[0], _COMMANDS)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="steelyard")
+def cli() -> None:
+    """Steelyard weighs language models: which file to run here, what it loses, what it costs.
+
+    Start with `steelyard sweep`: it weighs the bundled model, needs no network and ends with two
+    recommendations and a report. Every number is measured, or absent with a reason.
+    """
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 gate failed, 2 bad input, 3 not measured, 130 stop."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; errors become one clear message."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        result = cli.main(args=arguments, prog_name="steelyard", standalone_mode=False)
+    except Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort, Interrupted):
+        click.echo("Interrupted. What had finished is kept; --resume goes on from there.", err=True)
+        return 130
+    except SteelyardError as error:
+        click.echo(f"Error: {error}", err=True)
+        if error.hint:
+            click.echo(f"  → {error.hint}", err=True)
+        return error.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""`steelyard models`: what model files are here, what they are, and quants made from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from steelyard.cli.progress import Screen
+
+
+@click.group()
+def models() -> None:
+    """List, show and quantise model files."""
+
+
+@models.command("list")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def list_models(*, folders: tuple[Path, ...], as_json: bool) -> None:
+    """List the model files in FOLDERS, or where models usually lie on this machine."""
+    from steelyard.app import stock
+
+    click.echo(stock.list_text(folders, as_json=as_json))
+
+
+@models.command("show")
+@click.argument("subject")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def show_model(*, subject: str, as_json: bool) -> None:
+    """Show what a model file is: hash, bits per weight, tensor types, context, memory."""
+    from steelyard.app import stock
+
+    with Screen(quiet=as_json) as screen:
+        text = stock.show_text(subject, screen.emit, as_json=as_json)
+    click.echo(text)
+
+
+@models.command("quantise")
+@click.argument("subject")
+@click.argument("quants", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder. [default: beside the file]")
+@click.option(
+    "--imatrix",
+    help="Importance matrix file, or `compute` to make one from held-out text.",
+)
+@click.option("--requantise", is_flag=True, help="Quantise from an already quantised file.")
+@click.option("--runtime", type=click.Choice(["wheel", "native"]), default="wheel")
+def quantise(
+    *,
+    subject: str,
+    quants: tuple[str, ...],
+    out: Path | None,
+    imatrix: str | None,
+    requantise: bool,
+    runtime: str,
+) -> None:
+    """Make QUANTS of a model, each verified against its own header.
+
+    \b
+    steelyard models quantise bundled Q4_K_M Q3_K_M --out /tmp/ladder
+    """  # noqa: D301 - \b is click's own mark
+    from steelyard.app import stock
+
+    with Screen() as screen:
+        order = stock.QuantiseOrder(subject, quants, out, imatrix, requantise, runtime)
+        click.echo(stock.quantise_text(order, screen.emit))

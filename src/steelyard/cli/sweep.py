@@ -1,0 +1,76 @@
+"""`steelyard sweep`: a model in, a decision out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from steelyard.cli.progress import Screen
+from steelyard.cli.values import CORES, DURATION, NAMES
+
+
+@click.command()
+@click.argument("subject", default="bundled")
+@click.option(
+    "--quants", type=NAMES, help="The ladder to make, e.g. Q8_0,Q6_K,Q4_K_M. [default: five steps]"
+)
+@click.option("--suite", type=click.Choice(["quick", "full"]), default="quick", show_default=True)
+@click.option("--items", type=click.IntRange(1, 5000), help="Items per task family.")
+@click.option("--level", type=click.IntRange(1, 3), default=1, help="Difficulty of the items.")
+@click.option("--private-seed", help="Draw the items from a seed that only you know.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the engine.")
+@click.option("--affinity", type=CORES, help="Cores of the engine, e.g. 0-3.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--warmup", type=click.IntRange(0, 100), default=1, show_default=True)
+@click.option("--repeats", type=click.IntRange(1, 50), help="Timing blocks. [default: by suite]")
+@click.option("--context", type=click.IntRange(256), help="Context in tokens per stream.")
+@click.option("--margin", type=click.FloatRange(0.1, 50), default=3.0, help="Points of loss.")
+@click.option("--strict", is_flag=True, help="Strict control profile: noise above 3 % blocks.")
+@click.option("--imatrix", type=click.Path(path_type=Path), help="Importance matrix to use.")
+@click.option("--requantise", is_flag=True, help="Quantise from an already quantised file.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["wheel", "native"]),
+    default="wheel",
+    help="llama.cpp from the wheel, or from PATH. [default: wheel]",
+)
+@click.option("--include-polluted", is_flag=True, help="Compare polluted runs too, and say so.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option("--resume", is_flag=True, help="Go on with the sweep in --out.")
+@click.option("--budget", type=DURATION, help="Time it may take, e.g. 45m.")
+@click.option("--yes", is_flag=True, help="Start even if it will take more than an hour.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the sweep.")
+def sweep(*, as_json: bool, **options: object) -> int:
+    """Weigh the quants of a model and say which one to use on this machine.
+
+    SUBJECT is a GGUF file, a folder that holds a ladder of quants, a name that `steelyard models
+    list` shows, or nothing for the bundled model.
+
+    \b
+    steelyard sweep
+    steelyard sweep ~/models/qwen3-4b-f16.gguf --quants Q8_0,Q5_K_M,Q4_K_M --budget 45m
+    steelyard sweep ~/models/qwen3-4b-gguf/ --suite full --yes
+    steelyard sweep --resume --out sweeps/qwen3-4b
+    """  # noqa: D301 - \b is click's own mark
+    from steelyard.app import sweeping
+
+    request = sweeping.SweepRequest.of(options)
+    with Screen(quiet=as_json) as screen:
+        prepared = sweeping.prepare(request, screen.emit)
+        if request.dry_run:
+            click.echo(sweeping.plan_text(prepared, as_json=as_json))
+            return 0
+        outcome = sweeping.perform(prepared, screen.emit)
+    click.echo(outcome.json if as_json else outcome.text(_width()))
+    return outcome.exit_code
+
+
+def _width() -> int:
+    if not sys.stdout.isatty():
+        return 100
+    import shutil
+
+    return shutil.get_terminal_size().columns

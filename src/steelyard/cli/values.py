@@ -1,0 +1,75 @@
+"""Option types of the command line: durations, lists of quants, core masks."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, final
+
+import rich_click as click
+
+_PARTS: Final = re.compile(r"(\d+(?:\.\d+)?)(h|m|s)")
+_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+@final
+class Duration(click.ParamType[float]):
+    """`45m`, `90s`, `1h30m`: seconds as a float. Inherits because click asks for it."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a duration, or fail with an example."""
+        text = str(value).strip().lower()
+        parts = _PARTS.findall(text)
+        if not parts or "".join(number + unit for number, unit in parts) != text:
+            self.fail(f"{value!r} is no duration; write 45m, 90s or 1h30m", param, ctx)
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        if seconds <= 0:
+            self.fail("a duration is longer than nothing", param, ctx)
+        return seconds
+
+
+@final
+class Names(click.ParamType[tuple[str, ...]]):
+    """`Q8_0,Q4_K_M`: a tuple of names, none twice. Inherits because click asks for it."""
+
+    name = "names"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Read a comma-separated list."""
+        if isinstance(value, tuple):
+            return value
+        names = [name.strip() for name in str(value).split(",")]
+        if not all(names) or len(set(names)) < len(names):
+            self.fail(f"{value!r} has an empty or a repeated name", param, ctx)
+        return tuple(names)
+
+
+@final
+class Cores(click.ParamType[tuple[int, ...]]):
+    """`0-3,6`: core numbers, sorted. Inherits because click asks for it."""
+
+    name = "cores"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Read a list of cores and ranges of cores."""
+        if isinstance(value, tuple):
+            return value
+        cores: set[int] = set()
+        for part in str(value).split(","):
+            first, _, last = part.partition("-")
+            if not first.isdigit() or (last and not last.isdigit()):
+                self.fail(f"{part!r} is no core; write 0-3 or 0,2", param, ctx)
+            cores.update(range(int(first), int(last or first) + 1))
+        return tuple(sorted(cores))
+
+
+DURATION: Final = Duration()
+NAMES: Final = Names()
+CORES: Final = Cores()

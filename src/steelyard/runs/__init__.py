@@ -1,0 +1,1 @@
+"""One RunSpec on this machine: host, verify, warm up, drive, sample, stop, record."""

@@ -1,0 +1,146 @@
+"""Tasks: ask every item, take each answer to its machine, keep the mark.
+
+Only a request whose answer had not come whole is sent again after a kill. A request that fails is
+our or the engine's doing: the item is marked `not_run`, never wrong. Not aware of statistics.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from steelyard.domain.errors import EngineError
+from steelyard.domain.ids import content_id
+from steelyard.domain.run import Section
+from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
+from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
+from steelyard.domain.workload import GenerationRequest
+from steelyard.runs.bench import Bench, Key
+from steelyard.tasks.registry import generate
+
+_TRIES: Final = 2
+
+
+def name_of(task: Task) -> str:
+    """Return the section name of a task: its family and level."""
+    return f"{task.family}/l{task.level}"
+
+
+def judge(bench: Bench, task: Task) -> Section:
+    """Ask every item of the task and return the marks; what the spool knows is not asked again."""
+    state = _Asking(bench, task)
+    state.begin()
+    for exchange in bench.client.results():
+        state.take(exchange)
+        if not bench.engine.alive():
+            raise EngineError("the engine died in the middle of a task", hint=state.log_hint)
+    return state.section()
+
+
+@final
+class _Asking:
+    """The items of one task on their way to marks."""
+
+    def __init__(self, bench: Bench, task: Task) -> None:
+        self._bench = bench
+        self._task = task
+        self._name = name_of(task)
+        self._items: dict[str, Item] = {item.id: item for item in generate(task)}
+        self._marks: dict[str, Mark] = {}
+        self._attempts: list[Attempt] = []
+        self._known: dict[tuple[str, int], Exchange] = {}
+        self._earlier_ns = 0
+        self._started_ns = 0
+        self._ended_ns = 0
+        self.log_hint = f"see {bench.engine.log_path}"
+
+    def begin(self) -> None:
+        """Queue the first question of every item that is not answered already."""
+        self._bench.client.set_streams(self._bench.spec.task_streams)
+        for key, exchange in self._bench.known:
+            if key.section == self._name and exchange.failure is None:
+                self._known[key.sample, key.ask] = exchange
+        self._earlier_ns = _busy(list(self._known.values()))
+        for item_id, item in self._items.items():
+            self._ask(item_id, item.start(), Key(self._name, 0, item_id))
+
+    def take(self, exchange: Exchange) -> None:
+        """Take one answer: mark, ask on, or try again."""
+        self._started_ns = min(self._started_ns or exchange.sent_ns, exchange.sent_ns)
+        self._ended_ns = max(self._ended_ns, exchange.done_ns)
+        self._settle(Key.read(exchange.id), exchange)
+
+    def section(self) -> Section:
+        """Return what was found. Time that passed between two sessions is left out."""
+        if not self._started_ns:
+            self._started_ns = self._ended_ns = self._earlier_ns
+        return Section(
+            name=self._name,
+            kind="task",
+            outcome="completed",
+            started_ns=self._started_ns - self._earlier_ns,
+            ended_ns=self._ended_ns,
+            attempts=tuple(sorted(self._attempts, key=lambda a: (a.sample, a.ask, a.tries))),
+            marks=dict(sorted(self._marks.items())),
+            clusters={key: item.cluster for key, item in sorted(self._items.items())},
+            streams=self._bench.spec.task_streams,
+        )
+
+    def _ask(self, item_id: str, ask: Ask, key: Key) -> None:
+        answered = self._known.pop((item_id, key.ask), None)
+        if answered is not None:
+            self._settle(key, answered)
+            return
+        spec = self._bench.spec
+        seed = int(content_id([spec.campaign_seed, item_id, spec.repeat]), 16) & 0x7FFFFFFF
+        self._bench.submit(
+            key,
+            GenerationRequest(
+                messages=ask.messages,
+                max_tokens=ask.max_tokens,
+                reuse_prefix=spec.controls.reuse_prefix,
+                sampling=spec.controls.sampling,
+                seed=seed,
+            ),
+        )
+
+    def _settle(self, key: Key, exchange: Exchange) -> None:
+        attempt = self._bench.read(exchange)
+        self._attempts.append(attempt)
+        item = self._items[key.sample]
+        match attempt.outcome:
+            case Failed() if key.tries + 1 < _TRIES and self._bench.engine.alive():
+                again = Key(key.section, key.go, key.sample, key.ask, key.tries + 1)
+                self._again(key.sample, again)
+            case Failed(why=why):
+                self._mark(key.sample, Mark(NotRun(why)))
+            case Completed():
+                answer = Answer(attempt.text, attempt.finish_reason, attempt.reasoning)
+                match item.on(answer):
+                    case Mark() as mark:
+                        self._mark(key.sample, mark)
+                    case Ask() as ask:
+                        self._ask(key.sample, ask, Key(self._name, 0, key.sample, key.ask + 1))
+
+    def _again(self, item_id: str, key: Key) -> None:
+        """Ask the question of a broken-off request once more, from the item's beginning."""
+        item = generate_one(self._task, item_id)
+        self._items[item_id] = item
+        self._ask(item_id, item.start(), Key(key.section, key.go, item_id, 0, key.tries))
+
+    def _mark(self, item_id: str, mark: Mark) -> None:
+        self._marks[item_id] = mark
+        self._bench.advance(self._name)
+
+
+def generate_one(task: Task, item_id: str) -> Item:
+    """Return a fresh machine of one item."""
+    return next(item for item in generate(task) if item.id == item_id)
+
+
+def _busy(exchanges: list[Exchange]) -> int:
+    """Return for how long earlier sessions had a request of these in flight, in nanoseconds."""
+    busy, until = 0, 0
+    for sent, done in sorted((e.sent_ns, e.done_ns) for e in exchanges):
+        busy += max(0, done - max(sent, until))
+        until = max(until, done)
+    return busy

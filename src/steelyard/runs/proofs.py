@@ -1,0 +1,149 @@
+"""The arithmetic proof: an engine build replays known positions before anything is timed.
+
+The bundled model's answers were computed once in 32-bit floats and are stored. The engine steps
+through the same prompts one token a request and must put the same probabilities on the same
+tokens: at prompts shorter and longer than its micro-batch. A build that does not is `WRONG_LOGITS`
+and nothing is measured with it. Not aware of the models that are swept.
+
+The limits stand well above what half-precision weights' rounding, caches and reordered sums make
+(see docs/measured.md) and well below what a wrong kernel, a wrong rope or a cut context makes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, final
+
+from steelyard.domain.errors import ConformanceError, SteelyardError
+from steelyard.domain.run import Controls, Place, Proof
+from steelyard.domain.subject import Subject
+from steelyard.domain.workload import GenerationRequest
+from steelyard.engines import api, host
+from steelyard.engines.host import RunningEngine
+from steelyard.engines.llamacpp import top_logprobs
+from steelyard.models import artifacts
+
+MEAN_KL_MAX: Final = 0.002
+WORST_KL_MAX: Final = 0.15
+_LEAST_POSITIONS: Final = 512
+_TOP: Final = 8
+_NEGLIGIBLE: Final = 1e-6
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One stored position: the tokens before it and the reference's most probable next ones."""
+
+    tokens: tuple[int, ...]
+    top: tuple[tuple[int, float], ...]
+
+
+def read_known(path: Path) -> tuple[Known, ...]:
+    """Read the stored positions. Raises `ConformanceError` if the file is not what it should be."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        known = tuple(_positions(raw["prompts"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConformanceError(
+            f"the stored answers {path} cannot be read: {error}", hint="install Steelyard again"
+        ) from None
+    if len(known) < _LEAST_POSITIONS:
+        raise ConformanceError(
+            f"{path} holds {len(known)} positions, fewer than {_LEAST_POSITIONS}"
+        )
+    return known
+
+
+def prove_engine(
+    subject: Subject,
+    model: Path,
+    answers: Path,
+    place_of: Callable[[Subject, Path], Place],
+    controls: Controls = Controls(),  # noqa: B008 - frozen
+) -> Proof:
+    """Start the subject's engine with the proof model and compare; never raises for a wrong one."""
+    dialect = api.dialect(subject.engine)
+    if not dialect.capabilities.logprobs:
+        return Proof("arithmetic", passed=True, found=f"{subject.engine} computes no logits")
+    known = read_known(answers)
+    context = -(-max(len(one.tokens) for one in known) // 256) * 256 + 256
+    profile = replace(subject.profile, context_tokens=context, slots=1)
+    try:
+        replayed = replay(
+            replace(subject, artifact=artifacts.fingerprint(model), profile=profile),
+            known,
+            place_of(subject, model),
+            controls,
+        )
+    except SteelyardError as error:
+        return Proof("arithmetic", passed=False, found=f"the engine did not answer: {error}")
+    return judge(known, replayed)
+
+
+def replay(
+    subject: Subject, known: Sequence[Known], place: Place, controls: Controls
+) -> list[tuple[tuple[int, float], ...]]:
+    """Ask the engine for its most probable next tokens at every known position."""
+    dialect = api.dialect(subject.engine)
+    with host.start(dialect, subject, controls, place) as engine:
+        return [_ask(engine, dialect, one) for one in known]
+
+
+def judge(known: Sequence[Known], replayed: Sequence[tuple[tuple[int, float], ...]]) -> Proof:
+    """Compare distributions over the stored tokens, the rest of the vocabulary taken as one."""
+    divergences = [
+        _divergence(one.top, answered) for one, answered in zip(known, replayed, strict=True)
+    ]
+    mean = sum(divergences) / len(divergences)
+    worst = max(divergences)
+    same = sum(
+        bool(answered) and one.top[0][0] == answered[0][0]
+        for one, answered in zip(known, replayed, strict=True)
+    )
+    found = (
+        f"{len(known)} positions: mean divergence {mean:.2g} nats (limit {MEAN_KL_MAX:g}), worst "
+        f"{worst:.2g} (limit {WORST_KL_MAX:g}), same top token in {same}"
+    )
+    passed = mean <= MEAN_KL_MAX and worst <= WORST_KL_MAX
+    return Proof("arithmetic", passed=passed, found=found)
+
+
+def _positions(prompts: Sequence[dict[str, list[object]]]) -> Iterator[Known]:
+    for prompt in prompts:
+        tokens = tuple(int(str(token)) for token in prompt["tokens"])
+        first = int(str(prompt["first"]))
+        for step, top in enumerate(prompt["top"]):
+            pairs = tuple((int(i), float(p)) for i, p in top)  # type: ignore[attr-defined]
+            yield Known(tokens[: first + step + 1], pairs)
+
+
+def _ask(engine: RunningEngine, dialect: api.Dialect, one: Known) -> tuple[tuple[int, float], ...]:
+    request = GenerationRequest(
+        prompt_tokens=one.tokens,
+        max_tokens=1,
+        # Stepping: the prefix is in the cache, so each position costs about one token.
+        reuse_prefix=True,
+        top_logprobs=_TOP * 4,
+        stream=False,
+    )
+    return top_logprobs(engine.ask(dialect.encode(request)))[0]
+
+
+def _divergence(known: Sequence[tuple[int, float]], answered: Sequence[tuple[int, float]]) -> float:
+    """KL(known || answered) over the stored tokens and one bin for all others, in nats."""
+    there = dict(answered)
+    floor = min(there.values(), default=-20.0) - 1.0
+    total, rest, rest_there = 0.0, 1.0, 1.0
+    for token, logprob in known:
+        found = there.get(token, floor)
+        total += math.exp(logprob) * (logprob - found)
+        rest -= math.exp(logprob)
+        rest_there -= math.exp(found)
+    if rest > _NEGLIGIBLE:
+        total += rest * math.log(rest / max(rest_there, 1e-9))
+    return max(0.0, total)

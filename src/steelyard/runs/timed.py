@@ -1,0 +1,99 @@
+"""Timed workloads: warm up, send the load, keep every stamped exchange.
+
+A timed repeat that was cut short is repeated whole, since half of one and half of another would
+be a load that nobody asked for. Not aware of metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from steelyard.domain.run import Section
+from steelyard.domain.stream import Attempt
+from steelyard.domain.task import Answer, Item, Mark, Task
+from steelyard.domain.workload import GenerationRequest, Workload
+from steelyard.runs.bench import Bench, Key
+from steelyard.runs.texts import passage
+from steelyard.tasks.registry import generate
+from steelyard.workloads.prompts import requests
+
+_WARM: Final = "warm"
+
+
+def measure(bench: Bench, workload: Workload) -> Section:
+    """Run one timed workload, or read it from the spool where it had already ended."""
+    name = workload.name
+    mine = [(key, exchange) for key, exchange in bench.known if key.section == name]
+    go = 1 + max((key.go for key, _ in mine), default=-1)
+    last = [exchange for key, exchange in mine if key.go == go - 1 and key.sample != _WARM]
+    if len(last) == workload.requests:
+        for _ in last:
+            bench.advance(name)
+        return _section(bench, workload, [bench.read(exchange) for exchange in last])
+    warm, measured = _requests(bench, workload)
+    bench.client.set_streams(workload.streams)
+    for request in warm:
+        bench.submit(Key(name, go, _WARM), request)
+    bench.client.drain()
+    for number, request in enumerate(measured):
+        bench.submit(Key(name, go, str(number)), request)
+    attempts = []
+    for exchange in bench.client.results():
+        attempts.append(bench.read(exchange))
+        bench.advance(name)
+    return _section(bench, workload, attempts)
+
+
+def _requests(
+    bench: Bench, workload: Workload
+) -> tuple[Sequence[GenerationRequest], Sequence[GenerationRequest]]:
+    """Return the warm-up requests and the measured ones."""
+    spec = bench.spec
+    if workload.shape == "canary":
+        asked = [_canary_request(spec.campaign_seed, workload)] * (
+            workload.warmup + workload.requests
+        )
+    else:
+        asked = requests(
+            workload,
+            seed=spec.campaign_seed,
+            # The reference and its A/A twin get prompts of their own, like any two runs.
+            repeat=spec.repeat * 4 + spec.replica,
+            tokenise=bench.engine.tokenise,
+            text=passage,
+        )
+    extra = [asked[0]] * max(0, spec.controls.warmup - workload.warmup) if workload.warmup else []
+    return [*extra, *asked[: workload.warmup]], asked[workload.warmup :]
+
+
+def _canary_item(seed: int) -> Item:
+    return generate(Task("formats", items=1, seed=seed))[0]
+
+
+def _canary_request(seed: int, workload: Workload) -> GenerationRequest:
+    ask = _canary_item(seed).start()
+    return GenerationRequest(
+        messages=ask.messages, max_tokens=workload.output_tokens, exact_tokens=True, seed=seed
+    )
+
+
+def _section(bench: Bench, workload: Workload, attempts: Iterable[Attempt]) -> Section:
+    kept = tuple(sorted(attempts, key=lambda attempt: int(attempt.sample)))
+    marks: dict[str, Mark] = {}
+    if workload.shape == "canary":
+        item = _canary_item(bench.spec.campaign_seed)
+        for attempt in kept:
+            marked = item.on(Answer(attempt.text, attempt.finish_reason, attempt.reasoning))
+            if isinstance(marked, Mark):
+                marks[attempt.sample] = marked
+    return Section(
+        name=workload.name,
+        kind="workload",
+        outcome="completed",
+        started_ns=min((a.sent_ns for a in kept), default=0),
+        ended_ns=max((a.done_ns for a in kept), default=0),
+        attempts=kept,
+        marks=marks,
+        streams=workload.streams,
+    )
