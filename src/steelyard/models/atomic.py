@@ -1,0 +1,71 @@
+"""A file appears whole or not at all: written beside its place, flushed to disk, then renamed.
+
+Not aware of what is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from steelyard.domain.errors import BadInput, TooLittleRoom
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a stream whose bytes become `path` when the block ends well, and vanish otherwise."""
+    clear_torn(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise TooLittleRoom(
+                f"the disk filled up while {path.name} was written",
+                hint=f"free space in {path.parent}, or choose another folder",
+            ) from None
+        raise BadInput(
+            f"{path} cannot be written: {error.strerror}", hint="choose another folder with --out"
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def clear_torn(path: Path) -> None:
+    """Remove what a killed process left beside `path`; a living one keeps its own."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        owner = part.name.removeprefix(f".{path.name}.").removesuffix(".part")
+        if owner.isdigit() and not _alive(int(owner)):
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
