@@ -1,0 +1,1 @@
+"""Every metric's declaration: name, unit, direction, definition and formula side by side."""

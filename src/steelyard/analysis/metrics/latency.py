@@ -1,0 +1,86 @@
+"""Metrics of one attempt. Formulas: `analysis.timing`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from steelyard.analysis import timing
+from steelyard.domain.metric import Metric
+from steelyard.domain.stream import Attempt
+
+TTFT: Final = Metric[Attempt](
+    name="ttft_s",
+    title="Time to first token",
+    unit="s",
+    better="lower",
+    definition="Seconds from the last byte of the request to the first generated token of any"
+    " kind, thinking included. An announced role is no token.",
+    formula=timing.ttft_s,
+    needs=frozenset({"token arrivals"}),
+    bands=(2.0, 5.0, 10.0, 30.0),
+    digits=3,
+)
+TTFAT: Final = Metric[Attempt](
+    name="ttfat_s",
+    title="Time to first answer token",
+    unit="s",
+    better="lower",
+    definition="Seconds from sending to the first token of the answer or of a tool call, after any"
+    " thinking.",
+    formula=timing.ttfat_s,
+    needs=frozenset({"token arrivals"}),
+    digits=3,
+)
+TPOT: Final = Metric[Attempt](
+    name="tpot_s",
+    title="Time per output token",
+    unit="s",
+    better="lower",
+    definition="(last token event - first) / tokens delivered after the first event. Tokens are"
+    " the engine's count, never the number of events; absent when thinking was counted but hidden.",
+    formula=timing.tpot_s,
+    needs=frozenset({"token arrivals", "usage"}),
+    digits=4,
+)
+E2E: Final = Metric[Attempt](
+    name="e2e_s",
+    title="Whole request",
+    unit="s",
+    better="lower",
+    definition="Seconds from sending to the end of the response.",
+    formula=timing.e2e_s,
+    digits=3,
+)
+OUTPUT_TPS: Final = Metric[Attempt](
+    name="output_tps",
+    title="Output speed",
+    unit="tok/s",
+    better="higher",
+    definition="Tokens delivered after the first event / (last token event - first), of one"
+    " request: (n - 1)/(last - first) where each token is an event. The wait for the first token"
+    " is not in it.",
+    formula=timing.output_tps,
+    needs=frozenset({"token arrivals", "usage"}),
+    bands=(30.0, 20.0, 10.0, 5.0),
+)
+PROMPT_TPS: Final = Metric[Attempt](
+    name="prompt_tps",
+    title="Prompt speed",
+    unit="tok/s",
+    better="higher",
+    definition="Prompt tokens that did not come from a cache / the engine's own prefill time.",
+    formula=timing.prompt_tps,
+    needs=frozenset({"engine timings", "usage"}),
+)
+TTFT_PROMPT_TPS: Final = Metric[Attempt](
+    name="ttft_prompt_tps",
+    title="Prompt tokens per TTFT",
+    unit="tok/s",
+    better="higher",
+    definition="All prompt tokens / TTFT. A lower bound of the prompt speed: queue, wire and the"
+    " first decoded token are in it.",
+    formula=timing.ttft_prompt_tps,
+    needs=frozenset({"token arrivals", "usage"}),
+)
+
+ATTEMPT_METRICS: Final = (TTFT, TTFAT, TPOT, E2E, OUTPUT_TPS, PROMPT_TPS, TTFT_PROMPT_TPS)

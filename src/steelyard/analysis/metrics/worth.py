@@ -1,0 +1,180 @@
+"""What a right answer costs: seconds, tokens and joules, with intervals (row G13).
+
+Time and tokens of wrong, invalid and failed answers, and of thinking, are in the numerator: they
+were spent. Not aware of money. Intervals: Fieller's, over clusters of items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from steelyard.analysis import timing
+from steelyard.domain.metric import Metric
+from steelyard.domain.reading import Measured, Missing, Reading, derived
+from steelyard.domain.run import RunRecord, Section
+from steelyard.domain.stream import Attempt
+from steelyard.domain.summary import Estimate
+from steelyard.domain.task import Right
+from steelyard.domain.vitals import VitalSample
+from steelyard.stats.ratios import ratio_estimate
+
+_UJ_PER_J: Final = 1e6
+
+
+def seconds_per_right(sections: Sequence[Section], confidence: float = 0.95) -> Estimate:
+    """Estimate the seconds that a right answer takes at the sections' own load.
+
+    The numerator is the time with at least one request in flight; where requests overlap, each
+    item bears its share of it.
+    """
+    spent: dict[str, float] = {}
+    busy_ns = 0
+    for section in sections:
+        busy_ns += timing.union_ns((a.sent_ns, a.done_ns) for a in section.attempts)
+        for item, attempts in _by_item(section).items():
+            spent[item] = sum(a.done_ns - a.sent_ns for a in attempts) / timing.NS_PER_S
+    alone = sum(spent.values())
+    overlap = busy_ns / timing.NS_PER_S / alone if alone > 0 else 1.0
+    return _per_right(sections, {item: s * overlap for item, s in spent.items()}, confidence)
+
+
+def tokens_per_right(sections: Sequence[Section], confidence: float = 0.95) -> Estimate:
+    """Estimate the output tokens that a right answer takes."""
+    spent: dict[str, float] = {}
+    for section in sections:
+        for item, attempts in _by_item(section).items():
+            for attempt in attempts:
+                if isinstance(attempt.usage, Missing):
+                    why = Missing("token_count_unavailable", f"item {item}: {attempt.usage}")
+                    return Estimate(why, why, why, 0)
+                tokens = attempt.usage.value.output_tokens
+                spent[item] = spent.get(item, 0.0) + tokens
+    return _per_right(sections, spent, confidence)
+
+
+def joules_per_right(record: RunRecord) -> Reading[float]:
+    """Return the energy drawn while tasks ran, over their right answers; of the whole package."""
+    if isinstance(record.vitals, Missing):
+        return record.vitals
+    right, used_j = 0, 0.0
+    for section in (s for s in record.sections if s.kind == "task"):
+        drawn = energy_j(record.vitals.value.samples, section.started_ns, section.ended_ns)
+        if isinstance(drawn, Missing):
+            return drawn
+        used_j += drawn.value
+        right += sum(isinstance(mark.outcome, Right) for mark in section.marks.values())
+    if right == 0:
+        return Missing("zero_denominator", "no answer was right")
+    return Measured(used_j / right, "derived")
+
+
+def joules_per_token(record: RunRecord) -> Reading[float]:
+    """Return the energy drawn over the whole run per output token, idle power included."""
+    if isinstance(record.vitals, Missing):
+        return record.vitals
+    tokens = 0
+    for attempt in (a for section in record.sections for a in section.attempts):
+        if isinstance(attempt.usage, Missing):
+            return Missing("token_count_unavailable", f"request {attempt.sample}")
+        tokens += attempt.usage.value.output_tokens
+    if tokens == 0:
+        return Missing("zero_denominator", "no token was generated")
+    return derived(record.vitals.value.energy_j, lambda joules: joules / tokens)
+
+
+def energy_j(samples: Sequence[VitalSample], start_ns: int, end_ns: int) -> Reading[float]:
+    """Return the energy between two moments, the counter read as straight between samples."""
+    points = [(s.at_ns, s.energy_uj.value) for s in samples if isinstance(s.energy_uj, Measured)]
+    if not points:
+        why = next((s.energy_uj for s in samples if isinstance(s.energy_uj, Missing)), None)
+        return why or Missing("no_samples", "the machine was not sampled")
+    used = _at(points, end_ns) - _at(points, start_ns)
+    return Measured(used / _UJ_PER_J, "derived")
+
+
+def _at(points: Sequence[tuple[int, int]], at_ns: int) -> float:
+    before = points[0]
+    for after in points:
+        if after[0] >= at_ns:
+            span = after[0] - before[0]
+            part = (at_ns - before[0]) / span if span else 0.0
+            return before[1] + max(0.0, part) * (after[1] - before[1])
+        before = after
+    return before[1]
+
+
+def _by_item(section: Section) -> dict[str, list[Attempt]]:
+    found: dict[str, list[Attempt]] = {}
+    for attempt in section.attempts:
+        found.setdefault(f"{section.name}/{attempt.sample}", []).append(attempt)
+    return found
+
+
+def _per_right(
+    sections: Sequence[Section], spent: Mapping[str, float], confidence: float
+) -> Estimate:
+    right = {
+        f"{section.name}/{item}": float(isinstance(mark.outcome, Right))
+        for section in sections
+        for item, mark in section.marks.items()
+    }
+    clusters = {
+        f"{section.name}/{item}": f"{section.name}/{cluster}"
+        for section in sections
+        for item, cluster in section.clusters.items()
+    }
+    items = sorted({*right, *spent})
+    found = ratio_estimate(
+        [spent.get(item, 0.0) for item in items],
+        [right.get(item, 0.0) for item in items],
+        [clusters.get(item, item) for item in items],
+        confidence,
+    )
+    return replace(found, n=len(items))
+
+
+WORTH_SECTION_METRICS: Final = (
+    Metric[Section](
+        name="seconds_per_right",
+        title="Time per right answer",
+        unit="s",
+        better="lower",
+        definition="Time with a request in flight / right answers. Wrong, invalid and failed"
+        " answers and thinking are in the time.",
+        formula=lambda section: seconds_per_right([section]).value,
+        digits=2,
+    ),
+    Metric[Section](
+        name="tokens_per_right",
+        title="Tokens per right answer",
+        unit="tok",
+        better="lower",
+        definition="Output tokens of all answers / right answers.",
+        formula=lambda section: tokens_per_right([section]).value,
+        needs=frozenset({"usage"}),
+    ),
+)
+WORTH_RUN_METRICS: Final = (
+    Metric[RunRecord](
+        name="joules_per_right",
+        title="Energy per right answer",
+        unit="J",
+        better="lower",
+        definition="Energy of the processor package while tasks ran / right answers. The rest of"
+        " the machine and idle power are in it as far as the counter sees them.",
+        formula=joules_per_right,
+        needs=frozenset({"energy counter"}),
+    ),
+    Metric[RunRecord](
+        name="joules_per_token",
+        title="Energy per output token",
+        unit="J",
+        better="lower",
+        definition="Energy of the processor package over the run / output tokens, idle included.",
+        formula=joules_per_token,
+        needs=frozenset({"energy counter", "usage"}),
+        digits=3,
+    ),
+)

@@ -1,0 +1,221 @@
+"""Is a run fit to be compared? Every caveat of rows A4 to A6, derived from the record alone.
+
+Load that the engine itself makes is not pollution: background load is what remains of the machine
+beside the engine's process tree and our own. Thresholds are the control profile's. What could not
+be observed is said and does not pollute. Not aware of what is done with a polluted run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from steelyard.analysis import timing
+from steelyard.analysis.metrics import load
+from steelyard.analysis.metrics.machine import overhead
+from steelyard.domain.caution import Caution
+from steelyard.domain.reading import Measured, Missing, value_of
+from steelyard.domain.run import (
+    AppliedControl,
+    ControlProfile,
+    RunRecord,
+    Section,
+    TelemetryStatus,
+)
+from steelyard.domain.stream import Attempt
+from steelyard.domain.vitals import Vitals, VitalSample
+from steelyard.stats.means import mean
+
+# Whatever the engine is, these are recorded: as applied, or as not controllable with the reason.
+REQUIRED_CONTROLS: Final = ("seed", "threads", "affinity", "prefix_cache")
+# What `asked` says where the choice was left to the engine or the system.
+LEFT_OPEN: Final = frozenset({"any", "engine's choice"})
+
+_CLOCK_SLACK_S: Final = 0.002
+_BUSY_SHARE: Final = 0.5
+_THIRD_LEAST: Final = 3
+
+
+def telemetry_status(record: RunRecord) -> TelemetryStatus:
+    """Return the telemetry status of a run: that of its worst answered request.
+
+    Throughput is read from workloads, so where there are any, they decide. Of a task's answers,
+    which may be one word long, it is enough that they were counted and that a token was stamped.
+    """
+    timed = _answered(record, "workload")
+    attempts = timed or _answered(record, "task")
+    stamped = [bool(timing.token_arrivals(a)) for a in attempts]
+    if timed:
+        stamped = [not timing.telemetry_status(a).endswith("TIMING_UNAVAILABLE") for a in timed]
+    counted = bool(attempts) and all(isinstance(a.usage, Measured) for a in attempts)
+    if counted:
+        return "OK" if all(stamped) else "TIMING_UNAVAILABLE"
+    whole = bool(stamped) and all(stamped)
+    return "TOKEN_COUNT_UNAVAILABLE" if whole else "TOKEN_AND_TIMING_UNAVAILABLE"
+
+
+def cautions(record: RunRecord, thresholds: ControlProfile | None = None) -> tuple[Caution, ...]:
+    """Return every caution of a run, in a fixed order; thresholds default to the spec's own."""
+    limits = thresholds or record.spec.controls.profile
+    return (
+        *_telemetry(record),
+        *_controls(record.controls),
+        *_background(record, limits),
+        *_machine(record, limits),
+        *_overhead(record, limits),
+        *_clocks(record.sections, limits),
+    )
+
+
+def _telemetry(record: RunRecord) -> Iterator[Caution]:
+    status = telemetry_status(record)
+    if status != "OK":
+        yield Caution(
+            "MISSING_TOKEN_TIMINGS",
+            f"telemetry status {status}",
+            "check that the engine streams and reports usage; throughput is left empty",
+        )
+
+
+def _controls(controls: Sequence[AppliedControl]) -> Iterator[Caution]:
+    named = {control.name for control in controls}
+    wrong = [f"{name} was not recorded" for name in REQUIRED_CONTROLS if name not in named]
+    beyond = []
+    for control in controls:
+        match control.applied:
+            case Missing(code="not_controllable"):
+                beyond.append(f"{control.name} ({control.applied})")
+            case Missing():
+                wrong.append(f"{control.name} unknown: {control.applied}")
+            case Measured(value=found) if not _same(control.asked, found):
+                wrong.append(f"{control.name} asked {control.asked}, found {found}")
+            case Measured():
+                pass
+    if wrong:
+        yield Caution(
+            "MISSING_EXPERIMENTAL_CONTROLS",
+            "; ".join(wrong),
+            "compare nothing with this run; set the control on the engine or ask for what it does",
+        )
+    if beyond:
+        yield Caution(
+            "NOT_CONTROLLABLE", "; ".join(beyond), "read the numbers as the engine's own choice"
+        )
+
+
+def _background(record: RunRecord, limits: ControlProfile) -> Iterator[Caution]:
+    if isinstance(record.vitals, Missing):
+        yield _unobserved(f"vitals: {record.vitals}")
+        return
+    vitals = record.vitals.value
+    if isinstance(vitals.other_cpu_share, Missing):
+        yield _unobserved(f"background load: {vitals.other_cpu_share}")
+    elif (share := vitals.other_cpu_share.value / vitals.cores) > limits.other_cpu_share_max:
+        yield Caution(
+            "HIGH_CPU_SATURATION",
+            f"other programs used {share:.0%} of all cores"
+            f" (limit {limits.other_cpu_share_max:.0%})",
+            "stop what else runs on this machine and run again",
+        )
+    waiting = [v for s in vitals.samples if (v := value_of(s.other_runnable)) is not None]
+    if waiting and (queue := mean(waiting) / vitals.cores) > limits.load_per_core_max:
+        yield Caution(
+            "HIGH_SYSTEM_LOAD",
+            f"{queue:.1f} threads of other programs per core ran or waited"
+            f" (limit {limits.load_per_core_max:g})",
+            "stop what else runs on this machine and run again",
+        )
+
+
+def _machine(record: RunRecord, limits: ControlProfile) -> Iterator[Caution]:
+    if isinstance(record.vitals, Missing):
+        return
+    vitals = record.vitals.value
+    if seen := _throttled(vitals, limits):
+        yield Caution(
+            "THERMAL_THROTTLING", seen, "cool the machine, limit its power, or pause between runs"
+        )
+    grown = max(value_of(vitals.swap_growth_bytes) or 0, _engine_swap_growth(vitals.samples))
+    if grown > limits.swap_growth_bytes_max:
+        yield Caution(
+            "SWAPPING",
+            f"swap grew by {grown / (1 << 20):.0f} MiB"
+            f" (limit {limits.swap_growth_bytes_max / (1 << 20):.0f})",
+            "take a smaller quant or context, or free memory",
+        )
+
+
+def _overhead(record: RunRecord, limits: ControlProfile) -> Iterator[Caution]:
+    found = overhead(record)
+    if isinstance(found, Measured) and found.value.ratio > limits.orchestration_overhead_max:
+        spent = found.value
+        yield Caution(
+            "HIGH_ORCHESTRATION_OVERHEAD",
+            f"{spent.ratio:.0%} of {spent.elapsed_s:.1f} s passed without the engine at work"
+            f" (limit {limits.orchestration_overhead_max:.0%}; model time by the {spent.basis})",
+            "give the client a core of its own, or more streams",
+        )
+
+
+def _clocks(sections: Sequence[Section], limits: ControlProfile) -> Iterator[Caution]:
+    off = []
+    for section in (s for s in sections if s.kind == "workload"):
+        ratio = load.client_engine_ratio(section)
+        if isinstance(ratio, Missing) or abs(ratio.value - 1) <= limits.timing_mismatch_max:
+            continue
+        spans = [w.span_s for a in load.completed(section) if (w := value_of(timing.window(a)))]
+        # A short answer's difference may be less than the clocks and the wire can tell.
+        if abs(mean(spans) - mean(spans) / ratio.value) > _CLOCK_SLACK_S:
+            off.append(f"{section.name}: client / engine = {ratio.value:.2f}")
+    if off:
+        yield Caution(
+            "TIMING_MISMATCH",
+            "; ".join(off),
+            "look for a proxy that buffers the stream, or an engine that counts other work",
+        )
+
+
+def _answered(record: RunRecord, kind: str) -> list[Attempt]:
+    return [
+        a for section in record.sections if section.kind == kind for a in load.completed(section)
+    ]
+
+
+def _same(asked: str, found: str) -> bool:
+    """Compare what was asked with what is in force; numbers by value."""
+    if asked in LEFT_OPEN or asked == found:
+        return True
+    try:
+        return float(asked) == float(found)
+    except ValueError:
+        return False
+
+
+def _throttled(vitals: Vitals, limits: ControlProfile) -> str:
+    events = value_of(vitals.throttle_events) or 0
+    if events > 0:
+        return f"the machine throttled {events} times"
+    busy = [
+        clock
+        for sample in vitals.samples
+        if (value_of(sample.engine_cpu_share) or 0) >= _BUSY_SHARE
+        and (clock := value_of(sample.cpu_frequency_hz)) is not None
+    ]
+    third = len(busy) // 3
+    if third < _THIRD_LEAST:
+        return ""
+    drop = 1 - mean(busy[-third:]) / mean(busy[:third])
+    if drop <= limits.frequency_drop_max:
+        return ""
+    return f"the clock under load fell by {drop:.0%} (limit {limits.frequency_drop_max:.0%})"
+
+
+def _engine_swap_growth(samples: Sequence[VitalSample]) -> int:
+    found = [v for s in samples if (v := value_of(s.engine_swap_bytes)) is not None]
+    return max(found) - found[0] if found else 0
+
+
+def _unobserved(seen: str) -> Caution:
+    return Caution(
+        "BACKGROUND_LOAD_UNKNOWN", seen, "make sure yourself that nothing else was running"
+    )
