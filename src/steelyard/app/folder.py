@@ -6,24 +6,29 @@ was found. Everything else is computed from these and can be computed again.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, final
 
-from steelyard.campaigns import journal
 from steelyard.campaigns.events import Event
-from steelyard.campaigns.journal import Journal
 from steelyard.campaigns.plan import Plan
 from steelyard.domain.campaign import Sweep
-from steelyard.domain.codec import decode, encode
+from steelyard.domain.codec import decode, encode, from_plain
 from steelyard.domain.errors import BadInput
 from steelyard.domain.run import RunRecord
-from steelyard.store.records import read_record
+from steelyard.store.journal import Journal, read_journal
+from steelyard.store.records import read_record, write_whole
 
 T = TypeVar("T")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What tells the members of the union of events apart when they are read."""
+
+    event: Event
 
 
 @final
@@ -53,15 +58,8 @@ class SweepFolder:
 
     def begin(self, sweep: Sweep, plan: Plan) -> None:
         """Write down what was asked. Raises `BadInput` if the folder cannot be written."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            write_whole(self.root / "campaign.json", encode(sweep, indent=1))
-            write_whole(self.root / "plan.json", encode(plan, indent=1))
-        except OSError as error:
-            raise BadInput(
-                f"{self.root} cannot be written: {error.strerror}",
-                hint="give --out a folder that you may write to",
-            ) from None
+        self.write("plan.json", plan)
+        self.write("campaign.json", sweep)
 
     def sweep(self) -> Sweep:
         """Read the spec back. Raises `BadInput` if there is no sweep here."""
@@ -77,29 +75,22 @@ class SweepFolder:
 
     def write(self, name: str, value: object) -> None:
         """Write one of the side files whole."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, encode(value))
+        write_whole(self.root / name, encode(value, indent=1).encode())
 
-    def journal(self) -> Journal:
+    def write_text(self, name: str, text: str) -> None:
+        """Write a report whole."""
+        write_whole(self.root / name, text.encode())
+
+    def open_journal(self) -> Journal:
+        """Open the journal for appending; a torn last line is cut off."""
+        return Journal(self.journal_path)
+
+    def events(self) -> tuple[Event, ...]:
         """Read what has happened."""
-        if not self.journal_path.exists():
-            return Journal((), 0)
-        return journal.read(self.journal_path.read_bytes())
-
-    def append(self, event: Event) -> None:
-        """Append one event and make sure that it is on disk."""
-        with self.journal_path.open("ab") as stream:
-            stream.write(journal.line_of(event))
-            stream.flush()
-            os.fsync(stream.fileno())
-
-    def mend(self) -> Journal:
-        """Cut a torn last line off and return what remains."""
-        known = self.journal()
-        if known.dropped is not None:
-            os.truncate(self.journal_path, known.good_bytes)
-        return known
+        return tuple(
+            from_plain(_Line, {"event": raw}, source=f"{self.journal_path} line {number}").event
+            for number, raw in enumerate(read_journal(self.journal_path), start=1)
+        )
 
     def records(self) -> Iterator[RunRecord]:
         """Yield the records of this sweep's runs, by id."""
@@ -116,18 +107,3 @@ class SweepFolder:
                 hint="give the folder that `steelyard sweep` printed at its end",
             ) from None
         return decode(kind, text, source=str(path))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a crash leaves the old one or the new one, never half of one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from steelyard.domain.errors import StoreError
+from steelyard.domain.campaign import Sweep
+from steelyard.domain.errors import SteelyardError
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import RunRecord
 from steelyard.platform import settings
@@ -16,20 +17,26 @@ from steelyard.store.database import Store
 
 
 @contextmanager
-def keeper(emit: Emit) -> Iterator[Callable[[RunRecord], None]]:
-    """Yield a function that stores one record; the first failure is told, later ones are not."""
+def keeper(emit: Emit, sweep: Sweep | None = None) -> Iterator[Callable[[RunRecord], None]]:
+    """Yield a function that stores one record, as part of `sweep` where one is given."""
+    path = settings.load().database
     try:
-        store: Store | None = Store.open(settings.load().database)
-    except StoreError as error:
-        emit(Noted(f"runs are not kept in the database: {error}; {error.hint}", warning=True))
-        store = None
+        store = Store(path)
+        campaign_id = None if sweep is None else store.add_campaign(sweep)
+    except SteelyardError as error:
+        emit(Noted(f"runs are not kept in {path}: {error}; {error.hint}", warning=True))
+        yield _forget
+        return
 
     def keep(record: RunRecord) -> None:
-        if store is not None:
-            store.add(record)
+        try:
+            store.add(record, campaign_id=campaign_id)
+        except SteelyardError as error:
+            emit(Noted(f"run {record.id} is not kept in {path}: {error}", warning=True))
 
-    try:
+    with store:
         yield keep
-    finally:
-        if store is not None:
-            store.close()
+
+
+def _forget(_record: RunRecord) -> None:
+    """Keep nothing: the record lies in its run's folder."""

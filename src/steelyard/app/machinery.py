@@ -13,7 +13,7 @@ from steelyard.app import subjects
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured
-from steelyard.domain.run import Place, Proof
+from steelyard.domain.run import Controls, Place, Proof
 from steelyard.domain.subject import Artifact, EngineProfile, Subject
 from steelyard.engines import api
 from steelyard.llamalib import conformance, runtimes
@@ -67,23 +67,26 @@ def engines_text(*, as_json: bool) -> str:
 def check_engine(engine: str, runtime: str, emit: Emit) -> Checked:
     """Replay known arithmetic on an engine."""
     api.dialect(engine)
-    proof = prove(engine, runtime, emit)
+    proof = prove(_any_subject(engine, runtime), Controls(), emit)
     words = "right logits" if proof.passed else "WRONG_LOGITS"
     return Checked(f"{engine} ({runtime}): {words}. {proof.found}", 0 if proof.passed else 3)
 
 
-def prove(engine: str, runtime: str, emit: Emit) -> Proof:
-    """Start an engine with the bundled model and compare with the stored answers."""
+def prove(subject: Subject, controls: Controls, emit: Emit) -> Proof:
+    """Start the subject's engine with the bundled model and compare with the stored answers."""
     started_ns = clock.monotonic_ns()
     emit(PhaseStarted("proving the engine's arithmetic"))
-    subject = Subject(Artifact("none", "gguf", ""), engine, runtime, EngineProfile())
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
 
         def place_of(named: Subject, model: Path) -> Place:
             return place_for(named, Path(folder), {named.artifact.sha256: model})
 
         proof = proofs.prove_engine(
-            subject, subjects.bundled("base.gguf"), subjects.bundled("proof.json"), place_of
+            subject,
+            subjects.bundled("base.gguf"),
+            subjects.bundled("proof.json"),
+            place_of,
+            controls,
         )
     emit(
         PhaseEnded(
@@ -118,6 +121,11 @@ def doctor(emit: Emit, *, as_json: bool) -> Checked:
     return Checked(text, 3 if failed else 0)
 
 
+def _any_subject(engine: str, runtime: str) -> Subject:
+    """Return a subject whose file does not matter: the proof brings its own."""
+    return Subject(Artifact("none", "gguf", ""), engine, runtime, EngineProfile())
+
+
 def _machine() -> Finding:
     device = hardware.device()
     gpus = ", ".join(device.gpus) or "no GPU seen"
@@ -131,7 +139,7 @@ def _kernels() -> Finding:
 
 
 def _engine(emit: Emit) -> Finding:
-    proof = prove("llamacpp", "wheel", emit)
+    proof = prove(_any_subject("llamacpp", "wheel"), Controls(), emit)
     return Finding("engine arithmetic", "ok" if proof.passed else "failed", proof.found)
 
 
@@ -150,9 +158,8 @@ def _clock() -> Finding:
 
 def _store() -> Finding:
     path = settings.load().database
-    store = Store.open(path)
-    problems = store.check()
-    store.close()
+    with Store(path) as store:
+        problems = store.check()
     if problems:
         return Finding("store", "failed", f"{path}: {'; '.join(problems)}")
     return Finding("store", "ok", str(path))

@@ -14,7 +14,7 @@ from typing import Final, final
 from steelyard.analysis.evidence import Evidence, Instrument
 from steelyard.analysis.metrics.registry import METRICS
 from steelyard.analysis.summary import summarise
-from steelyard.app.folder import SweepFolder, write_whole
+from steelyard.app.folder import SweepFolder
 from steelyard.campaigns.events import (
     Calibrated,
     CanaryBlocked,
@@ -75,7 +75,7 @@ class Outcome:
 def evidence(folder: SweepFolder) -> Evidence:
     """Read all that a sweep left behind."""
     sweep = folder.sweep()
-    events = folder.journal().events
+    events = folder.events()
     known: dict[str, Reading[Fidelity]] = {}
     for event in events:
         if isinstance(event, FidelityFailed):
@@ -134,7 +134,7 @@ def write(folder: SweepFolder, *, include_polluted: bool) -> tuple[bool, bool]:
         ),
     }
     for name, text in texts.items():
-        write_whole(folder.root / name, text)
+        folder.write_text(name, text)
     measured = any(run.outcome == "completed" and run.sections for run in found.runs)
     return measured, any(pick.label is not None for pick in summary.recommendation)
 
@@ -165,7 +165,7 @@ def report_again(root: Path, *, include_polluted: bool) -> Outcome:
 def _own(folder: SweepFolder, events: Sequence[Event]) -> list[RunRecord]:
     """Return the records of runs that the journal calls ended, the canary's among them."""
     ended = {e.run_id for e in events if isinstance(e, CellFinished | CellFailed | CanaryPassed)}
-    return [record for record in folder.records() if record.id in ended]
+    return [record for record in folder.records() if record.spec.id in ended]
 
 
 def _own_models(summary: SweepSummary) -> list[str]:

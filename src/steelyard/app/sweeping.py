@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self, final
 
 from steelyard.analysis.sizing import items_for_margin
-from steelyard.app import ladder, reporting, subjects, work
+from steelyard.app import ladder, machinery, reporting, subjects, work
 from steelyard.app.folder import SweepFolder
 from steelyard.app.keeping import keeper
 from steelyard.app.reporting import Outcome
@@ -23,8 +23,8 @@ from steelyard.domain.campaign import Gates, Suite, Sweep
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.progress import Emit, Noted
-from steelyard.domain.run import ControlProfile, Controls, Place, RunSpec
-from steelyard.domain.subject import EngineProfile, Variant
+from steelyard.domain.run import ControlProfile, Controls, Place, Proof, RunSpec
+from steelyard.domain.subject import EngineProfile, Subject, Variant
 from steelyard.domain.task import Task
 from steelyard.models import disk, memory
 from steelyard.models.ladder import Runtime
@@ -122,7 +122,7 @@ def prepare(request: SweepRequest, emit: Emit) -> Prepared:
 def perform(prepared: Prepared, emit: Emit) -> Outcome:
     """Run the campaign to its end and return the last screen."""
     request, folder = prepared.request, prepared.folder
-    with locks.folder_lock(folder.root), keeper(emit) as keep:
+    with locks.folder_lock(folder.root), keeper(emit, prepared.sweep) as keep:
         executor = Executor(Verifier(), emit)
 
         def place_of(spec: RunSpec) -> Place:
@@ -131,7 +131,10 @@ def perform(prepared: Prepared, emit: Emit) -> Outcome:
         def report(where: SweepFolder) -> tuple[bool, bool]:
             return reporting.write(where, include_polluted=request.include_polluted)
 
-        crew = work.Crew(executor, place_of, emit, keep, report)
+        def prove(subject: Subject, controls: Controls) -> Proof:
+            return machinery.prove(subject, controls, emit)
+
+        crew = work.Crew(executor, place_of, emit, keep, prove, report)
         stop = work.perform(folder, prepared.sweep, prepared.plan, crew, request.budget)
     return reporting.outcome(folder, stop)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never, final
+from typing import assert_never, cast, final
 
 from steelyard.app.folder import SweepFolder
 from steelyard.campaigns import canary
@@ -41,12 +41,14 @@ from steelyard.campaigns.states import Campaign, replay
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.caution import quality
 from steelyard.domain.errors import SteelyardError
+from steelyard.domain.ids import plain
 from steelyard.domain.progress import Advanced, Emit, Noted, PhaseEnded, PhaseStarted
-from steelyard.domain.run import Place, RunRecord, RunSpec
-from steelyard.domain.subject import Variant
+from steelyard.domain.run import Controls, Place, Proof, RunRecord, RunSpec
+from steelyard.domain.subject import Subject, Variant
 from steelyard.platform import clock
-from steelyard.runs import calibration, fidelity, proofs
+from steelyard.runs import calibration, fidelity
 from steelyard.runs.execute import Executor
+from steelyard.store.journal import Journal
 
 _NS_PER_S = 1e9
 
@@ -60,6 +62,7 @@ class Crew:
     place_of: Callable[[RunSpec], Place]
     emit: Emit
     keep: Callable[[RunRecord], None]
+    prove: Callable[[Subject, Controls], Proof]
     report: Callable[[SweepFolder], tuple[bool, bool]]
 
 
@@ -67,17 +70,26 @@ def perform(
     folder: SweepFolder, sweep: Sweep, plan: Plan, crew: Crew, budget_s: float | None
 ) -> Stop:
     """Perform a campaign until it stops, from its beginning or from where its journal ends."""
-    shell = _Shell(folder, sweep, plan, crew)
-    try:
-        return shell.go(budget_s)
-    except KeyboardInterrupt:
-        folder.append(Interrupted())
-        raise
+    with folder.open_journal() as journal:
+        shell = _Shell(folder, sweep, plan, crew, journal)
+        try:
+            return shell.go(budget_s)
+        except KeyboardInterrupt:
+            journal.append(line(Interrupted()))
+            raise
+
+
+def line(event: Event) -> dict[str, object]:
+    """Return an event as the journal keeps it."""
+    return cast("dict[str, object]", plain(event))
 
 
 @final
 class _Shell:
-    def __init__(self, folder: SweepFolder, sweep: Sweep, plan: Plan, crew: Crew) -> None:
+    def __init__(
+        self, folder: SweepFolder, sweep: Sweep, plan: Plan, crew: Crew, journal: Journal
+    ) -> None:
+        self._journal = journal
         self._folder = folder
         self._sweep = sweep
         self._plan = plan
@@ -85,11 +97,9 @@ class _Shell:
         self._variants = {v.artifact.sha256: v for v in sweep.variants}
 
     def go(self, budget_s: float | None) -> Stop:
-        known = self._folder.mend()
-        campaign = replay(self._plan, known.events)
-        first = (
-            Resumed(budget_s) if known.events else Started(self._sweep.id, self._plan.id, budget_s)
-        )
+        known = self._folder.events()
+        campaign = replay(self._plan, known)
+        first = Resumed(budget_s) if known else Started(self._sweep.id, self._plan.id, budget_s)
         total = len(self._plan.cells)
         self._crew.emit(PhaseStarted("sweep", total))
         started_ns = clock.monotonic_ns()
@@ -102,7 +112,7 @@ class _Shell:
 
     def _book(self, campaign: Campaign, event: Event) -> Instruction:
         """Write an event down, then ask what to do next."""
-        self._folder.append(event)
+        self._journal.append(line(event))
         (todo,) = campaign.handle(event)
         return todo
 
@@ -146,15 +156,13 @@ class _Shell:
         return Calibrated(seconds())
 
     def _prove(self, seconds: Callable[[], float]) -> Event:
-        self._crew.emit(PhaseStarted("proving the engine's arithmetic"))
-        subject = self._plan.cells[0].spec.subject
-        proof = proofs.prove_engine(subject, self._folder.root / "proof", self._crew.place_of)
+        proof = self._crew.prove(self._plan.cells[0].spec.subject, self._sweep.controls)
         self._folder.write("proofs.json", [proof])
-        self._crew.emit(PhaseEnded("proving the engine's arithmetic", seconds()))
         return EngineProven(proof.passed, proof.found, seconds())
 
     def _cell(self, campaign: Campaign, todo: RunCell, seconds: Callable[[], float]) -> Event:
-        self._folder.append(started := CellStarted(todo.spec.id))
+        started = CellStarted(todo.spec.id)
+        self._journal.append(line(started))
         campaign.take(started)
         record = self._run(todo.spec)
         if record.outcome == "completed":

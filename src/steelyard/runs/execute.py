@@ -134,7 +134,7 @@ class Executor:
     def _record(self, spec: RunSpec, found: _Found, place: Place, started_at: str) -> RunRecord:
         environment = replace(self.environment(), engine_build=found.build)
         return RunRecord(
-            id=spec.id,
+            id=str(clock.uuid7()),
             spec=spec,
             outcome=found.outcome,
             reason=found.reason,

@@ -64,7 +64,7 @@ def prove_engine(
     model: Path,
     answers: Path,
     place_of: Callable[[Subject, Path], Place],
-    controls: Controls = Controls(),  # noqa: B008 - frozen
+    controls: Controls,
 ) -> Proof:
     """Start the subject's engine with the proof model and compare; never raises for a wrong one."""
     dialect = api.dialect(subject.engine)

@@ -1,0 +1,115 @@
+"""Fidelity: how far a variant's token probabilities are from the reference's, on held-out text.
+
+Both are decoded by llama.cpp in child processes, on the same tokens, in windows of one length.
+The reference's probabilities are computed once for each campaign and kept while it runs. Not aware
+of tasks; what the numbers mean is `analysis.fidelity`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from steelyard.analysis.fidelity import Circumstances, Positions, compared
+from steelyard.domain.campaign import Sweep
+from steelyard.domain.errors import SteelyardError
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.subject import Variant
+from steelyard.domain.summary import Fidelity
+from steelyard.llamalib import evaluate, passages
+from steelyard.llamalib.passages import Passage
+from steelyard.llamalib.tokens import tokenise
+from steelyard.models import disk
+from steelyard.runs.texts import fidelity_text
+
+WINDOW: Final = 512
+# The first tokens of a window have little context: they are read, not scored.
+_SCORE_FROM: Final = 64
+_BYTES_PER_LOGPROB: Final = 4
+_ROOM: Final = 1 << 31
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A variant and where its bytes lie."""
+
+    variant: Variant
+    path: Path
+
+
+def compare(reference: Weighed, weighed: Weighed, sweep: Sweep, folder: Path) -> Fidelity:
+    """Score both on the same positions and compare. Raises `SteelyardError` where that fails."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = fidelity_text()
+    tokens = folder / "passages.json"
+    if not tokens.exists():
+        passages.write(tokens, _windows(tokenise(reference.path, text), sweep, reference.variant))
+    known = passages.read(tokens)
+    needed = 2 * sum(p.scored for p in known) * _BYTES_PER_LOGPROB
+    disk.require(folder, needed * reference.variant.facts.vocabulary, what="token probabilities")
+    ours = folder / f"{reference.variant.artifact.sha256[:16]}.npy"
+    if not ours.exists():
+        _score(reference, tokens, ours, sweep)
+    theirs = folder / f"{weighed.variant.artifact.sha256[:16]}.npy"
+    try:
+        _score(weighed, tokens, theirs, sweep)
+        found = evaluate.compare(ours, theirs, passages.targets(known))
+    finally:
+        theirs.unlink(missing_ok=True)
+    return _value(
+        compared(
+            Positions(
+                kl_divergence=found.kld.tolist(),
+                negative_log_likelihood=found.nll_variant.tolist(),
+                top_is_same=found.top1_equal.tolist(),
+            ),
+            Circumstances(
+                text_sha256=hashlib.sha256(text.encode()).hexdigest(),
+                context_tokens=WINDOW,
+                kv_type=sweep.profile.kv_type,
+                reference_sha256=reference.variant.artifact.sha256,
+            ),
+        )
+    )
+
+
+def forget(folder: Path) -> None:
+    """Delete the kept probabilities of a campaign that has ended; they can be made again."""
+    for path in folder.glob("*.npy"):
+        path.unlink()
+
+
+def _windows(tokens: tuple[int, ...], sweep: Sweep, reference: Variant) -> list[Passage]:
+    """Cut the text into windows, as many as are asked for and as the probabilities have room."""
+    scored = WINDOW - _SCORE_FROM
+    most = _ROOM // (_BYTES_PER_LOGPROB * max(1, reference.facts.vocabulary))
+    wanted = max(1, min(sweep.fidelity_positions, most) // scored)
+    starts = range(0, len(tokens) - WINDOW + 1, WINDOW)
+    windows = [Passage(tokens[at : at + WINDOW], _SCORE_FROM) for at in starts]
+    if not windows:
+        raise SteelyardError(f"the held-out text has only {len(tokens)} tokens of this model")
+    return windows[:wanted]
+
+
+def _score(weighed: Weighed, tokens: Path, out: Path, sweep: Sweep) -> None:
+    evaluate.scored(
+        weighed.path,
+        tokens,
+        out,
+        context=WINDOW,
+        threads=sweep.controls.threads,
+        kv_type=sweep.profile.kv_type,
+        flash_attention=sweep.profile.flash_attention,
+        log=out.with_suffix(".log"),
+    )
+
+
+def _value(found: Reading[Fidelity]) -> Fidelity:
+    match found:
+        case Measured(value=value):
+            return value
+        case Missing() as reason:
+            raise SteelyardError(str(reason))
