@@ -182,7 +182,7 @@ def test_a_cell_whose_engine_died_is_tried_once_more_at_once_and_then_on_resume(
     assert shell.begin(Campaign(PLAN), started()) == Stop("done", 0)
     tries = [cell.attempt for cell in shell.ran if cell.spec.id == victim.spec.id]
     assert tries == [0, 1]
-    assert skipped(shell) == {victim.spec.id: "code 139"}
+    assert skipped(shell) == {f"candidate/Q2_K/{victim.spec.repeat}": "code 139"}
     again = Shell(journal=shell.journal)
     assert again.begin(replay(PLAN, shell.journal), Resumed()) == Stop("done", 0)
     assert [(cell.spec.id, cell.attempt) for cell in again.ran] == [(victim.spec.id, 2)]
@@ -375,6 +375,13 @@ def test_a_journal_of_another_plan_is_refused() -> None:
 def test_a_campaign_begins_with_its_start() -> None:
     with pytest.raises(BadInput, match="begins with"):
         Campaign(PLAN).handle(Resumed())
+
+
+def test_what_the_plan_left_out_is_told_with_the_rest() -> None:
+    laid = plan(sweep(), refused={"Q2_K": "no memory"})
+    shell = Shell(laid=laid)
+    shell.begin(Campaign(laid), started(laid=laid))
+    assert skipped(shell) == {"Q2_K": "no memory"}
 
 
 def test_a_plan_without_a_canary_goes_straight_to_work() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
+from steelyard.analysis.ratings import Bands
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
@@ -33,7 +34,8 @@ class Evidence:
     `runs` in any order, with the canary's and the sentinels' among them (told apart by
     `domain.campaign.role_of`). `fidelity` is keyed by variant label; the reference has none.
     `proofs` are those of the engine (arithmetic); each record carries its own besides. `skipped`
-    maps a spec's id to the reason why it was not run. `elapsed_s` is the monotonic sum over all
+    says what was not run and why, with the keys of `campaigns.instructions.Summarise`. `bands`
+    are the user's own rating limits by metric. `elapsed_s` is the monotonic sum over all
     sessions of the campaign.
     """
 
@@ -45,3 +47,4 @@ class Evidence:
     phases_s: Mapping[str, float] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     elapsed_s: Reading[float] = Missing("not_measured")
+    bands: Mapping[str, Bands] = field(default_factory=dict)

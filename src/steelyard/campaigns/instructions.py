@@ -60,7 +60,11 @@ class MeasureFidelity:
 @final
 @dataclass(frozen=True, slots=True)
 class Summarise:
-    """Compute and write the summary → `Summarised`; `skipped` says by id why a cell was not run."""
+    """Compute and write the summary → `Summarised`.
+
+    `skipped` says what was not run and why: a cell by `ROLE/LABEL/REPEAT`, a comparison of
+    probabilities by `fidelity/LABEL`, a variant that the plan left out by its `LABEL`.
+    """
 
     skipped: Mapping[str, str]
 

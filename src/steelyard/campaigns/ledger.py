@@ -173,10 +173,10 @@ class Ledger:
         return done, states.count("failed"), states.count("dropped"), open_
 
     def skipped(self) -> dict[str, str]:
-        """Say by id why a cell (or `fidelity/LABEL`) is not among the results."""
+        """Say why a cell (`ROLE/LABEL/REPEAT`) or a `fidelity/LABEL` is not among the results."""
         cells = {
-            run_id: entry.why
-            for run_id, entry in self._entries.items()
+            f"{entry.cell.role}/{entry.cell.label}/{entry.cell.spec.repeat}": entry.why
+            for entry in self._entries.values()
             if entry.state in ("dropped", "failed")
         }
         dropped = [label for label, state in self._fidelity.items() if state == "dropped"]

@@ -157,7 +157,8 @@ class Campaign:
                 return self._run(cell)
         if (cell := ledger.next_polluted()) is not None:
             return self._run(cell)
-        return Summarise(ledger.skipped())
+        planned = {skip.label: skip.reason for skip in self._plan.skipped}
+        return Summarise(planned | ledger.skipped())
 
     def _run(self, cell: Cell) -> RunCell:
         return RunCell(
