@@ -22,6 +22,7 @@ from steelyard.domain.summary import (
     Marks,
     Noise,
     NotMeasured,
+    Optimisation,
     Pick,
     RunLine,
     Speed,
@@ -147,7 +148,7 @@ def fidelity(kld: float, perplexity: float, agreement: float) -> Fidelity:
     return Fidelity(
         perplexity=estimate(perplexity, 0.21, 4096),
         kl_divergence=estimate(kld, kld * 0.12, 4096),
-        top_agreement=estimate(agreement, 0.004, 4096),
+        top_agreement=estimate(agreement, 0.0015, 4096),
         positions=4096,
         text_sha256="7e" * 32,
         context_tokens=512,
@@ -225,7 +226,16 @@ def _rows() -> tuple[VariantRow, ...]:
     polluted = replace(candidates[1], quality="POLLUTED", cautions=(hog,), on_frontier=False)
     lossless = replace(candidates[3], marks=marks(889, 21, 3))
     failed = _failed("IQ2_M", "IQ2_M", 2.91)
-    return (reference, twin, candidates[0], polluted, candidates[2], lossless, candidates[4], failed)
+    return (
+        reference,
+        twin,
+        candidates[0],
+        polluted,
+        candidates[2],
+        lossless,
+        candidates[4],
+        failed,
+    )
 
 
 def _judged(
@@ -250,6 +260,7 @@ def _judged(
         fidelity=Measured(fidelity(kld, 11.2 + kld * 9, 0.998 - kld * 2.4), "derived"),
         sentences=(f"{label}: {name} against F16 on {ITEMS} items.",),
         vibe_delta=measured(-loss),
+        optimisation=Optimisation(measured(0.00041), 2, measured(loss / 0.006), "OK"),
     )
 
 
@@ -270,41 +281,39 @@ def _failed(label: str, quant: str, bpw: float) -> VariantRow:
         adherence=no_estimate(GONE),
         verdict=GONE,
         fidelity=Missing("kernel_refused", "the self-check of IQ2_M failed: <b>wrong logits</b>"),
-        throughput=Throughput(
-            no_estimate(GONE), no_estimate(GONE), no_estimate(GONE), GONE, GONE
-        ),
+        throughput=Throughput(no_estimate(GONE), no_estimate(GONE), no_estimate(GONE), GONE, GONE),
         gates=(),
         on_frontier=False,
     )
 
 
 def _runs(rows: tuple[VariantRow, ...]) -> tuple[RunLine, ...]:
-    lines = []
-    for place, line in enumerate(rows):
-        failed = line.outcome == "failed"
-        for kind in line.run_ids:
-            lines.append(
-                RunLine(
-                    id=kind,
-                    label=line.variant.label,
-                    role=line.role,
-                    repeat=0,
-                    outcome=line.outcome,
-                    quality=line.quality,
-                    reasons=tuple(caution.code for caution in line.cautions),
-                    telemetry_status="TIMING_UNAVAILABLE" if failed else "OK",
-                    orchestration_overhead_ratio=GONE if failed else measured(0.021 + place / 900),
-                    elapsed_s=GONE if failed else measured(38.4 - place),
-                    other_cpu_share=measured(0.46 if line.quality == "POLLUTED" else 0.02),
-                    temperature_max_c=Missing("no_sensor", "no thermal zone is readable"),
-                    included=line.quality == "CLEAN" and not failed,
-                    prompt_tokens=GONE if failed else Measured(91_204, "engine"),
-                    output_tokens=GONE if failed else Measured(37_118, "engine"),
-                    attempts=0 if failed else 1236,
-                    failed_attempts=0 if failed else place % 3,
-                )
-            )
-    return tuple(lines)
+    return tuple(
+        _run(kind, line, place) for place, line in enumerate(rows) for kind in line.run_ids
+    )
+
+
+def _run(name: str, line: VariantRow, place: int) -> RunLine:
+    failed = line.outcome == "failed"
+    return RunLine(
+        id=name,
+        label=line.variant.label,
+        role=line.role,
+        repeat=0,
+        outcome=line.outcome,
+        quality=line.quality,
+        reasons=tuple(caution.code for caution in line.cautions),
+        telemetry_status="TIMING_UNAVAILABLE" if failed else "OK",
+        orchestration_overhead_ratio=GONE if failed else measured(0.021 + place / 900),
+        elapsed_s=GONE if failed else measured(38.4 - place),
+        other_cpu_share=measured(0.46 if line.quality == "POLLUTED" else 0.02),
+        temperature_max_c=Missing("no_sensor", "no thermal zone is readable"),
+        included=line.quality == "CLEAN" and not failed,
+        prompt_tokens=GONE if failed else Measured(91_204, "engine"),
+        output_tokens=GONE if failed else Measured(37_118, "engine"),
+        attempts=0 if failed else 1236,
+        failed_attempts=0 if failed else place % 3,
+    )
 
 
 def summary() -> SweepSummary:
@@ -399,7 +408,9 @@ def nothing_qualifies() -> SweepSummary:
         )
         for pick in whole.recommendation
     )
-    return replace(whole, recommendation=picks, efficiency_frontier=(), include_polluted=True, sentences=())
+    return replace(
+        whole, recommendation=picks, efficiency_frontier=(), include_polluted=True, sentences=()
+    )
 
 
 def series() -> Mapping[str, Vitals]:

@@ -1,4 +1,4 @@
-"""Charts as Vega-Lite specs: speed, memory, right answers and KL divergence against bits per weight.
+"""Charts as Vega-Lite specs: speed, memory, right answers and KL divergence against bpw.
 
 Colours are names of the page's own style variables, so that one drawing serves light, dark and
 paper. A chart that has nothing to show is a reason instead. Not aware of how a spec is drawn.
@@ -6,6 +6,7 @@ paper. A chart that has nothing to show is a reason instead. Not aware of how a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
@@ -25,6 +26,8 @@ RULE: Final = "var(--rule)"
 PAPER: Final = "var(--paper)"
 WIDTH: Final = 400
 HEIGHT: Final = 230
+_LONGEST: Final = 10
+_LETTER: Final = 6.4  # pixels, at the labels' size
 _BPW_TICKS: Final = (1, 1.5, 2, 3, 4, 5, 6, 8, 12, 16, 32)
 
 
@@ -89,7 +92,7 @@ def _speed_chart(metric: str, found: Sequence[Column], rows: Sequence[VariantRow
     shown = list(zip(own, (ACCENT, SECOND, MUTED), strict=False))
     where = "; ".join(
         f"{name}: {column.at.text}"
-        for (column, _), name in zip(shown, ("solid", "dashed", "dotted"), strict=False)
+        for (column, _), name in zip(shown, ("Solid", "dashed", "dotted"), strict=False)
         if column.at
     )
     return Chart(
@@ -123,22 +126,24 @@ def _spec(
     log: bool = False,
     level: bool = False,
 ) -> Reading[Spec]:
-    series = [(column, colour, _points(column, rows, log=log)) for column, colour in shown]
+    series = [(column, colour, plotted(column, rows, log=log)) for column, colour in shown]
     if not any(points for _, _, points in series):
         reasons = [cell.why for column, _ in shown for cell in column.cells if cell.why]
         return reasons[0] if reasons else Missing("nothing_to_chart", "no variant has a value")
     layers: list[Spec] = []
-    if level and (line := _level(series[0][2])) is not None:
-        layers.append(line)
-    dashes = ([], [5, 4], [2, 3])
     scale = _y_scale([p for _, _, points in series for p in points], log=log, level=level)
+    if level and (line := _level(*series[0][::2], scale)) is not None:
+        layers.append(line)
+    dashes: tuple[list[int], ...] = ([], [5, 4], [2, 3])
     for (column, colour, points), dash in zip(series, dashes, strict=False):
         layers += _series(column, colour, dash, points, scale)
-    layers += _labels(series[0][0], series[0][2], scale)
+    named = [p for p in series[0][2] if len(series) == 1 or p["role"] != "aa"]
+    layers += _labels(series[0][0], named, scale)
     return Measured(frame(layers), "derived")
 
 
-def _points(column: Column, rows: Sequence[VariantRow], *, log: bool) -> list[Spec]:
+def plotted(column: Column, rows: Sequence[VariantRow], *, log: bool) -> list[Spec]:
+    """Return a data point for each measured variant, by bpw, with the side its label goes to."""
     points = []
     for row, cell in zip(rows, column.cells, strict=True):
         if cell.raw is None or (log and cell.raw <= 0):
@@ -161,15 +166,29 @@ def _points(column: Column, rows: Sequence[VariantRow], *, log: bool) -> list[Sp
                 + (", polluted" if row.quality == "POLLUTED" else ""),
             }
         )
-    points.sort(key=lambda point: (point["bpw"], point["role"]))
-    for place, point in enumerate(points):
-        point["above"] = place % 2 == 0
+    points.sort(key=lambda point: (point["bpw"], point["role"] == "aa"))
+    _place_labels(points)
     return points
+
+
+def _place_labels(points: Sequence[Spec]) -> None:
+    """Put each label above its point, below where it would cover a neighbour's, or nowhere."""
+    if not points:
+        return
+    octaves = math.log(max(points[-1]["bpw"] / points[0]["bpw"], 1.05))
+    ends = {"above": -math.inf, "below": -math.inf}
+    for point in points:
+        at = math.log(point["bpw"] / points[0]["bpw"]) / octaves * (WIDTH - 44)
+        half = len(point["label"]) * _LETTER / 2
+        side = next((side for side, end in ends.items() if at - half > end), "")
+        if side:
+            ends[side] = at + half + 3
+        point["side"] = side
 
 
 def short(label: str) -> str:
     """Cut a label to what fits beside a point."""
-    return label if len(label) <= 10 else f"{label[:9]}…"
+    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
 
 
 def _x() -> Spec:
@@ -190,7 +209,7 @@ def _y_scale(points: Sequence[Spec], *, log: bool, level: bool) -> Spec:
         most = max(point["high"] for point in points)
         room = max((most - least) * 0.15, 0.5)
         return {"domain": [max(0, least - room), min(100, most + room)], "nice": False}
-    return {"zero": True, "nice": True, "padding": 14}
+    return {"domain": [0, max(point["high"] for point in points) * 1.12], "nice": False}
 
 
 def _y(column: Column, scale: Spec, field: str = "value") -> Spec:
@@ -201,14 +220,14 @@ def _y(column: Column, scale: Spec, field: str = "value") -> Spec:
         "type": "quantitative",
         "title": title,
         "scale": scale,
-        "axis": {"format": "~r" if log else "~s" if field == "none" else ",~r", "tickCount": 5},
+        "axis": {"format": "~r" if log else ",~r", "tickCount": 5, "grid": not log},
     }
 
 
 def _series(
     column: Column, colour: str, dash: Sequence[int], points: Sequence[Spec], scale: Spec
 ) -> list[Spec]:
-    data = {"values": list(points)}
+    data = {"values": sorted(points, key=lambda point: point["role"] != "aa")}
     line = [point for point in points if point["role"] != "aa"]
     y = _y(column, scale)
     shape: Spec = {"filled": True, "size": 60, "stroke": colour, "strokeWidth": 2, "opacity": 1}
@@ -240,7 +259,8 @@ def _series(
 def _labels(column: Column, points: Sequence[Spec], scale: Spec) -> list[Spec]:
     layers = []
     for above in (True, False):
-        values = [point for point in points if point["above"] is above]
+        side = "above" if above else "below"
+        values = [point for point in points if point["side"] == side]
         layers.append(
             {
                 "data": {"values": values},
@@ -256,12 +276,12 @@ def _labels(column: Column, points: Sequence[Spec], scale: Spec) -> list[Spec]:
     return layers
 
 
-def _level(points: Sequence[Spec]) -> Spec | None:
+def _level(column: Column, points: Sequence[Spec], scale: Spec) -> Spec | None:
     reference = next((point for point in points if point["role"] == "reference"), None)
     if reference is None:
         return None
     return {
-        "data": {"values": [{"level": reference["value"]}]},
+        "data": {"values": [reference]},
         "mark": {"type": "rule", "color": MUTED, "strokeDash": [2, 3], "aria": False},
-        "encoding": {"y": {"field": "level", "type": "quantitative"}},
+        "encoding": {"y": _y(column, scale)},
     }

@@ -61,6 +61,12 @@ class Circumstances:
         many = f", {self.streams} streams" if self.streams > 1 else ""
         return f"{self.prompt_tokens:,} prompt tokens, {where}{many}"
 
+    @property
+    def brief(self) -> str:
+        """The same for a narrow heading."""
+        many = f", {self.streams} streams" if self.streams > 1 else ""
+        return f"{self.prompt_tokens} in, depth {self.depth_tokens}{many}"
+
 
 @final
 @dataclass(frozen=True, slots=True)

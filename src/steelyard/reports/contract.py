@@ -72,7 +72,7 @@ def _breaks(
     old, new = _resolved(old, roots[0]), _resolved(new, roots[1])
     if "const" in old and old != new:
         yield f"{where}: was always {old['const']}"
-    if excess := _kinds(new, roots[1]) - _kinds(old, roots[0]):
+    if excess := _kinds(new) - _kinds(old):
         yield f"{where}: may now be {', '.join(sorted(excess))}"
     for name, field in old.get("properties", {}).items():
         if name not in new.get("properties", {}):
@@ -108,7 +108,7 @@ def _resolved(node: Schema, root: Schema) -> Schema:
     return target
 
 
-def _kinds(node: Schema, root: Schema) -> set[str]:
+def _kinds(node: Schema) -> set[str]:
     """Return the values a node allows, as words: types, or the members of an enumeration."""
     if "anyOf" in node:
         return {_name(branch) for branch in node["anyOf"]}

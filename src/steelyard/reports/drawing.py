@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Final
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as ET
 
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.reports.charts import Chart
@@ -34,7 +34,7 @@ def draw(chart: Chart) -> Reading[str]:
 
 def cleaned(svg: str, *, name: str, title: str) -> str:
     """Return the SVG fit for a page: scalable, named, with ids of its own."""
-    root = Xml.fromstring(svg)  # noqa: S314 - our own renderer's output
+    root = ET.fromstring(svg)  # noqa: S314 - our own renderer's output
     ids: dict[str, str] = {}
     for node in root.iter():
         node.tag = node.tag.rpartition("}")[2]
@@ -44,7 +44,7 @@ def cleaned(svg: str, *, name: str, title: str) -> str:
     for node in list(root.iter()):
         _point_anew(node, ids)
         if node.get("role") == "graphics-symbol" and node.get("aria-roledescription") == "point":
-            tip = Xml.Element("title")
+            tip = ET.Element("title")
             tip.text = node.get("aria-label")
             node.insert(0, tip)
     for attribute in ("width", "height", "version", "class"):
@@ -52,10 +52,10 @@ def cleaned(svg: str, *, name: str, title: str) -> str:
     root.set("role", "img")
     root.set("aria-label", title)
     root.set("class", "chart")
-    return Xml.tostring(root, encoding="unicode")
+    return ET.tostring(root, encoding="unicode")
 
 
-def _point_anew(node: Xml.Element, ids: Mapping[str, str]) -> None:
+def _point_anew(node: ET.Element, ids: Mapping[str, str]) -> None:
     for attribute, value in node.items():
         if "url(#" in value:
             node.set(attribute, _REFERENCE.sub(lambda m: f"url(#{ids.get(m[1], m[1])})", value))

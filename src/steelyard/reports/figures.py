@@ -15,10 +15,13 @@ from steelyard.domain.reading import Measured, Missing, Reading
 T = TypeVar("T")
 
 NOTHING: Final = "\N{EM DASH}"
+_MILLI: Final = 1e-3
 _MEGA: Final = 1_000_000
 _GIGA: Final = 1_000_000_000
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
+_LONG: Final = 1000  # from here on a decimal says nothing
+_SMALL: Final = 0.1
 # A column whose smallest value would lose all its digits gets significant ones instead.
 _WIDE: Final = 0.02
 
@@ -87,7 +90,7 @@ def size(count: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time span in the unit that suits it."""
-    if seconds < 1e-3:
+    if seconds < _MILLI:
         return f"{significant(seconds * 1e6, 2)} µs"
     if seconds < 1:
         return f"{significant(seconds * 1e3, 2)} ms"
@@ -120,7 +123,7 @@ def _fixed(unit: str, top: float) -> Display | None:
             return Display("", 1, 0)
         case "bytes":
             name, scale = ("GB", 1 / _GIGA) if top >= 2 * _GIGA else ("MB", 1 / _MEGA)
-            return Display(name, scale, 1 if top * scale < 1000 else 0)
+            return Display(name, scale, 1 if top * scale < _LONG else 0)
         case _:
             return None
 
@@ -134,7 +137,7 @@ def _decimals(shown: Sequence[float]) -> int | None:
     least = min((value for value in shown if value > 0), default=top)
     if top <= 0:
         return 1
-    if least < top * _WIDE or top < 0.1:
+    if least < top * _WIDE or top < _SMALL:
         return None
     for limit, digits in ((100, 0), (10, 1), (1, 2)):
         if top >= limit:

@@ -20,9 +20,7 @@ _MISSING_KEYS: Final = {"missing", "detail"}
 
 def write(summary: SweepSummary) -> str:
     """Return the file's text: sorted keys, two spaces, a line feed at the end."""
-    text = json.dumps(
-        full(summary), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False
-    )
+    text = json.dumps(full(summary), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     # A file name that is not UTF-8 reaches labels as lone surrogates, which no file can hold.
     return text.encode("utf-8", "replace").decode("utf-8") + "\n"
 

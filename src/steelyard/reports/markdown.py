@@ -62,7 +62,7 @@ def _proofs(summary: SweepSummary) -> Iterator[str]:
     for proof in summary.proofs:
         state = "proved" if proof.passed else "**not proved**"
         yield f"- {escaped(proof.name)}: {state}: {escaped(proof.found)}"
-    yield from _lines(story.noise_lines(summary.noise))
+    yield from _lines(story.noise_lines(summary))
 
 
 def _lines(lines: Sequence[story.Line]) -> list[str]:

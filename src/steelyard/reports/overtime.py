@@ -96,7 +96,7 @@ def _line(points: Sequence[Spec], colour: str, dash: Sequence[int], unit: str) -
             "x": {"field": "minutes", "type": "quantitative", "title": "minutes",
                   "scale": {"nice": False}, "axis": {"grid": False, "tickCount": 8}},
             "y": {"field": "value", "type": "quantitative", "title": unit,
-                  "scale": {"zero": unit != "°C"}, "axis": {"tickCount": 4}},
+                  "scale": {"zero": unit != "°C", "nice": True}, "axis": {"tickCount": 4}},
             "detail": {"field": "run"},
         },
     }  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.summary import Noise, Pick, SweepSummary, VariantRow, Verdict
+from steelyard.domain.summary import Pick, SweepSummary, VariantRow, Verdict
 from steelyard.reports.columns import Column
 from steelyard.reports.figures import Display, duration, percent, points, said, size
 
@@ -122,8 +122,10 @@ def utility(pick: Pick) -> str:
     return f"{pick.utility} = {said(pick.utility_value, lambda value: f'{value:,.3g}')}"
 
 
-def noise_lines(noise: Noise) -> tuple[Line, ...]:
+def noise_lines(summary: SweepSummary) -> tuple[Line, ...]:
     """Say what instrument, engine and machine contribute of themselves."""
+    noise = summary.noise
+    corrected = "; speeds are corrected for it" if summary.drift_corrected else ""
     found = {
         "clock error, first token": said(noise.client_error_ttft_s, duration),
         "clock error, gaps": said(noise.client_error_gap_s, duration),
@@ -131,7 +133,7 @@ def noise_lines(noise: Noise) -> tuple[Line, ...]:
         "smallest speed difference": said(noise.smallest_speed_difference, percent),
         "A/A flips": said(noise.aa_flips, lambda flips: f"{flips:,}"),
         "A/A floor": said(noise.aa_floor, lambda floor: f"{tenths(floor)} points"),
-        "drift": said(noise.drift_share, percent),
+        "drift": said(noise.drift_share, percent) + corrected,
     }
     return tuple(Line(name, text, _NOISE_WORDS[name]) for name, text in found.items())
 
@@ -142,7 +144,7 @@ def facts(summary: SweepSummary) -> tuple[Line, ...]:
     found = {
         "device": f"{device.cpu}, {device.cores} cores, {size(device.memory_bytes)}",
         "system": f"{device.system} {environment.kernel}, {device.architecture}",
-        "engine": said(environment.engine_build, str),
+        "engine": said(environment.engine_build, same),
         "reference": f"{summary.reference_label} ({summary.reference_kind})",
         "suite": f"{summary.suite}, {summary.items:,} items",
         "margin": f"{tenths(summary.margin)} points; a loss under"
@@ -186,6 +188,16 @@ def gaps(summary: SweepSummary, found: Sequence[Column]) -> tuple[Gap, ...]:
     return tuple(_merged(gathered))
 
 
+def sentence(text: str) -> str:
+    """Return text with a large first letter and one full stop; the rest stays as it is."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def same(text: str) -> str:
+    """Return a text reading as it stands."""
+    return text
+
+
 def verdict_word(reading: Reading[Verdict], role: str) -> str:
     """Return the verdict's name, or what stands in its place."""
     match reading:
@@ -211,8 +223,8 @@ def _merged(gathered: dict[tuple[str, str], list[str]]) -> Iterator[Gap]:
     joined: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (measure, why), labels in gathered.items():
         joined.setdefault((why, tuple(labels)), []).append(measure)
-    for (why, labels), measures in joined.items():
-        yield Gap(_listed(measures), labels, why)
+    for (why, names), measures in joined.items():
+        yield Gap(_listed(measures), names, why)
 
 
 def _listed(measures: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ Style: TypeAlias = Literal["plain", "title", "strong", "dim", "good", "warn", "b
 
 NARROWEST: Final = 80
 _LABEL_LEAST: Final = 7
+_KILO: Final = 1024
 # Places in the table (the label not counted) and names of what a narrow screen can spare.
 _SPARED: Final = ((1, "memory"), (3, "speed at depth"))
 _VERDICT_STYLES: Final[dict[str, Style]] = {
@@ -147,7 +148,7 @@ def _proved(summary: SweepSummary, width: int) -> Iterator[Line]:
         lines = list(_wrapped(f"{proof.name}: {proof.found}", width, "     "))
         yield (mark, Segment(lines[0][0].text[5:]))
         yield from lines[1:]
-    noise = "; ".join(f"{line.name} {line.found}" for line in story.noise_lines(summary.noise))
+    noise = "; ".join(f"{line.name} {line.found}" for line in story.noise_lines(summary))
     yield from _wrapped(noise, width, "     ", "dim")
 
 
@@ -226,7 +227,9 @@ def _placed(text: str, field: _Field) -> str:
 def _number(column: Column | None, heads: tuple[str, str], rows: Sequence[VariantRow]) -> _Field:
     unit = column.shown.unit if column else ""
     top, bottom = (head.replace("{unit}", unit) for head in heads)
-    texts = tuple(c.text.replace(",", "") for c in column.cells) if column else (NOTHING,) * len(rows)
+    texts = (
+        tuple(c.text.replace(",", "") for c in column.cells) if column else (NOTHING,) * len(rows)
+    )
     return _Field((top, bottom), texts)
 
 
@@ -245,7 +248,7 @@ def _speed(found: Sequence[Column], headline: Headline, rows: Sequence[VariantRo
 
 
 def _thousands(tokens: int) -> str:
-    return f"{tokens // 1024}k" if tokens >= 1024 else str(tokens)
+    return f"{tokens // _KILO}k" if tokens >= _KILO else str(tokens)
 
 
 def _loss(found: Sequence[Column], rows: Sequence[VariantRow]) -> _Field:

@@ -1,0 +1,161 @@
+"""`report.html`: one file with everything in it, for a browser, a phone or paper.
+
+Nothing is fetched and nothing foreign runs: the content policy names the page's own script and
+style by hash, and every text is escaped. The same input gives the same page on any day.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final, final
+
+from steelyard.domain.ids import plain
+from steelyard.domain.reading import Reading
+from steelyard.domain.summary import SweepSummary, VariantRow
+from steelyard.domain.vitals import Vitals
+from steelyard.reports import forest, story
+from steelyard.reports.charts import Chart, against_bpw
+from steelyard.reports.columns import Cell, Column, by_key, columns
+from steelyard.reports.declared import Metrics
+from steelyard.reports.drawing import draw
+from steelyard.reports.figures import duration, percent, points, said, significant, size
+from steelyard.reports.glossary import WORDS
+from steelyard.reports.heat import heat_map
+from steelyard.reports.overtime import over_time
+from steelyard.reports.tables import controls, run_totals
+
+_NEGATIVE: Final = re.compile(r"(?<![\w-])-(?=\d)")
+_LEADING: Final = ("file_bpw", "memory_bytes")
+_TRAILING: Final = ("seconds_per_right", "load_s")
+_FIDELITY: Final = ("kl_divergence", "perplexity", "top_agreement")
+_CARD: Final = ("file_bpw", "memory_bytes", "right_share")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A chart with its drawing, or the reason why there is none."""
+
+    chart: Chart
+    svg: Reading[str]
+
+
+def render(
+    summary: SweepSummary,
+    *,
+    metrics: Metrics,
+    series: Mapping[str, Vitals],
+    logs: Mapping[str, str],
+    configuration: object,
+) -> str:
+    """Return the page. `series` and `logs` are keyed by run id; `configuration` is the spec."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("steelyard.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "duration": duration, "percent": percent, "points": points, "size": size,
+        "said": said, "sig": significant, "minus": minus,
+    }  # fmt: skip
+    style, script = _part("style.css"), _part("page.js")
+    page = environment.get_template("report.html.j2").render(
+        summary=summary,
+        story=story,
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+        words=_glossary(metrics, columns(summary, metrics)),
+        logs=sorted(logs.items()),
+        configuration=json.dumps(
+            plain(configuration), indent=2, sort_keys=True, ensure_ascii=False
+        ),
+        drawn=[Drawn(chart, draw(chart)) for chart in _charts(summary, metrics, series)],
+        **_tables(summary, metrics),
+    )
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def minus(text: str) -> str:
+    """Return text whose negative numbers have a real minus sign; names keep their hyphens."""
+    return _NEGATIVE.sub("\N{MINUS SIGN}", text)
+
+
+def _charts(
+    summary: SweepSummary, metrics: Metrics, series: Mapping[str, Vitals]
+) -> tuple[Chart, ...]:
+    return (*against_bpw(summary, metrics), *over_time(series))
+
+
+def _tables(summary: SweepSummary, metrics: Metrics) -> dict[str, object]:
+    found = columns(summary, metrics)
+    rows = summary.per_quant
+    speeds = [column for column in found if column.at]
+    picks = {pick.label for pick in summary.recommendation if pick.label}
+    return {
+        "variants": list(zip(rows, _cells(rows, _named(found, _LEADING) + speeds
+                                          + _named(found, _TRAILING)), strict=True)),
+        "main": _named(found, _LEADING) + speeds + _named(found, _TRAILING),
+        "right": by_key(found, "right_share"),
+        "loss": by_key(found, "loss"),
+        "adherence": by_key(found, "adherence"),
+        "marks": forest.marks(rows),
+        "heat": heat_map(rows, found),
+        "fidelity": _named(found, _FIDELITY),
+        "fidelity_rows": list(zip(rows, _cells(rows, _named(found, _FIDELITY)), strict=True)),
+        "cards": _card_columns(found),
+        "picks": picks,
+        "gaps": story.gaps(summary, found),
+        "controls": controls(summary.controls),
+        "totals": run_totals(summary.runs),
+        "families": sorted({family for row in rows for family in row.family_marks}),
+    }  # fmt: skip
+
+
+def _named(found: Sequence[Column], keys: Sequence[str]) -> list[Column]:
+    return [column for key in keys if (column := by_key(found, key)) is not None]
+
+
+def _card_columns(found: Sequence[Column]) -> list[Column]:
+    speed = next((column for column in found if column.at), None)
+    chosen = _named(found, _CARD)
+    return [*chosen[:2], speed, *chosen[2:]] if speed else chosen
+
+
+def _cells(rows: Sequence[VariantRow], shown: Sequence[Column]) -> list[list[Cell]]:
+    return [[column.cells[place] for column in shown] for place in range(len(rows))]
+
+
+def _glossary(metrics: Metrics, found: Sequence[Column]) -> list[tuple[str, str]]:
+    """Gather plain words, what the columns mean and what the registry declares."""
+    words = dict(WORDS)
+    words |= {column.title: column.definition for column in found if column.definition}
+    words |= {metric.title: metric.definition for metric in metrics.values()}
+    return sorted(words.items(), key=lambda pair: (pair[0].casefold(), pair[0]))
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}';"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+@cache
+def _part(name: str) -> str:
+    return files("steelyard.reports").joinpath("templates", name).read_text(encoding="utf-8")

@@ -1,0 +1,99 @@
+"""The last screen: order, width, one row a variant, reasons, and no foreign control codes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.reports import example_summary as example
+
+from steelyard.domain.summary import SweepSummary, VariantRow
+from steelyard.reports import terminal
+
+
+def shown(summary: SweepSummary, width: int = 80) -> str:
+    return terminal.plain(terminal.screen(summary, metrics=example.metrics(), width=width))
+
+
+def faster(row: VariantRow, factor: float) -> VariantRow:
+    """The same row with speeds so much larger."""
+
+    def scaled(value: float) -> float:
+        return value * factor
+
+    speeds = tuple(
+        replace(speed, estimate=example.estimate(scaled(100.0), scaled(1.0)))
+        for speed in row.speeds
+    )
+    return replace(row, speeds=speeds)
+
+
+def test_it_leads_with_what_to_use_what_it_loses_and_what_was_proved() -> None:
+    text = shown(example.summary())
+    order = ["What to use", "Q8_0", "What it loses", "What was proved", "verdict", "not measured"]
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 160])
+def test_no_line_is_wider_than_the_screen(width: int) -> None:
+    for summary in (example.summary(), example.nothing_qualifies()):
+        assert max(map(len, shown(summary, width).splitlines())) <= max(width, 80)
+
+
+def test_every_variant_has_a_row_with_its_verdict() -> None:
+    lines = shown(example.summary()).splitlines()
+    row = next(line for line in lines if line.startswith("Q2_K"))
+    assert row.split() == [
+        "Q2_K", "3.21", "40.3", "841", "597", "71", "67.6", "9.2", "[8.1,10.3]", "54.5", "worse",
+    ]  # fmt: skip
+
+
+def test_picks_and_polluted_rows_are_marked() -> None:
+    text = shown(example.summary())
+    assert "\nQ4_K_M* " in text
+    assert "\nQ5_K_M! " in text
+    assert "! polluted" in text
+
+
+def test_a_wide_screen_shows_labels_whole() -> None:
+    assert "Q3_K_M<s…" in shown(example.summary())
+    assert example.HOSTILE in shown(example.summary(), 160)
+
+
+def test_what_does_not_fit_is_left_out_by_name() -> None:
+    whole = example.summary()
+    huge = replace(whole, per_quant=tuple(faster(row, 1e5) for row in whole.per_quant))
+    text = shown(huge)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "too narrow for memory" in text
+
+
+def test_an_absent_number_is_a_dash_and_its_reason_follows() -> None:
+    text = shown(example.summary())
+    row = next(line for line in text.splitlines() if line.startswith("IQ2_M"))
+    assert "—" in row
+    assert row.endswith("failed")
+    assert "the engine ended with code 139" in text
+
+
+def test_no_pick_names_the_binding_gate() -> None:
+    assert "nothing qualifies" in shown(example.nothing_qualifies())
+    assert "binding gate: paired" in shown(example.nothing_qualifies())
+
+
+def test_a_label_cannot_move_the_cursor() -> None:
+    whole = example.summary()
+    first = whole.per_quant[0]
+    evil = replace(first, variant=replace(first.variant, label="F16\x1b[2J\rgone"))
+    text = shown(replace(whole, per_quant=(evil,)), 160)
+    assert "\x1b" not in text
+    assert "\r" not in text
+
+
+def test_a_verdict_is_styled_by_what_it_means() -> None:
+    lines = terminal.screen(example.summary(), metrics=example.metrics())
+    styles = {part.text.strip(): part.style for line in lines for part in line}
+    assert styles["within margin"] == "good"
+    assert styles["undecided"] == "warn"
+    assert styles["worse"] == "bad"
