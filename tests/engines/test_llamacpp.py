@@ -17,7 +17,8 @@ from steelyard.domain.subject import Artifact, EngineProfile, Subject
 from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines.api import Evidence
-from steelyard.engines.llamacpp import LlamaCpp, top_logprobs
+from steelyard.engines.llamacpp import LlamaCpp
+from steelyard.engines.wires.llama_server import top_logprobs
 
 QWEN = Subject(Artifact("qwen3-4b-q4_k_m.gguf", "gguf", sha256="ab" * 32))
 LEFT_ALONE = Controls()

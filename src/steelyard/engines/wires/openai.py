@@ -80,6 +80,12 @@ def parse(data: str) -> Chunk:
     return Chunk(tuple(_events(raw)), raw)
 
 
+def named_model(data: str) -> str | None:
+    """Return the model's name in a message, where one stands."""
+    model = parse(data).raw.get("model")
+    return model if isinstance(model, str) else None
+
+
 def error_words(error: object) -> str:
     """Return what an error object says, its type first."""
     if not isinstance(error, dict):

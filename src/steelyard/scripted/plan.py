@@ -1,0 +1,150 @@
+"""What the scripted engine is told to do: planted times, planted faults, planted answers.
+
+A plan is a JSON file. `variants` overrides fields for model files whose name matches a pattern, so
+that a ladder of stand-in files has a known truth per variant. Pure; not aware of sockets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, final
+
+from steelyard.domain.errors import BadInput
+from steelyard.domain.ids import canonical, plain
+
+FaultKind: TypeAlias = Literal[
+    "missing_usage",
+    "missing_timings",
+    "partial_metadata",
+    "zero_tokens",
+    "reasoning",
+    "think_tags",
+    "error_in_stream",
+    "stall",
+    "disconnect",
+    "truncated",
+    "http_error",
+    "wrong_name",
+    "wrong_model",
+    "die",
+]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong: in the n-th requests named, else in a share of all prompts."""
+
+    kind: FaultKind
+    requests: tuple[int, ...] = ()
+    rate: float = 1.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The script. Times are those of a variant at `speed` 1 when the engine is cold.
+
+    `jitter` is the largest share by which a gap is drawn longer or shorter, seeded per request.
+    `heat_per_minute` is the share by which everything has slowed down a minute after the start.
+    `output_tokens` is said where a prompt is not in `answers`; None says as many as allowed.
+    `answers` maps `prompt_key` to the right answer, or to the right and a wrong one. Which prompts
+    are answered wrongly depends on `seed` and the prompt only, so variants with a higher
+    `wrong_rate` fail on all that the others fail on, and more.
+    """
+
+    ttft_s: float = 0.05
+    prefill_s_per_token: float = 0.0
+    gap_s: float = 0.01
+    jitter: float = 0.0
+    tokens_per_event: int = 1
+    output_tokens: int | None = None
+    speed: float = 1.0
+    heat_per_minute: float = 0.0
+    load_s: float = 0.0
+    load_failure: str | None = None
+    wrong_rate: float = 0.0
+    seed: int = 0
+    faults: tuple[Fault, ...] = ()
+    answers: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def for_model(self, name: str) -> Plan:
+        """Return the plan for one model file: every matching pattern's fields put over it."""
+        changes: dict[str, object] = {}
+        for pattern, fields in self.variants.items():
+            if fnmatch.fnmatch(name, pattern):
+                changes.update(fields)
+        plan = dataclasses.replace(self, variants={})
+        return _checked({**_object(plain(plan)), **changes}, source=f"variant {name!r}")
+
+    def faults_of(self, number: int, key: str) -> frozenset[FaultKind]:
+        """Return what goes wrong with the `number`-th request, whose prompt has this key."""
+        return frozenset(
+            fault.kind
+            for fault in self.faults
+            if (
+                number in fault.requests
+                if fault.requests
+                else share(self.seed, fault.kind, key) < fault.rate
+            )
+        )
+
+    def answer(self, key: str) -> str | None:
+        """Return what is said to a known prompt: the right answer, or by plan a wrong one."""
+        known = self.answers.get(key)
+        if known is None:
+            return None
+        right, wrong = (known, _NO_ANSWER) if isinstance(known, str) else known
+        return wrong if share(self.seed, "wrong", key) < self.wrong_rate else right
+
+
+_NO_ANSWER: Final = "I do not know."
+
+
+def prompt_key(messages: Iterable[tuple[str, str]]) -> str:
+    """Return the key of a conversation, given as roles and contents."""
+    text = "".join(f"{role}\x1f{content}\x1e" for role, content in messages)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def share(*parts: object) -> float:
+    """Return a number from 0 to 1 that depends on the parts only."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def read(path: Path) -> Plan:
+    """Read a plan file; raise `BadInput` that names the offending key."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} is not a plan: {error}") from None
+    return _checked(_object(raw), source=str(path))
+
+
+def write(plan: Plan, path: Path) -> Path:
+    """Write a plan file."""
+    path.write_text(canonical(plan), encoding="utf-8")
+    return path
+
+
+def _checked(raw: Mapping[str, object], *, source: str) -> Plan:
+    from steelyard.domain.codec import from_plain
+
+    plan = from_plain(Plan, raw, source=source)
+    if plan.speed <= 0 or plan.tokens_per_event < 1:
+        raise BadInput(f"{source}: speed is above 0 and tokens_per_event at least 1")
+    return plan
+
+
+def _object(raw: object) -> dict[str, object]:
+    if not isinstance(raw, dict):
+        raise BadInput("a plan is a JSON object")
+    return raw
