@@ -103,11 +103,18 @@ def test_a_draft_model_is_really_used(tiny_model: Path) -> None:
 
 
 def test_a_polite_stop_ends_with_zero_and_frees_the_port(tiny_model: Path) -> None:
-    with serving(tiny_model, "--threads", "1", "--ctx-size", "256") as (child, port):
+    port = free_port()
+    flags = ["--model", str(tiny_model), "--port", str(port), "--threads", "1", "--ctx-size", "256"]
+    argv = [sys.executable, "-m", MODULE, *flags]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        assert any("steelyard: serving" in line for line in child.stderr)
+        assert ask(port, "/health")["status"] == "ok"
         child.send_signal(signal.SIGTERM)
+        child.stderr.read()
         assert child.wait(timeout=10) == 0
-        with pytest.raises(OSError, match="refused"):
-            socket.create_connection(("127.0.0.1", port), timeout=1)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
 def test_a_killed_parent_takes_the_server_along_but_a_finished_thread_does_not(

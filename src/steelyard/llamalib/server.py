@@ -21,6 +21,7 @@ from steelyard.llamalib import guardian
 
 KV_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 _LOAD_FAILED: Final = 1
+_SERVING: Final = "steelyard: serving; a stop from here on is a clean one"
 _ALL_LAYERS: Final = -2
 _AUTO_LAYERS: Final = -1
 
@@ -79,7 +80,10 @@ _SWITCHES: Final = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until told to stop; return 0 after a stop and 1 when the model did not load."""
+    """Serve until told to stop; return 0 after a stop and 1 when the model did not load.
+
+    A stop while the model loads ends the process by the signal itself.
+    """
     options = parser().parse_args(argv)
     guardian.bind()
     _confine(options)
@@ -174,6 +178,8 @@ def _wait_for_stop() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    sys.stderr.write(f"{_SERVING}\n")
+    sys.stderr.flush()
     try:
         while True:
             signal.pause()
