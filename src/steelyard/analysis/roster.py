@@ -103,7 +103,7 @@ def roster(evidence: Evidence, *, include_polluted: bool) -> Roster:
     """Sort the records of a sweep."""
     sweep = evidence.sweep
     by_role: dict[tuple[Role, str], list[RunRecord]] = {}
-    for run in sorted(evidence.runs, key=lambda run: (run.spec.repeat, run.id)):
+    for run in sorted(evidence.runs, key=lambda run: (run.spec.repeat, run.started_at, run.id)):
         variant = variant_of(sweep, run.spec)
         if variant is not None:
             by_role.setdefault((role_of(sweep, run.spec), variant.label), []).append(run)
@@ -134,12 +134,13 @@ def roster(evidence: Evidence, *, include_polluted: bool) -> Roster:
 
 
 def counted(runs: Sequence[RunRecord], *, include_polluted: bool) -> tuple[RunRecord, ...]:
-    """Return the runs that count, clean ones first, each as often as it was made."""
-    clean = [run for run in runs if run.outcome == "completed" and quality(run.cautions) == "CLEAN"]
+    """Return the runs that count, clean ones first: of one spec the latest that was completed."""
+    latest = {run.spec.id: run for run in runs if run.outcome == "completed"}
+    whole = tuple(latest.values())
+    clean = tuple(run for run in whole if quality(run.cautions) == "CLEAN")
     if not include_polluted:
-        return tuple(clean)
-    rest = [run for run in runs if run.outcome == "completed" and run not in clean]
-    return (*clean, *rest)
+        return clean
+    return (*clean, *(run for run in whole if run not in clean))
 
 
 def _skipped(evidence: Evidence, role: Role, variant: Variant) -> str:

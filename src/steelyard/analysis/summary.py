@@ -1,0 +1,252 @@
+"""From a sweep's evidence to its summary: pure, and the same for the same evidence in any order.
+
+Nothing here reads a clock or a folder; what was measured on another day gives the same bytes.
+Polluted runs are left out unless asked for, and the summary says which. Not aware of layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from steelyard.analysis import drift as drifts
+from steelyard.analysis import noise, recommend, sentences, timing, verdict
+from steelyard.analysis.diagnostics import not_measured, proofs, run_line
+from steelyard.analysis.drift import Beat, Drift
+from steelyard.analysis.evidence import Evidence
+from steelyard.analysis.metrics.load import completed, measured
+from steelyard.analysis.ratings import rated_metrics
+from steelyard.analysis.roster import Entrant, Roster, roster
+from steelyard.analysis.rows import IS_REFERENCE, Setting, build, family_of
+from steelyard.analysis.sentences import FamilyLoss
+from steelyard.analysis.sizing import smallest_visible_loss
+from steelyard.domain.errors import StoreError
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.run import Proof, RunRecord
+from steelyard.domain.summary import (
+    Estimate,
+    Noise,
+    SweepSummary,
+    VariantRow,
+    Verdict,
+)
+from steelyard.stats.means import mean
+
+_NO_CANARY: Final = Missing("no_canary", "the canary was not run")
+
+
+def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSummary:
+    """Compute what a sweep found. Raises `StoreError` when there is no run of it at all."""
+    sweep = evidence.sweep
+    seats = roster(evidence, include_polluted=include_polluted)
+    first = _first(evidence, seats)
+    watched = _noise(evidence, seats)
+    found_drift = _drift(evidence, seats, watched.smallest_speed_difference)
+    watched = replace(watched, drift_share=found_drift.share)
+    setting = Setting(
+        sweep=sweep,
+        reference=seats.reference,
+        drift=found_drift,
+        rated=rated_metrics(first.device, evidence.bands),
+        fidelity=evidence.fidelity,
+    )
+    rows = _rows(seats, setting, watched.aa_floor)
+    picks = recommend.picks(rows)
+    frontier = recommend.frontier(rows)
+    label = sweep.reference.label
+    rows = tuple(
+        replace(
+            row,
+            on_frontier=row.role != "aa" and row.variant.label in frontier,
+            sentences=sentences.of_variant(row, picks, label),
+        )
+        for row in rows
+    )
+    counting = {run.id for run in _counting(seats)}
+    return SweepSummary(
+        campaign_id=sweep.id,
+        model=sweep.model,
+        reference_label=label,
+        reference_kind=sweep.reference.reference or "native",
+        suite=sweep.suite,
+        items=sum(task.items for task in sweep.tasks),
+        margin=sweep.gates.margin,
+        smallest_visible_loss=smallest_visible_loss(
+            sweep.gates, len(seats.candidates), sum(task.items for task in sweep.tasks)
+        ),
+        device=first.device,
+        environment=first.environment,
+        controls=sweep.controls,
+        elapsed_s=evidence.elapsed_s,
+        phases_s=dict(sorted(evidence.phases_s.items())),
+        proofs=(*proofs(evidence.proofs, _ordered(evidence)), *_sameness(seats)),
+        noise=watched,
+        per_quant=rows,
+        runs=tuple(run_line(sweep, run, included=run.id in counting) for run in _ordered(evidence)),
+        efficiency_frontier=frontier,
+        recommendation=picks,
+        sentences=(
+            *sentences.leading(rows, picks, label, _family_losses(seats, setting)),
+            *_remarks(evidence, seats, found_drift, include_polluted=include_polluted),
+        ),
+        not_measured=not_measured(rows, _ordered(evidence), evidence.skipped),
+        include_polluted=include_polluted,
+        simulated=any(run.simulated for run in evidence.runs),
+        text_sha256=_text(evidence),
+        drift_corrected=found_drift.corrects,
+    )
+
+
+def _rows(seats: Roster, setting: Setting, aa_floor: Reading[float]) -> tuple[VariantRow, ...]:
+    """Judge all candidates at once, the A/A row by itself: it sets the floor, it is not tested."""
+    limits = setting.sweep.gates
+    reference = seats.reference.marked
+    asked = {entrant.variant.label: entrant.marked for entrant in seats.candidates}
+    judged = verdict.judge(reference, asked, limits, aa_floor)
+    twin = verdict.judge(reference, {"": seats.twin.marked}, limits, aa_floor)[""]
+    return (
+        build(seats.reference, IS_REFERENCE, setting),
+        build(seats.twin, _verdict(twin, seats.twin, seats), setting),
+        *(build(e, _verdict(judged[e.variant.label], e, seats), setting) for e in seats.candidates),
+    )
+
+
+def _verdict(found: Reading[Verdict], entrant: Entrant, seats: Roster) -> Reading[Verdict]:
+    """Return the verdict, or the real reason why there is none."""
+    if isinstance(found, Measured):
+        return found
+    if not entrant.included:
+        return entrant.absent
+    if not seats.reference.included:
+        return Missing("no_reference", f"the reference: {seats.reference.absent}")
+    return found
+
+
+def _noise(evidence: Evidence, seats: Roster) -> Noise:
+    reference, twin = seats.reference.marked, seats.twin.marked
+    cv = Estimate(_NO_CANARY, _NO_CANARY, _NO_CANARY, 0)
+    smallest: Reading[float] = _NO_CANARY
+    if seats.canary is not None:
+        found = noise.canary(seats.canary.sections, seats.canary.spec.controls.profile)
+        cv, smallest = found.latency_cv, found.smallest_difference
+    return Noise(
+        client_error_ttft_s=evidence.instrument.ttft_error_s,
+        client_error_gap_s=evidence.instrument.gap_error_s,
+        canary_cv=cv,
+        smallest_speed_difference=smallest,
+        aa_flips=verdict.flip_count(reference, twin),
+        aa_floor=verdict.floor(reference, twin, evidence.sweep.gates.confidence),
+        drift_share=Missing("not_computed"),
+    )
+
+
+def _drift(evidence: Evidence, seats: Roster, least: Reading[float]) -> Drift:
+    """Read the sentinels' series; across a restart of the machine its clocks cannot be joined."""
+    if _restarted(evidence.runs):
+        why = Missing("clock_restarted", "the machine was restarted in the middle of the sweep")
+        return Drift((), why, corrects=False)
+    beats = []
+    for run in seats.sentinels:
+        attempts = [a for section in run.sections for a in completed(section)]
+        values = measured(timing.output_tps, attempts)
+        if values:
+            middle = (run.sections[0].started_ns + run.sections[-1].ended_ns) / 2
+            beats.append(Beat(middle, mean(values)))
+    return drifts.drift(beats, least)
+
+
+def _restarted(runs: Sequence[RunRecord]) -> bool:
+    """Say whether the monotonic clock ran backwards between runs in their order by wall time."""
+    ends = sorted(
+        (run.started_at, max(section.ended_ns for section in run.sections))
+        for run in runs
+        if run.sections
+    )
+    by_clock = [end for _, end in ends]
+    return by_clock != sorted(by_clock)
+
+
+def _family_losses(seats: Roster, setting: Setting) -> Mapping[str, tuple[FamilyLoss, ...]]:
+    """Bound each family's loss at a level shared by all families of all candidates."""
+    reference = seats.reference.marked
+    families: dict[str, list[str]] = {}
+    for item in reference.marks:
+        families.setdefault(family_of(item), []).append(item)
+    tests = max(1, len(families) * len(seats.candidates))
+    alpha = (1 - setting.confidence) / 2 / tests
+    return {
+        e.variant.label: tuple(
+            (family, *found)
+            for family, items in sorted(families.items())
+            if (found := verdict.family_losses(reference, e.marked, items, alpha)) is not None
+        )
+        for e in seats.candidates
+    }
+
+
+def _sameness(seats: Roster) -> tuple[Proof, ...]:
+    """Say what the repeated cells showed: the canary's texts, the A/A row's marks."""
+    found = []
+    if seats.canary is not None:
+        seen = noise.canary(seats.canary.sections, seats.canary.spec.controls.profile)
+        same = seen.identical_share
+        if isinstance(same, Measured):
+            text = f"{same.value:.0%} of {seen.latency_cv.n} repeats of one request gave one text"
+            found.append(Proof("determinism", passed=same.value >= 1, found=text))
+    return tuple(found)
+
+
+def _remarks(
+    evidence: Evidence, seats: Roster, found_drift: Drift, *, include_polluted: bool
+) -> tuple[str, ...]:
+    """Say what a reader has to know about all numbers at once."""
+    said = []
+    polluted = [
+        run
+        for entrant in seats.entrants
+        for run in entrant.runs
+        if run.outcome == "completed" and any(caution.pollutes for caution in run.cautions)
+    ]
+    if polluted:
+        what = "are INCLUDED, as asked" if include_polluted else "are left out"
+        said.append(f"POLLUTED: {len(polluted)} runs {what}.")
+    if found_drift.corrects and isinstance(found_drift.share, Measured):
+        said.append(
+            f"DRIFT: the machine's own speed moved by {found_drift.share.value:.0%} over the "
+            "sweep; speeds and times are brought to its median by the sentinel."
+        )
+    environments = {run.environment.id for run in _counting(seats)}
+    devices = {run.device.id for run in evidence.runs}
+    if len(devices) > 1 or len(environments) > 1:
+        said.append(
+            f"MIXED: runs come from {len(devices)} devices and {len(environments)} environments; "
+            "differences between variants may be differences between those."
+        )
+    return tuple(said)
+
+
+def _counting(seats: Roster) -> tuple[RunRecord, ...]:
+    included = [run for entrant in seats.entrants for run in entrant.included]
+    canary = (seats.canary,) if seats.canary is not None else ()
+    return (*included, *seats.sentinels, *canary)
+
+
+def _first(evidence: Evidence, seats: Roster) -> RunRecord:
+    """Return the run whose device and environment stand for the sweep's."""
+    runs = seats.reference.included or seats.reference.runs or _ordered(evidence)
+    if not runs:
+        raise StoreError(
+            f"sweep {evidence.sweep.id} has no run to summarise",
+            hint="run it again with --resume",
+        )
+    return runs[0]
+
+
+def _ordered(evidence: Evidence) -> tuple[RunRecord, ...]:
+    return tuple(sorted(evidence.runs, key=lambda run: (run.started_at, run.spec.replica, run.id)))
+
+
+def _text(evidence: Evidence) -> str | None:
+    found = [r.value.text_sha256 for r in evidence.fidelity.values() if isinstance(r, Measured)]
+    return min(found, default=None)
