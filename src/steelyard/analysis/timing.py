@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias, final
 
 from steelyard.domain.reading import Measured, Missing, Reading, Source
 from steelyard.domain.run import TelemetryStatus
-from steelyard.domain.stream import Arrival, Attempt, Completed, Failed, Usage
+from steelyard.domain.stream import Arrival, Attempt, Completed, Usage
 
 Basis: TypeAlias = Literal["engine", "client"]
 
@@ -204,11 +204,11 @@ def union_ns(intervals: Iterable[tuple[int, int]]) -> int:
 
 
 def _failure(attempt: Attempt) -> Missing | None:
-    match attempt.outcome:
-        case Completed():
-            return None
-        case Failed(why=why, detail=detail):
-            return Missing("request_failed", f"{why}: {detail}".removesuffix(": "))
+    if isinstance(attempt.outcome, Completed):
+        return None
+    return Missing(
+        "request_failed", f"{attempt.outcome.why}: {attempt.outcome.detail}".removesuffix(": ")
+    )
 
 
 def _counted(attempt: Attempt) -> Usage | Missing:

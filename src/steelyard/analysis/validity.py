@@ -82,15 +82,14 @@ def _controls(controls: Sequence[AppliedControl]) -> Iterator[Caution]:
     wrong = [f"{name} was not recorded" for name in REQUIRED_CONTROLS if name not in named]
     beyond = []
     for control in controls:
-        match control.applied:
-            case Missing(code="not_controllable"):
-                beyond.append(f"{control.name} ({control.applied})")
-            case Missing():
-                wrong.append(f"{control.name} unknown: {control.applied}")
-            case Measured(value=found) if not _same(control.asked, found):
-                wrong.append(f"{control.name} asked {control.asked}, found {found}")
-            case Measured():
-                pass
+        applied = control.applied
+        if isinstance(applied, Measured):
+            if not _same(control.asked, applied.value):
+                wrong.append(f"{control.name} asked {control.asked}, found {applied.value}")
+        elif applied.code == "not_controllable":
+            beyond.append(f"{control.name} ({applied})")
+        else:
+            wrong.append(f"{control.name} unknown: {applied}")
     if wrong:
         yield Caution(
             "MISSING_EXPERIMENTAL_CONTROLS",

@@ -8,7 +8,7 @@ from steelyard.analysis import timing
 from steelyard.domain.metric import Metric
 from steelyard.domain.stream import Attempt
 
-TTFT: Final = Metric[Attempt](
+TTFT: Final[Metric[Attempt]] = Metric(
     name="ttft_s",
     title="Time to first token",
     unit="s",
@@ -20,7 +20,7 @@ TTFT: Final = Metric[Attempt](
     bands=(2.0, 5.0, 10.0, 30.0),
     digits=3,
 )
-TTFAT: Final = Metric[Attempt](
+TTFAT: Final[Metric[Attempt]] = Metric(
     name="ttfat_s",
     title="Time to first answer token",
     unit="s",
@@ -31,7 +31,7 @@ TTFAT: Final = Metric[Attempt](
     needs=frozenset({"token arrivals"}),
     digits=3,
 )
-TPOT: Final = Metric[Attempt](
+TPOT: Final[Metric[Attempt]] = Metric(
     name="tpot_s",
     title="Time per output token",
     unit="s",
@@ -42,7 +42,7 @@ TPOT: Final = Metric[Attempt](
     needs=frozenset({"token arrivals", "usage"}),
     digits=4,
 )
-E2E: Final = Metric[Attempt](
+E2E: Final[Metric[Attempt]] = Metric(
     name="e2e_s",
     title="Whole request",
     unit="s",
@@ -51,7 +51,7 @@ E2E: Final = Metric[Attempt](
     formula=timing.e2e_s,
     digits=3,
 )
-OUTPUT_TPS: Final = Metric[Attempt](
+OUTPUT_TPS: Final[Metric[Attempt]] = Metric(
     name="output_tps",
     title="Output speed",
     unit="tok/s",
@@ -63,7 +63,7 @@ OUTPUT_TPS: Final = Metric[Attempt](
     needs=frozenset({"token arrivals", "usage"}),
     bands=(30.0, 20.0, 10.0, 5.0),
 )
-PROMPT_TPS: Final = Metric[Attempt](
+PROMPT_TPS: Final[Metric[Attempt]] = Metric(
     name="prompt_tps",
     title="Prompt speed",
     unit="tok/s",
@@ -72,7 +72,7 @@ PROMPT_TPS: Final = Metric[Attempt](
     formula=timing.prompt_tps,
     needs=frozenset({"engine timings", "usage"}),
 )
-TTFT_PROMPT_TPS: Final = Metric[Attempt](
+TTFT_PROMPT_TPS: Final[Metric[Attempt]] = Metric(
     name="ttft_prompt_tps",
     title="Prompt tokens per TTFT",
     unit="tok/s",
@@ -83,4 +83,12 @@ TTFT_PROMPT_TPS: Final = Metric[Attempt](
     needs=frozenset({"token arrivals", "usage"}),
 )
 
-ATTEMPT_METRICS: Final = (TTFT, TTFAT, TPOT, E2E, OUTPUT_TPS, PROMPT_TPS, TTFT_PROMPT_TPS)
+ATTEMPT_METRICS: Final[tuple[Metric[Attempt], ...]] = (
+    TTFT,
+    TTFAT,
+    TPOT,
+    E2E,
+    OUTPUT_TPS,
+    PROMPT_TPS,
+    TTFT_PROMPT_TPS,
+)

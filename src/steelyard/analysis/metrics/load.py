@@ -148,9 +148,9 @@ def _no_request() -> Missing:
     return Missing("no_requests", "no request was answered whole")
 
 
-SECTION_METRICS: Final = (
+SECTION_METRICS: Final[tuple[Metric[Section], ...]] = (
     *(
-        Metric[Section](
+        Metric(
             name=f"itl_p{percent}_s",
             title=f"Gap between tokens, p{percent}",
             unit="s",
@@ -163,7 +163,7 @@ SECTION_METRICS: Final = (
         )
         for percent in (50, 95, 99)
     ),
-    Metric[Section](
+    Metric(
         name="system_tps",
         title="System throughput",
         unit="tok/s",
@@ -173,7 +173,7 @@ SECTION_METRICS: Final = (
         formula=system_tps,
         needs=frozenset({"usage"}),
     ),
-    Metric[Section](
+    Metric(
         name="documents_per_hour",
         title="Documents per hour",
         unit="1/h",
@@ -182,7 +182,7 @@ SECTION_METRICS: Final = (
         formula=documents_per_hour,
         bands=(120.0, 60.0, 30.0, 10.0),
     ),
-    Metric[Section](
+    Metric(
         name="slowdown_share",
         title="Slow-down",
         unit="share",
@@ -195,7 +195,7 @@ SECTION_METRICS: Final = (
         display_unit="%",
         scale=100.0,
     ),
-    Metric[Section](
+    Metric(
         name="latency_cv",
         title="Spread of latency",
         unit="share",
@@ -206,7 +206,7 @@ SECTION_METRICS: Final = (
         display_unit="%",
         scale=100.0,
     ),
-    Metric[Section](
+    Metric(
         name="context_load_s",
         title="Context load",
         unit="s",
@@ -217,7 +217,7 @@ SECTION_METRICS: Final = (
         bands=(5.0, 15.0, 30.0, 60.0),
         digits=2,
     ),
-    Metric[Section](
+    Metric(
         name="identical_share",
         title="Determinism",
         unit="share",
@@ -227,7 +227,7 @@ SECTION_METRICS: Final = (
         display_unit="%",
         scale=100.0,
     ),
-    Metric[Section](
+    Metric(
         name="client_engine_ratio",
         title="Client clock / engine clock",
         unit="ratio",

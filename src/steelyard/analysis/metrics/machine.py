@@ -72,8 +72,8 @@ def _vital(read: Callable[[Vitals], Reading[T]]) -> Callable[[RunRecord], Readin
     return formula
 
 
-RUN_METRICS: Final = (
-    Metric[RunRecord](
+RUN_METRICS: Final[tuple[Metric[RunRecord], ...]] = (
+    Metric(
         name="load_s",
         title="Load time",
         unit="s",
@@ -82,7 +82,7 @@ RUN_METRICS: Final = (
         formula=lambda record: record.load_s,
         digits=2,
     ),
-    Metric[RunRecord](
+    Metric(
         name="first_request_s",
         title="First request after load",
         unit="s",
@@ -91,7 +91,7 @@ RUN_METRICS: Final = (
         formula=lambda record: record.first_request_s,
         digits=2,
     ),
-    Metric[RunRecord](
+    Metric(
         name="orchestration_overhead_ratio",
         title="Orchestration overhead",
         unit="share",
@@ -103,7 +103,7 @@ RUN_METRICS: Final = (
         display_unit="%",
         scale=100.0,
     ),
-    Metric[RunRecord](
+    Metric(
         name="memory_bytes",
         title="Peak memory",
         unit="bytes",
@@ -114,7 +114,7 @@ RUN_METRICS: Final = (
         scale=1 / (1 << 20),
         digits=0,
     ),
-    Metric[RunRecord](
+    Metric(
         name="cpu_temperature_max_c",
         title="CPU temperature, highest",
         unit="°C",
@@ -124,7 +124,7 @@ RUN_METRICS: Final = (
         formula=_vital(lambda vitals: vitals.cpu_temperature_max_c),
         digits=0,
     ),
-    Metric[RunRecord](
+    Metric(
         name="energy_j",
         title="Energy",
         unit="J",

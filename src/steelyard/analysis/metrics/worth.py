@@ -135,8 +135,8 @@ def _per_right(
     return replace(found, n=len(items))
 
 
-WORTH_SECTION_METRICS: Final = (
-    Metric[Section](
+WORTH_SECTION_METRICS: Final[tuple[Metric[Section], ...]] = (
+    Metric(
         name="seconds_per_right",
         title="Time per right answer",
         unit="s",
@@ -146,7 +146,7 @@ WORTH_SECTION_METRICS: Final = (
         formula=lambda section: seconds_per_right([section]).value,
         digits=2,
     ),
-    Metric[Section](
+    Metric(
         name="tokens_per_right",
         title="Tokens per right answer",
         unit="tok",
@@ -156,8 +156,8 @@ WORTH_SECTION_METRICS: Final = (
         needs=frozenset({"usage"}),
     ),
 )
-WORTH_RUN_METRICS: Final = (
-    Metric[RunRecord](
+WORTH_RUN_METRICS: Final[tuple[Metric[RunRecord], ...]] = (
+    Metric(
         name="joules_per_right",
         title="Energy per right answer",
         unit="J",
@@ -167,7 +167,7 @@ WORTH_RUN_METRICS: Final = (
         formula=joules_per_right,
         needs=frozenset({"energy counter"}),
     ),
-    Metric[RunRecord](
+    Metric(
         name="joules_per_token",
         title="Energy per output token",
         unit="J",
