@@ -8,6 +8,7 @@ The copy under `published/` is what went out first under this version and stays 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import jsonschema
 import pytest
 from tests.reports import example_summary as example
 
-from steelyard.domain.summary import SUMMARY_VERSION
+from steelyard.domain.summary import SUMMARY_VERSION, SweepSummary, VariantRow
 from steelyard.reports import contract
 from steelyard.reports import json as summary_json
 
@@ -83,3 +84,10 @@ def test_every_break_is_named() -> None:
         "summary.per_quant[].verdict.value.floor: is gone",
         "summary.schema_version: was always 1",
     ]
+
+
+def test_every_field_of_the_summary_and_of_a_row_is_documented() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "summary.md"
+    text = page.read_text(encoding="utf-8")
+    wanted = [f.name for kind in (SweepSummary, VariantRow) for f in dataclasses.fields(kind)]
+    assert [name for name in wanted if f"`{name}`" not in text] == []

@@ -78,7 +78,9 @@ def _line(name: str, value: object, *, absent: str = "left to the engine") -> Li
             text = ", ".join(map(str, value))
         case int() if name.endswith("_bytes_max"):
             text = size(value)
-        case float() if name.endswith(("_share_max", "_overhead_max", "_mismatch_max")):
+        case float() if name.endswith(
+            ("_share_max", "_overhead_max", "_mismatch_max", "_drop_max")
+        ):
             text = percent(value, 0)
         case _:
             text = str(value)
