@@ -99,10 +99,14 @@ def test_the_energy_of_tasks_is_read_between_their_ends() -> None:
     assert value_of(found) == pytest.approx(end_s * 20 / 2, rel=1e-6)
 
 
-def test_energy_outside_the_looks_is_not_invented() -> None:
+def test_energy_outside_the_looks_is_not_guessed() -> None:
     looks = powered().value.samples
-    assert value_of(worth.energy_j(looks, -5 * MS, 0)) == 0.0
-    assert value_of(worth.energy_j(looks, 0, 99_000 * MS)) == pytest.approx(20.0)
+    assert value_of(worth.energy_j(looks, 0, 1000 * MS)) == pytest.approx(20.0)
+    assert value_of(worth.energy_j(looks, 150 * MS, 250 * MS)) == pytest.approx(2.0)
+    for start, end in ((-5, 500), (500, 1001)):
+        found = worth.energy_j(looks, start * MS, end * MS)
+        assert isinstance(found, Missing)
+        assert found.code == "not_sampled"
 
 
 def test_energy_that_was_not_counted_is_missing_with_its_reason() -> None:
@@ -116,12 +120,14 @@ def test_energy_that_was_not_counted_is_missing_with_its_reason() -> None:
     assert isinstance(worth.energy_j([], 0, 1), Missing)
 
 
-def test_energy_per_token_takes_the_whole_run() -> None:
-    assert value_of(worth.joules_per_token(record([judged()]))) == pytest.approx(30 / 40)
-    uncounted = worth.joules_per_token(record([judged((failed(),))]))
+def test_energy_per_token_takes_the_time_of_all_sections() -> None:
+    end_s = judged().ended_ns / MS / 1000
+    run = record([judged()], seen=powered())
+    assert value_of(worth.joules_per_token(run)) == pytest.approx(end_s * 20 / 40, rel=1e-6)
+    uncounted = worth.joules_per_token(record([judged((failed(),))], seen=powered()))
     assert isinstance(uncounted, Missing)
     assert uncounted.code == "token_count_unavailable"
-    empty = worth.joules_per_token(record([]))
+    empty = worth.joules_per_token(record([], seen=powered()))
     assert isinstance(empty, Missing)
     assert empty.code == "zero_denominator"
 

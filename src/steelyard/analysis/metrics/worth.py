@@ -6,13 +6,14 @@ were spent. Not aware of money. Intervals: Fieller's, over clusters of items.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis import timing
 from steelyard.domain.metric import Metric
-from steelyard.domain.reading import Measured, Missing, Reading, derived
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.stream import Attempt
 from steelyard.domain.summary import Estimate
@@ -71,38 +72,46 @@ def joules_per_right(record: RunRecord) -> Reading[float]:
 
 
 def joules_per_token(record: RunRecord) -> Reading[float]:
-    """Return the energy drawn over the whole run per output token, idle power included."""
+    """Return the energy drawn over the sections per output token, idle power included."""
     if isinstance(record.vitals, Missing):
         return record.vitals
-    tokens = 0
-    for attempt in (a for section in record.sections for a in section.attempts):
-        if isinstance(attempt.usage, Missing):
-            return Missing("token_count_unavailable", f"request {attempt.sample}")
-        tokens += attempt.usage.value.output_tokens
+    tokens, used_j = 0, 0.0
+    for section in record.sections:
+        drawn = energy_j(record.vitals.value.samples, section.started_ns, section.ended_ns)
+        if isinstance(drawn, Missing):
+            return drawn
+        used_j += drawn.value
+        for attempt in section.attempts:
+            if isinstance(attempt.usage, Missing):
+                return Missing("token_count_unavailable", f"request {attempt.sample}")
+            tokens += attempt.usage.value.output_tokens
     if tokens == 0:
         return Missing("zero_denominator", "no token was generated")
-    return derived(record.vitals.value.energy_j, lambda joules: joules / tokens)
+    return Measured(used_j / tokens, "derived")
 
 
 def energy_j(samples: Sequence[VitalSample], start_ns: int, end_ns: int) -> Reading[float]:
-    """Return the energy between two moments, the counter read as straight between samples."""
+    """Return the energy between two moments, the counter read as straight between samples.
+
+    What was not sampled is not guessed: a span that reaches out of the samples has no energy.
+    """
     points = [(s.at_ns, s.energy_uj.value) for s in samples if isinstance(s.energy_uj, Measured)]
     if not points:
         why = next((s.energy_uj for s in samples if isinstance(s.energy_uj, Missing)), None)
         return why or Missing("no_samples", "the machine was not sampled")
+    if start_ns < points[0][0] or end_ns > points[-1][0]:
+        return Missing("not_sampled", "part of it ran before or after the machine was sampled")
     used = _at(points, end_ns) - _at(points, start_ns)
     return Measured(used / _UJ_PER_J, "derived")
 
 
 def _at(points: Sequence[tuple[int, int]], at_ns: int) -> float:
-    before = points[0]
-    for after in points:
-        if after[0] >= at_ns:
-            span = after[0] - before[0]
-            part = (at_ns - before[0]) / span if span else 0.0
-            return before[1] + max(0.0, part) * (after[1] - before[1])
-        before = after
-    return before[1]
+    """Return the counter at a moment within the points."""
+    number = bisect_left(points, (at_ns, 0))
+    (after_ns, after_uj) = points[number]
+    (before_ns, before_uj) = points[max(0, number - 1)]
+    part = (at_ns - before_ns) / (after_ns - before_ns) if after_ns > before_ns else 0.0
+    return before_uj + part * (after_uj - before_uj)
 
 
 def _by_item(section: Section) -> dict[str, list[Attempt]]:
