@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from steelyard.domain.errors import SteelyardError
+from steelyard.scripted import header
 from steelyard.scripted import plan as plans
-from steelyard.scripted.server import Served, Server, load, model_meta
+from steelyard.scripted.server import Served, Server, load
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,7 +43,7 @@ def main(words: list[str]) -> int:
         slots=options.parallel,
         threads=options.threads,
         seed=options.seed,
-        meta=model_meta(options.model) if options.model is not None else {},
+        meta=header.meta(options.model) if options.model is not None else {},
     )
     load(plan, served)
     with socket.socket() as listener:

@@ -279,22 +279,6 @@ def load(plan: Plan, served: Served) -> None:
         raise SystemExit(1)
 
 
-def model_meta(path: Path) -> dict[str, int]:
-    """Return what a GGUF's own header says of vocabulary and size; nothing for another file."""
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            return {}
-    import gguf
-
-    reader = gguf.GGUFReader(path)
-    vocabulary = reader.get_field("tokenizer.ggml.tokens")
-    return {
-        "n_params": sum(int(tensor.n_elements) for tensor in reader.tensors),
-        "size": sum(int(tensor.n_bytes) for tensor in reader.tensors),
-        **({"n_vocab": len(vocabulary.data)} if vocabulary is not None else {}),
-    }
-
-
 def _take_request(came: bytearray) -> tuple[str, str, bytes] | None:
     head_end = came.find(b"\r\n\r\n")
     if head_end < 0:
