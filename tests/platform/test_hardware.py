@@ -3,7 +3,10 @@
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from steelyard.domain.reading import Measured, Missing
 from steelyard.platform import hardware
@@ -92,3 +95,31 @@ def test_the_commit_is_named_and_a_change_to_it_shows(tmp_path: Path) -> None:
     assert hardware.environment(checkout=tmp_path).commit == Measured(
         f"{clean.value}-dirty", "client"
     )
+
+
+ASK = """
+from pathlib import Path
+from steelyard.platform import hardware
+print(hardware.gpus(Path("/nowhere")), hardware.environment().driver)
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("echo 'NVIDIA H200, 143771 MiB'", "('NVIDIA H200, 143771 MiB',) Measured("),
+        ("exit 9", "() "),
+    ],
+)
+def test_a_gpu_is_what_its_driver_says(tmp_path: Path, answer: str, said: str) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{answer}\n")
+    program.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", ASK],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(said)

@@ -1,6 +1,7 @@
 """The registry: every metric says what it is, and the reference page says it for all."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,8 @@ def test_the_page_holds_every_metric_and_is_the_same_every_time() -> None:
         assert metric.definition in page
     assert "Bands: 30 / 20 / 10 / 5 tok/s." in page
     assert "small boards: 70 / 80 / 85 / 90 °C" in page
+
+
+def test_the_committed_page_is_the_registrys() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
+    assert page.read_text() == markdown(), "write it again from analysis.metrics.reference"
