@@ -104,6 +104,14 @@ def require_callback() -> None:
     _require("reading activations", callback_proofs())
 
 
+def check() -> Proof:
+    """Sum up every quick check in one proof: kernels, decoding, reading activations."""
+    proofs = (*kernel_proofs(), *callback_proofs())
+    failed = [f"{proof.name}: {proof.found}" for proof in proofs if not proof.passed]
+    build = f"{library.WHEEL} {library.version()}" if not failed else "; ".join(failed)
+    return Proof("llama.cpp wheel", not failed, f"{len(proofs)} checks, {build}")
+
+
 def kernel_proof(name: str, known: str, bound: float) -> Proof:
     """Compare one type's bytes and error with what was measured."""
     kernels, kind, vector = Kernels(threads=1), BY_NAME[name], known_vector()

@@ -1,7 +1,7 @@
 """Importance matrices: per tensor and column, the mean square of what flows into the weights.
 
-Reads llama.cpp's two formats (the GGUF one and the older `.dat`) and writes the GGUF one. Not
-aware of how the statistic was gathered; `llamalib.importance` gathers it.
+Reads llama.cpp's two formats (the GGUF one and the older `.dat`), writes the GGUF one, and computes
+one by running the model. Not aware of quants.
 Source: `load_imatrix` and `save_imatrix` in tools/imatrix/imatrix.cpp of ggml-org/llama.cpp.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steelyard.domain.errors import UnreadableModel
+from steelyard.llamalib import conformance, importance
 from steelyard.llamalib.tensor_types import BY_NAME
 from steelyard.models import atomic, gguf, writer
 
@@ -107,6 +108,34 @@ def write(
         for values in data:
             writer.write_weights(out, [values.tobytes()], gguf.DEFAULT_ALIGNMENT)
     return path
+
+
+def compute(
+    model: Path,
+    text: str,
+    out: Path,
+    *,
+    dataset: str = "",
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Run a model over a calibration text and write its importance matrix to `out`.
+
+    `dataset` names the text in the file. `progress` is called with (chunks done, chunks in all).
+    Raises `ConformanceError` where the self-check does not let activations be read.
+    """
+    conformance.require_callback()
+    sums = importance.gathered(model, text, threads=threads, progress=progress)
+    statistics = {
+        name: Statistic(total.astype(np.float32), counts.astype(np.float32))
+        for name, (total, counts) in sums.items()
+    }
+    seen = max((int(s.counts.max()) for s in statistics.values()), default=0)
+    chunks = seen // importance.CHUNK_TOKENS
+    named = dataset or f"text sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return write(
+        out, statistics, chunks=chunks, chunk_tokens=importance.CHUNK_TOKENS, datasets=(named,)
+    )
 
 
 def _read_gguf(path: Path) -> Imatrix:
