@@ -1,0 +1,1 @@
+"""The database's history, one file a step; `store.migrate` runs it from the program."""

@@ -1,0 +1,219 @@
+"""Records for the store's tests: one real-looking, and a strategy for every shape there can be."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from steelyard.domain.caution import Caution
+from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.run import (
+    SCHEMA_VERSION,
+    AppliedControl,
+    Controls,
+    Device,
+    Environment,
+    Proof,
+    RunRecord,
+    RunSpec,
+    Section,
+)
+from steelyard.domain.stream import (
+    Arrival,
+    Attempt,
+    Completed,
+    EngineTimings,
+    Failed,
+    Usage,
+)
+from steelyard.domain.subject import Artifact, EngineProfile, Subject
+from steelyard.domain.task import Invalid, Mark, NotRun, Right, Task, Wrong
+from steelyard.domain.vitals import Vitals, VitalSample
+from steelyard.domain.workload import Sampling, Workload
+from steelyard.store.blocks import KINDS
+
+T = TypeVar("T")
+DEVICE = Device("Linux 6", "Some CPU", 2, 8 << 30, "x86_64")
+ENVIRONMENT = Environment("6.1.0", "3.11.7", {"numpy": "2.4.6"})
+
+
+def subject(name: str = "tiny-Q4_K_M.gguf", sha256: str = "ab" * 32) -> Subject:
+    return Subject(Artifact(name, "gguf", sha256, 1000), engine="llamacpp")
+
+
+def stream(rng: random.Random, start: int, tokens: int) -> tuple[Arrival, ...]:
+    at, end, events = start + 50_000_000, 0, [Arrival(start + 50_000_000, "role", 0)]
+    for _ in range(tokens):
+        at += int(rng.gauss(2e7, 1e6))
+        end += rng.randint(1, 8)
+        events.append(Arrival(at, "content", end))
+    return (*events, Arrival(at + 40_000, "finish", end), Arrival(at + 90_000, "usage", end))
+
+
+def attempt(rng: random.Random, sample: str, start: int, tokens: int) -> Attempt:
+    arrivals = stream(rng, start, tokens)
+    return Attempt(
+        sample=sample,
+        intended_ns=start,
+        sent_ns=start + 1000,
+        done_ns=arrivals[-1].at_ns,
+        arrivals=arrivals,
+        text="an answer with a \x00 and an ü",
+        reasoning="",
+        finish_reason="stop",
+        usage=Measured(Usage(30, tokens), "engine"),
+        timings=Missing("not_reported"),
+        outcome=Completed(),
+    )
+
+
+def record(
+    run_id: str = "run-1",
+    *,
+    of: Subject | None = None,
+    items: int = 20,
+    wrong: frozenset[int] = frozenset(),
+    simulated: bool = False,
+    cautions: tuple[Caution, ...] = (),
+    device: Device = DEVICE,
+    started_at: str = "2026-11-21T10:00:00+00:00",
+    tokens: int = 12,
+) -> RunRecord:
+    rng = random.Random(run_id)
+    task, load = Task("reading", items=items), Workload("interactive", 32, tokens, 3)
+    start = 5 * 10**14
+    names = [f"item-{n:03}" for n in range(items)]
+    answered = tuple(attempt(rng, n, start + i * 10**9, tokens) for i, n in enumerate(names))
+    marks = {n: Mark(Wrong() if i in wrong else Right()) for i, n in enumerate(names)}
+    timed = tuple(attempt(rng, f"request-{n}", start + n * 10**9, tokens) for n in range(3))
+    end = start + items * 10**9
+    return RunRecord(
+        id=run_id,
+        spec=RunSpec(of or subject(), workloads=(load,), tasks=(task,)),
+        outcome="completed",
+        reason="",
+        started_at=started_at,
+        device=device,
+        environment=ENVIRONMENT,
+        controls=(AppliedControl("threads", "2", Measured("2", "engine")),),
+        proofs=(Proof("identity", passed=True, found="sha256 matches"),),
+        load_s=Measured(0.5, "client"),
+        first_request_s=Missing("not_measured"),
+        sections=(
+            Section(load.name, "workload", "completed", start, end, timed),
+            Section(
+                task.family,
+                "task",
+                "completed",
+                start,
+                end,
+                answered,
+                marks,
+                {n: f"c{i // 4}" for i, n in enumerate(names)},
+                streams=2,
+            ),
+        ),
+        vitals=Missing("not_sampled"),
+        cautions=cautions,
+        simulated=simulated,
+    )
+
+
+_words = st.text(max_size=8)
+_keys = st.text(max_size=5)
+_counts = st.integers(0, 2**40)
+_ns = st.integers(-(2**63), 2**63 - 1)
+_floats = st.floats(allow_nan=False, allow_infinity=False)
+_missing = st.builds(Missing, _words, _words)
+
+
+def readings(values: st.SearchStrategy[T]) -> st.SearchStrategy[Measured[T] | Missing]:
+    sources = st.sampled_from(["client", "engine", "derived", "estimated"])
+    return st.one_of(st.builds(Measured, values, sources), _missing)
+
+
+_BY_ANNOTATION: dict[str, st.SearchStrategy[Any]] = {
+    "str": _words,
+    "int": st.integers(0, 2**31 - 1),
+    "bool": st.booleans(),
+    "float": _floats,
+    "str | None": st.none() | _words,
+    "int | None": st.none() | st.integers(0, 2**31),
+    "float | None": st.none() | _floats,
+    "tuple[int, ...] | None": st.none() | st.lists(_counts, max_size=3).map(tuple),
+    "tuple[str, ...]": st.lists(_words, max_size=3).map(tuple),
+    "Reading[int]": readings(_counts),
+    "Reading[float]": readings(_floats),
+    "Reading[str]": readings(_words),
+    "Mapping[str, str]": st.dictionaries(_keys, _words, max_size=3),
+}
+
+
+def built(kind: type[T], /, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[T]:
+    """Build a domain type with every field drawn: a new field is covered without a change here."""
+    assert dataclasses.is_dataclass(kind)
+    drawn = {
+        f.name: given[f.name] if f.name in given else _BY_ANNOTATION[str(f.type)]
+        for f in dataclasses.fields(kind)
+    }
+    return st.builds(kind, **drawn)
+
+
+_arrivals = st.lists(st.builds(Arrival, _ns, st.sampled_from(KINDS), _ns), max_size=6).map(tuple)
+_outcomes = st.sampled_from(["completed", "failed", "skipped", "cancelled"])
+_attempts = built(
+    Attempt,
+    intended_ns=_ns,
+    sent_ns=_ns,
+    done_ns=_ns,
+    arrivals=_arrivals,
+    usage=readings(built(Usage)),
+    timings=readings(built(EngineTimings)),
+    outcome=st.just(Completed()) | st.builds(Failed, _words, _words),
+)
+_marks = st.builds(
+    Mark,
+    st.sampled_from([Right(), Wrong(), Invalid("truncated"), Invalid("refused")])
+    | st.builds(NotRun, _words),
+    st.dictionaries(_keys, st.none() | _words, max_size=2),
+    st.dictionaries(_keys, st.booleans(), max_size=2),
+)
+_sections = built(
+    Section,
+    kind=st.sampled_from(["workload", "task"]),
+    outcome=_outcomes,
+    started_ns=_ns,
+    ended_ns=_ns,
+    attempts=st.lists(_attempts, max_size=3).map(tuple),
+    marks=st.dictionaries(_keys, _marks, max_size=3),
+    clusters=st.dictionaries(_keys, _words, max_size=3),
+)
+_shapes = st.sampled_from(["interactive", "depth", "documents", "concurrency"])
+_specs = built(
+    RunSpec,
+    subject=built(Subject, artifact=built(Artifact), profile=built(EngineProfile)),
+    controls=built(Controls, sampling=built(Sampling), profile=st.just(Controls().profile)),
+    workloads=st.lists(built(Workload, shape=_shapes), max_size=2).map(tuple),
+    tasks=st.lists(built(Task, split=st.sampled_from(["train", "held_out"])), max_size=2).map(
+        tuple
+    ),
+)
+run_records = built(
+    RunRecord,
+    id=st.uuids().map(str),
+    spec=_specs,
+    outcome=_outcomes,
+    device=built(Device),
+    environment=built(Environment),
+    controls=st.lists(built(AppliedControl), max_size=2).map(tuple),
+    proofs=st.lists(built(Proof), max_size=2).map(tuple),
+    sections=st.lists(_sections, max_size=2).map(tuple),
+    vitals=readings(
+        built(Vitals, samples=st.lists(built(VitalSample, at_ns=_ns), max_size=2).map(tuple))
+    ),
+    cautions=st.lists(built(Caution), max_size=2).map(tuple),
+    schema_version=st.just(SCHEMA_VERSION),
+)

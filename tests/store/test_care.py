@@ -1,0 +1,57 @@
+"""A lost or damaged database is made again from the campaign folders."""
+
+from pathlib import Path
+
+import pytest
+from tests.store.records import record
+from tests.store.sweeps import sweep
+
+from steelyard.domain.codec import encode
+from steelyard.domain.errors import StoreError
+from steelyard.store.care import rebuild
+from steelyard.store.database import Store
+from steelyard.store.records import write_record, write_whole
+
+
+def campaign(folder: Path) -> Path:
+    write_whole(folder / "campaign.json", encode(sweep()).encode())
+    for name in ("one", "two"):
+        write_record(folder / "runs" / name, record(name))
+    return folder
+
+
+def test_a_damaged_database_is_moved_aside_and_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    path.write_bytes(b"rubbish" * 999)
+    with pytest.raises(StoreError):
+        Store(path)
+    rebuilt = rebuild(path, [campaign(tmp_path / "sweeps" / "c1")])
+    assert (rebuilt.runs, rebuilt.campaigns, rebuilt.problems) == (2, 1, ())
+    assert rebuilt.aside is not None
+    assert rebuilt.aside.read_bytes() == b"rubbish" * 999
+    with Store(path) as store:
+        assert store.get("one") == record("one")
+        assert {row.campaign_id for row in store.runs()} == {sweep().id}
+        assert store.runs()[0].label == "Q4_K_M"
+        assert store.check() == []
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_loaded(tmp_path: Path) -> None:
+    folder = campaign(tmp_path / "sweeps" / "c1")
+    torn = folder / "runs" / "two" / "record.json"
+    torn.write_bytes(torn.read_bytes()[:-100])
+    rebuilt = rebuild(tmp_path / "s.db", [tmp_path / "sweeps", tmp_path / "nowhere"])
+    assert rebuilt.runs == 1
+    assert rebuilt.aside is None
+    assert any(str(torn) in problem for problem in rebuilt.problems)
+    assert any("nowhere" in problem for problem in rebuilt.problems)
+
+
+def test_rebuilding_twice_keeps_both_old_databases(tmp_path: Path) -> None:
+    folder = campaign(tmp_path / "c1")
+    first = rebuild(tmp_path / "s.db", [folder])
+    second = rebuild(tmp_path / "s.db", [folder])
+    third = rebuild(tmp_path / "s.db", [folder])
+    assert first.aside is None
+    assert second.aside != third.aside
+    assert third.runs == 2
