@@ -79,27 +79,31 @@ def variant(label: str, quant: str, bpw: float, *, reference: bool = False) -> V
     return Variant(label, artifact, facts, "native" if reference else None)
 
 
-def speeds(output_tps: float) -> tuple[Speed, ...]:
-    def speed(
-        metric: str, unit: str, value: float, spread: float, depth: int, rating: str
-    ) -> Speed:
-        return Speed(
-            metric,
-            unit,
-            estimate(value, spread, 9),
-            512 if depth == 0 else 2048,
-            depth,
-            Measured(0, "engine"),
-            1,
-            rating,
-        )
+# Prompt tokens, depth, streams, and how much slower or faster than the first.
+WORKLOADS = ((16, 0, 1, 1.0), (512, 0, 1, 0.97), (2048, 2048, 1, 0.71), (512, 0, 4, 0.4))
 
-    return (
-        speed("output_tps", "tok/s", output_tps, output_tps * 0.03, 0, "excellent"),
-        speed("output_tps", "tok/s", output_tps * 0.71, output_tps * 0.04, 2048, "excellent"),
-        speed("prompt_tps", "tok/s", output_tps * 9.3, output_tps * 0.2, 0, "excellent"),
-        speed("ttft_s", "s", 60.0 / output_tps, 1.5 / output_tps, 0, "excellent"),
-        speed("ttft_s", "s", 310.0 / output_tps, 6.0 / output_tps, 2048, "good"),
+
+def speeds(output_tps: float) -> tuple[Speed, ...]:
+    return tuple(
+        Speed(
+            metric=metric,
+            unit=unit,
+            estimate=estimate(value, value * 0.03, 9),
+            prompt_tokens=prompt,
+            depth_tokens=depth,
+            cached_tokens=Measured(0, "engine"),
+            streams=streams,
+            rating="good" if metric == "ttft_s" and depth else rating,
+        )
+        for prompt, depth, streams, factor in WORKLOADS
+        for metric, unit, value, rating in (
+            ("output_tps", "tok/s", output_tps * factor, "excellent"),
+            ("prompt_tps", "tok/s", output_tps * factor * 9.3, None),
+            ("ttft_s", "s", (4 + prompt / 9) / output_tps, "excellent"),
+            ("itl_p99_s", "s", 2.1 / output_tps / factor, None),
+            ("e2e_s", "s", 64 / output_tps / factor, None),
+            ("latency_cv", "share", 0.02 / factor, "excellent"),
+        )
     )
 
 
@@ -486,6 +490,23 @@ def metrics() -> Mapping[str, Metric[object]]:
             "Prompt tokens not from cache by the engine's own prefill time.",
             _unused,
             digits=0,
+        ),
+        Metric(
+            "itl_p99_s",
+            "Gap between tokens, p99",
+            "s",
+            "lower",
+            "The 99th of a hundred gaps between neighbouring tokens.",
+            _unused,
+        ),
+        Metric(
+            "latency_cv",
+            "Spread of latency",
+            "share",
+            "lower",
+            "Standard deviation by mean of the whole-request times of equal requests.",
+            _unused,
+            bands=(0.1, 0.2, 0.3, 0.5),
         ),
         Metric(
             "ttft_s",

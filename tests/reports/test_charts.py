@@ -96,7 +96,7 @@ def test_rated_cells_wear_their_rating_and_others_their_rank() -> None:
     heat = heat_map(summary.per_quant, columns(summary, example.metrics()))
     keys = [column.key for column in heat.columns]
     by_label = {row.variant.label: cells for row, cells in heat.rows}
-    speed, memory = keys.index("output_tps.p512.d0.c1"), keys.index("memory_bytes")
+    speed, memory = keys.index("output_tps.p16.d0.c1"), keys.index("memory_bytes")
     assert by_label["Q4_K_M"][speed].style == "band-excellent"
     assert by_label["Q2_K"][memory].style == "shade-5"
     assert by_label["F16"][memory].style == "shade-1"

@@ -25,7 +25,7 @@ def test_every_variant_has_one_row() -> None:
 def test_headings_carry_the_unit() -> None:
     first = rows()[0]
     assert first["memory_bytes"] == "49287434"
-    assert first["output_tps.p512.d0.c1"] == "412"
+    assert first["output_tps.p16.d0.c1"] == "412"
     assert float(first["ttft_s.p512.d0.c1"]) < 1
     assert "seconds_per_right" in first
     assert "kl_divergence_nats" in first

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 
 from tests.reports import example_summary as example
 
@@ -128,3 +131,24 @@ def test_names_keep_their_hyphens_and_numbers_get_a_minus_sign() -> None:
 def test_a_sweep_of_the_reference_alone_is_a_page_too() -> None:
     alone = rendered(per_quant=example.summary().per_quant[:1], runs=(), recommendation=())
     assert "reference" in Reader(alone).text
+
+
+def test_without_the_extra_the_way_out_is_named_and_charts_are_a_reason() -> None:
+    code = """
+import sys
+sys.modules["jinja2"] = sys.modules["vl_convert"] = None
+from steelyard.domain.errors import SteelyardError
+from steelyard.reports import charts, drawing, html
+from tests.reports import example_summary as example
+chart = charts.against_bpw(example.summary(), {})[0]
+print(drawing.draw(chart))
+try:
+    html.render(example.summary(), metrics={}, series={}, logs={}, configuration={})
+except SteelyardError as error:
+    print(error.hint)
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("steelyard[report]") == 2

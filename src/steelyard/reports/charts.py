@@ -15,6 +15,7 @@ from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.reports.columns import Column, by_key, columns
 from steelyard.reports.declared import Metrics
+from steelyard.reports.headlines import DEEP, SHALLOW, headline
 
 Spec = dict[str, Any]
 
@@ -46,7 +47,8 @@ def against_bpw(summary: SweepSummary, metrics: Metrics) -> tuple[Chart, ...]:
     """Return the charts of variants against bits per weight."""
     found = columns(summary, metrics)
     rows = summary.per_quant
-    charts = [_speed_chart(metric, found, rows) for metric in _charted_speeds(found)]
+    speed = _speed_chart(found, rows)
+    charts = [speed] if speed else []
     for key, caption, extra in _FIXED:
         if (column := by_key(found, key)) is not None:
             spec = _spec([(column, ACCENT)], rows, **extra)
@@ -77,29 +79,18 @@ def frame(layers: Sequence[Spec], *, height: int = HEIGHT) -> Spec:
     }
 
 
-def _charted_speeds(found: Sequence[Column]) -> tuple[str, ...]:
-    """Chart each speed that was taken at more than one depth: depth is what tells them apart."""
-    depths: dict[str, set[int]] = {}
-    for column in found:
-        if column.at is not None and column.better == "higher":
-            depths.setdefault(column.at.metric, set()).add(column.at.depth_tokens)
-    many = tuple(metric for metric, taken in depths.items() if len(taken) > 1)
-    return many or tuple(depths)[:1]
-
-
-def _speed_chart(metric: str, found: Sequence[Column], rows: Sequence[VariantRow]) -> Chart:
-    own = [c for c in found if c.at and c.at.metric == metric and c.at.streams == 1]
-    shown = list(zip(own, (ACCENT, SECOND, MUTED), strict=False))
-    where = "; ".join(
-        f"{name}: {column.at.text}"
-        for (column, _), name in zip(shown, ("Solid", "dashed", "dotted"), strict=False)
-        if column.at
-    )
+def _speed_chart(found: Sequence[Column], rows: Sequence[VariantRow]) -> Chart | None:
+    """Chart the output speed, near the start of the context and deep in it."""
+    taken = [column for wanted in (SHALLOW, DEEP) if (column := headline(found, wanted))]
+    if not taken:
+        return None
+    lines = ("Solid", "dashed")
+    where = "; ".join(f"{n}: {c.at.text}" for n, c in zip(lines, taken, strict=False) if c.at)
     return Chart(
-        metric,
-        f"{own[0].title} against bits per weight",
+        SHALLOW.metric,
+        f"{taken[0].title} against bits per weight",
         f"Higher is better. {where}. Bars are intervals.",
-        _spec(shown, rows),
+        _spec(list(zip(taken, (ACCENT, SECOND), strict=False)), rows),
     )
 
 
@@ -134,7 +125,7 @@ def _spec(
     scale = _y_scale([p for _, _, points in series for p in points], log=log, level=level)
     if level and (line := _level(*series[0][::2], scale)) is not None:
         layers.append(line)
-    dashes: tuple[list[int], ...] = ([], [5, 4], [2, 3])
+    dashes: tuple[list[int], ...] = ([], [5, 4])
     for (column, colour, points), dash in zip(series, dashes, strict=False):
         layers += _series(column, colour, dash, points, scale)
     named = [p for p in series[0][2] if len(series) == 1 or p["role"] != "aa"]

@@ -13,6 +13,7 @@ from typing import Final, final
 
 from steelyard.domain.summary import VariantRow
 from steelyard.reports.columns import Cell, Column
+from steelyard.reports.headlines import headlines
 
 SHADES: Final = 5
 _LEFT_OUT: Final = frozenset(
@@ -40,11 +41,16 @@ class HeatMap:
 
 
 def heat_map(rows: Sequence[VariantRow], found: Sequence[Column]) -> HeatMap:
-    """Colour every measure that has a direction and at least one number."""
+    """Colour every measure that has a direction and at least one number.
+
+    Of the speeds, the headlines are shown, and of every other rated one the first.
+    """
+    speeds = {column.key for column in _speeds(found)}
     shown = tuple(
         column
         for column in found
         if column.key not in _LEFT_OUT
+        and (column.at is None or column.key in speeds)
         and column.better != "neither"
         and any(cell.raw is not None for cell in column.cells)
     )
@@ -53,6 +59,16 @@ def heat_map(rows: Sequence[VariantRow], found: Sequence[Column]) -> HeatMap:
         shown,
         tuple((row, tuple(cells[place] for cells in coloured)) for place, row in enumerate(rows)),
     )
+
+
+def _speeds(found: Sequence[Column]) -> list[Column]:
+    chosen = headlines(found)
+    told = {column.at.metric for column in chosen if column.at}
+    for column in found:
+        if column.at and column.rated and column.at.metric not in told:
+            told.add(column.at.metric)
+            chosen.append(column)
+    return chosen
 
 
 def _coloured(column: Column) -> tuple[HeatCell, ...]:

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
+from steelyard.domain.errors import SteelyardError
 from steelyard.domain.ids import plain
 from steelyard.domain.reading import Reading
 from steelyard.domain.summary import SweepSummary, VariantRow
@@ -25,11 +26,15 @@ from steelyard.reports.charts import Chart, against_bpw
 from steelyard.reports.columns import Cell, Column, by_key, columns
 from steelyard.reports.declared import Metrics
 from steelyard.reports.drawing import draw
-from steelyard.reports.figures import duration, percent, points, said, significant, size
+from steelyard.reports.figures import duration, percent, points, significant, size
 from steelyard.reports.glossary import WORDS
+from steelyard.reports.headlines import headlines
 from steelyard.reports.heat import heat_map
 from steelyard.reports.overtime import over_time
 from steelyard.reports.tables import controls, run_totals
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _NEGATIVE: Final = re.compile(r"(?<![\w-])-(?=\d)")
 _LEADING: Final = ("file_bpw", "memory_bytes")
@@ -55,20 +60,12 @@ def render(
     logs: Mapping[str, str],
     configuration: object,
 ) -> str:
-    """Return the page. `series` and `logs` are keyed by run id; `configuration` is the spec."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    """Return the page. `series` and `logs` are keyed by run id; `configuration` is the spec.
 
-    environment = Environment(
-        loader=PackageLoader("steelyard.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "duration": duration, "percent": percent, "points": points, "size": size,
-        "said": said, "sig": significant, "minus": minus,
-    }  # fmt: skip
+    Raises:
+        SteelyardError: if the `report` extra is not installed.
+    """
+    environment = _environment()
     style, script = _part("style.css"), _part("page.js")
     page = environment.get_template("report.html.j2").render(
         summary=summary,
@@ -92,6 +89,28 @@ def minus(text: str) -> str:
     return _NEGATIVE.sub("\N{MINUS SIGN}", text)
 
 
+def _environment() -> Environment:
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError:
+        raise SteelyardError(
+            "report.html cannot be laid out without jinja2",
+            hint="pip install 'steelyard[report]'; the other formats do not need it",
+        ) from None
+    environment = Environment(
+        loader=PackageLoader("steelyard.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "duration": duration, "percent": percent, "points": points, "size": size,
+        "sig": significant, "minus": minus,
+    }  # fmt: skip
+    return environment
+
+
 def _charts(
     summary: SweepSummary, metrics: Metrics, series: Mapping[str, Vitals]
 ) -> tuple[Chart, ...]:
@@ -101,12 +120,13 @@ def _charts(
 def _tables(summary: SweepSummary, metrics: Metrics) -> dict[str, object]:
     found = columns(summary, metrics)
     rows = summary.per_quant
-    speeds = [column for column in found if column.at]
+    front = headlines(found)
+    main = [*_named(found, _LEADING), *front, *_named(found, _TRAILING)]
     picks = {pick.label for pick in summary.recommendation if pick.label}
     return {
-        "variants": list(zip(rows, _cells(rows, _named(found, _LEADING) + speeds
-                                          + _named(found, _TRAILING)), strict=True)),
-        "main": _named(found, _LEADING) + speeds + _named(found, _TRAILING),
+        "variants": list(zip(rows, _cells(rows, main), strict=True)),
+        "main": main,
+        "speeds": [column for column in found if column.at],
         "right": by_key(found, "right_share"),
         "loss": by_key(found, "loss"),
         "adherence": by_key(found, "adherence"),
@@ -128,7 +148,7 @@ def _named(found: Sequence[Column], keys: Sequence[str]) -> list[Column]:
 
 
 def _card_columns(found: Sequence[Column]) -> list[Column]:
-    speed = next((column for column in found if column.at), None)
+    speed = next(iter(headlines(found)), None)
     chosen = _named(found, _CARD)
     return [*chosen[:2], speed, *chosen[2:]] if speed else chosen
 

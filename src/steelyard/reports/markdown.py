@@ -13,6 +13,7 @@ from steelyard.domain.summary import SweepSummary
 from steelyard.reports import story
 from steelyard.reports.columns import Column, by_key, columns
 from steelyard.reports.declared import Metrics
+from steelyard.reports.headlines import headlines
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|!~&$])")
 _KEYS: Final = ("right_share", "loss", "seconds_per_right", "kl_divergence")
@@ -71,7 +72,7 @@ def _lines(lines: Sequence[story.Line]) -> list[str]:
 
 def _table(summary: SweepSummary, found: Sequence[Column]) -> Iterator[str]:
     chosen = [by_key(found, key) for key in ("file_bpw", "memory_bytes")]
-    chosen += [column for column in found if column.at]
+    chosen += headlines(found)
     chosen += [by_key(found, key) for key in _KEYS]
     shown = [column for column in chosen if column is not None]
     headings = [_heading(column) for column in shown]

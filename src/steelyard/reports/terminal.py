@@ -17,6 +17,7 @@ from steelyard.reports import story
 from steelyard.reports.columns import Column, by_key, columns
 from steelyard.reports.declared import Metrics
 from steelyard.reports.figures import NOTHING
+from steelyard.reports.headlines import DEEP, FIRST_TOKEN, SHALLOW, Headline, headline
 
 Style: TypeAlias = Literal["plain", "title", "strong", "dim", "good", "warn", "bad"]
 
@@ -47,24 +48,6 @@ Line: TypeAlias = tuple[Segment, ...]
 
 @final
 @dataclass(frozen=True, slots=True)
-class Headline:
-    """A speed that the table shows: metric and where it was measured; None takes the first."""
-
-    metric: str
-    heading: str
-    prompt_tokens: int | None = None
-    deep: bool | None = None
-
-
-HEADLINES: Final = (
-    Headline("output_tps", "tok/s", deep=False),
-    Headline("output_tps", "@{depth}", deep=True),
-    Headline("ttft_s", "TTFT", prompt_tokens=512),
-)
-
-
-@final
-@dataclass(frozen=True, slots=True)
 class _Field:
     """One column of text: two heading lines, cells, a style for each, alignment."""
 
@@ -83,7 +66,6 @@ def screen(
     *,
     metrics: Metrics,
     width: int = NARROWEST,
-    headlines: Sequence[Headline] = HEADLINES,
 ) -> tuple[Line, ...]:
     """Lay out the last screen in `width` columns (never fewer than 80)."""
     width = max(width, NARROWEST)
@@ -93,7 +75,7 @@ def screen(
         _use(summary, width),
         _loses(summary, width),
         _proved(summary, width),
-        _table(summary, found, width, headlines),
+        _table(summary, found, width),
         _missing(summary, found, width),
     )
     lines: list[Line] = []
@@ -176,14 +158,14 @@ def _wrapped(
         yield (Segment(line, style),)
 
 
-def _table(
-    summary: SweepSummary, found: Sequence[Column], width: int, headlines: Sequence[Headline]
-) -> Iterator[Line]:
+def _table(summary: SweepSummary, found: Sequence[Column], width: int) -> Iterator[Line]:
     rows = summary.per_quant
     fields = [
         _number(by_key(found, "file_bpw"), ("", "bpw"), rows),
         _number(by_key(found, "memory_bytes"), ("memory", "{unit}"), rows),
-        *(_speed(found, headline, rows) for headline in headlines),
+        _speed(found, SHALLOW, ("tok/s", "out"), rows),
+        _speed(found, DEEP, ("@{depth}", "out"), rows),
+        _speed(found, FIRST_TOKEN, ("TTFT", "{unit}"), rows),
         _number(by_key(found, "right_share"), ("right", "%"), rows),
         _loss(found, rows),
         _number(by_key(found, "seconds_per_right"), ("{unit} per", "right"), rows),
@@ -233,18 +215,12 @@ def _number(column: Column | None, heads: tuple[str, str], rows: Sequence[Varian
     return _Field((top, bottom), texts)
 
 
-def _speed(found: Sequence[Column], headline: Headline, rows: Sequence[VariantRow]) -> _Field:
-    for column in found:
-        at = column.at
-        if at is None or at.metric != headline.metric or at.streams != 1:
-            continue
-        if headline.deep is not None and headline.deep is not bool(at.depth_tokens):
-            continue
-        if headline.prompt_tokens not in (None, at.prompt_tokens):
-            continue
-        heading = headline.heading.format(depth=_thousands(at.depth_tokens))
-        return _number(column, (heading, "{unit}" if headline.deep is None else "out"), rows)
-    return _number(None, (headline.heading.format(depth="deep"), ""), rows)
+def _speed(
+    found: Sequence[Column], wanted: Headline, heads: tuple[str, str], rows: Sequence[VariantRow]
+) -> _Field:
+    column = headline(found, wanted)
+    depth = _thousands(column.at.depth_tokens) if column and column.at else "deep"
+    return _number(column, (heads[0].replace("{depth}", depth), heads[1]), rows)
 
 
 def _thousands(tokens: int) -> str:
