@@ -1,0 +1,1 @@
+"""Generated items with known answers, and the scorers that mark them."""

@@ -1,0 +1,186 @@
+"""Format following: the same few facts, to be written in a demanded form.
+
+Each demand is a set of named constraints that are checked one by one; their pooled share is
+adherence. An item is right when all of them hold and the content is right too. Level 1 asks for
+one form of two to four words or numbers; levels 2 and 3 take more of them and add case rules.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from random import Random
+from typing import Final, final
+
+from steelyard.tasks.items import Cluster, Draft, alone
+from steelyard.tasks.scoring import Constraint, FormScorer
+from steelyard.tasks.words import ANIMALS, CITIES, COLOURS, JOBS, NAMES, OBJECTS, first
+
+_ONLY: Final = "Reply with nothing else."
+
+
+def _facts(rng: Random, level: int, size: int) -> dict[str, str | int]:
+    """Draw `size` fields of one person."""
+    drawn: dict[str, str | int] = {
+        "name": rng.choice(first(NAMES, level)),
+        "age": rng.randint(2, 99),
+        "city": rng.choice(CITIES[:16] if level == 1 else CITIES),
+        "pet": rng.choice(first(ANIMALS, level)[: 16 if level == 1 else None]),
+        "job": rng.choice(first(JOBS, level)[: 16 if level == 1 else None]),
+        "color": rng.choice(first(COLOURS, level)[: 16 if level == 1 else None]),
+    }
+    return {field: drawn[field] for field in rng.sample(list(drawn), size)}
+
+
+def _told(facts: dict[str, str | int]) -> str:
+    return ", ".join(f"{field} {value}" for field, value in facts.items())
+
+
+def _matches(name: str, pattern: str) -> Constraint:
+    return Constraint(name, "matches", pattern)
+
+
+def _json(rng: Random, level: int) -> Draft:
+    facts = _facts(rng, level, level + 1)
+    keys = list(facts)
+    prompt = f"Facts: {_told(facts)}. Write them as one JSON object with the keys {_and(keys)}."
+    if level > 1:
+        prompt += " Write every word of the values in upper case."
+        facts = {k: v.upper() if isinstance(v, str) else v for k, v in facts.items()}
+    constraints = [Constraint("json_object", "json_object")]
+    constraints.append(Constraint("json_keys", "json_keys", " ".join(keys)))
+    constraints.append(_matches("nothing_else", r"\{[^{}]*\}"))
+    if level > 1:
+        constraints.append(_matches("upper_case_values", r'(?s)(?!.*:\s*"[^"]*[a-z]).*'))
+    return _draft("json", prompt, json.dumps(facts), constraints, 32 * level)
+
+
+def _csv(rng: Random, level: int) -> Draft:
+    facts = _facts(rng, level, level + 1)
+    fields = rng.sample(list(facts), level + 1)
+    prompt = f"Facts: {_told(facts)}. Write one CSV line with the values of {_and(fields)}."
+    line = ",".join(str(facts[field]) for field in fields)
+    constraints = [
+        _matches("one_line", r"[^\n]*"),
+        _matches("commas", rf"[^,]*(,[^,]*){{{len(fields) - 1}}}"),
+        _matches("no_spaces", r"[^ ]*"),
+    ]
+    return _draft("csv", prompt, line, constraints, 16 * level + 16)
+
+
+def _bullets(rng: Random, level: int) -> Draft:
+    words = rng.sample(first(OBJECTS, level), level + 2)
+    prompt = f"Words: {', '.join(words)}. Write them sorted from a to z, one a line, each line"
+    prompt += " beginning with '- '."
+    words.sort()
+    constraints = [
+        _matches("bullets", r"- [^\n]*(\n- [^\n]*)*"),
+        _matches("line_count", rf"[^\n]*(\n[^\n]*){{{len(words) - 1}}}"),
+    ]
+    return _draft(
+        "bullets", prompt, "\n".join(f"- {w}" for w in words), constraints, 16 * level + 16
+    )
+
+
+def _upper(rng: Random, level: int) -> Draft:
+    words = rng.sample(first(OBJECTS, level), level + 1)
+    prompt = f"Write the words {_and(words)} in upper case"
+    prompt += ", separated by a space." if level == 1 else ", in reverse order, one space between."
+    words = words if level == 1 else words[::-1]
+    constraints = [
+        _matches("upper_case", r"(?s)[^a-z]*[A-Z][^a-z]*"),
+        _matches("word_count", rf"\S+( \S+){{{level}}}"),
+    ]
+    return _draft("upper", prompt, " ".join(words).upper(), constraints, 16 * level + 8)
+
+
+_MARKS: Final = (
+    (" ", "spaces"),
+    ("-", "hyphens"),
+    ("/", "slashes"),
+    ("+", "plus signs"),
+    (":", "colons"),
+)
+
+
+def _repeat(rng: Random, level: int) -> Draft:
+    word = rng.choice(first(OBJECTS, level) + first(ANIMALS, level))
+    times = rng.randint(2, 6) if level == 1 else rng.randint(5, 6 * level)
+    mark, spelled = rng.choice(_MARKS)
+    prompt = f"Write the word {word} exactly {times} times, separated by {spelled}"
+    prompt += "." if mark == " " else " without spaces."
+    constraints = [
+        _matches("separator", rf"\w+({re.escape(mark)}\w+)+"),
+        _matches("word_count", rf"\W*\w+(\W+\w+){{{times - 1}}}\W*"),
+    ]
+    return _draft("repeat", prompt, mark.join([word] * times), constraints, 24 * level)
+
+
+def _reverse(rng: Random, level: int) -> Draft:
+    words = rng.sample(first(OBJECTS, level), {1: 4, 2: 6, 3: 9}[level])
+    prompt = f"Words: {', '.join(words)}. Write them in reverse order, separated by semicolons"
+    prompt += " without spaces."
+    constraints = [
+        _matches("separator", rf"[^;]*(;[^;]*){{{len(words) - 1}}}"),
+        _matches("no_spaces", r"\S*"),
+    ]
+    return _draft("reverse", prompt, ";".join(words[::-1]), constraints, 16 * level + 16)
+
+
+def _rising(rng: Random, level: int) -> Draft:
+    numbers = rng.sample(range(1, 10 ** (level + 1)), level + 2)
+    told = ", ".join(map(str, numbers))
+    prompt = f"Numbers: {told}. Write them from smallest to largest, separated by commas without"
+    prompt += " spaces."
+    constraints = [
+        _matches("separator", rf"[^,]*(,[^,]*){{{len(numbers) - 1}}}"),
+        _matches("no_spaces", r"\S*"),
+    ]
+    line = ",".join(map(str, sorted(numbers)))
+    return _draft("rising", prompt, line, constraints, 24 * level)
+
+
+def _and(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+
+
+def _draft(
+    kind: str, prompt: str, answer: str, constraints: list[Constraint], max_tokens: int
+) -> Draft:
+    return Draft(
+        kind,
+        (kind, prompt),
+        f"{prompt} {_ONLY}",
+        answer,
+        max_tokens,
+        FormScorer(tuple(constraints), answer),
+    )
+
+
+_KINDS: Final[dict[str, Callable[[Random, int], Draft]]] = {
+    "json": _json,
+    "csv": _csv,
+    "bullets": _bullets,
+    "upper": _upper,
+    "repeat": _repeat,
+    "reverse": _reverse,
+    "rising": _rising,
+}
+
+
+@final
+class Formats:
+    """The family behind `formats`."""
+
+    name: Final = "formats"
+    revision: Final = 1
+    levels: Final = (1, 2, 3)
+
+    def kinds(self, _level: int) -> tuple[str, ...]:
+        """Return the forms, the same at every level."""
+        return tuple(_KINDS)
+
+    def draft(self, kind: str, level: int, rng: Random) -> Cluster:
+        """Write one demand."""
+        return alone(_KINDS[kind](rng, level))

@@ -1,0 +1,114 @@
+"""A question with a known answer: the item that every generated family yields.
+
+A family drafts; `Question` adds identity. The id and the split are hashes of what determines the
+answer, so two wordings of one problem can never stand on both sides of the split. Not aware of
+engines or stores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Protocol, final
+
+from steelyard.domain.task import Answer, Ask, Mark, Message, Split
+
+_EVEN: Final = 0.5
+HELD_OUT_SHARE: Final = 5  # one key in five is held out
+
+
+class Scorer(Protocol):
+    """Reads a known answer out of a text."""
+
+    def mark(self, answer: Answer) -> Mark:
+        """Return the four-way mark with everything that was extracted."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A question before it has an identity. `key` holds what determines the answer."""
+
+    kind: str
+    key: tuple[str, ...]
+    prompt: str
+    answer: str
+    max_tokens: int
+    scorer: Scorer
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Drafts that share a passage, or one alone. All of them are on one side of the split."""
+
+    key: tuple[str, ...]
+    drafts: tuple[Draft, ...]
+
+
+class Family(Protocol):
+    """One generated family: a module-level object named by an entry point."""
+
+    @property
+    def name(self) -> str:
+        """The family's name, as in `Task.family`."""
+
+    @property
+    def revision(self) -> int:
+        """The generator's version: a change of any item is a new revision."""
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The difficulty levels; the first is the shipped one."""
+
+    def kinds(self, level: int, /) -> tuple[str, ...]:
+        """Return the kinds of clusters that a set cycles through."""
+
+    def draft(self, kind: str, level: int, rng: Random) -> Cluster:
+        """Write one cluster: the questions that share a passage, or one question alone."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question, one answer: the simplest item."""
+
+    id: str
+    cluster: str
+    family: str
+    level: int
+    kind: str
+    prompt: str
+    answer: str
+    max_tokens: int
+    scorer: Scorer
+
+    def start(self) -> Ask:
+        """Return the question."""
+        return Ask((Message("user", self.prompt),), self.max_tokens)
+
+    def on(self, answer: Answer) -> Ask | Mark:
+        """Mark the answer."""
+        return self.scorer.mark(answer)
+
+
+def coin(rng: Random) -> bool:
+    """Toss a fair coin."""
+    return rng.random() < _EVEN
+
+
+def content_hash(*parts: str) -> str:
+    """Return a hex hash of the parts, unambiguous about where one ends."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def alone(draft: Draft) -> Cluster:
+    """Return a draft that shares nothing with others."""
+    return Cluster(draft.key, (draft,))
+
+
+def split_of(family: str, key: tuple[str, ...]) -> Split:
+    """Return the side of the split that this content is on, for every level and seed."""
+    return "held_out" if int(content_hash(family, *key)[:8], 16) % HELD_OUT_SHARE == 0 else "train"

@@ -1,0 +1,108 @@
+"""Families by name, and the sets of items that a task stands for.
+
+The same task gives the same items on every machine: draws come from a hash of the task, each kind
+gets its turn, and a cluster is kept only if its content is on the asked side of the split.
+Families register as entry points `steelyard.tasks`; the shipped four are always known.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from random import Random
+from typing import Final
+
+from steelyard.domain.errors import BadInput, UnknownName
+from steelyard.domain.task import Item, Task
+from steelyard.tasks.formats import Formats
+from steelyard.tasks.items import Cluster, Draft, Family, Question, content_hash, split_of
+from steelyard.tasks.logic import Logic
+from steelyard.tasks.math_words import MathWords
+from steelyard.tasks.reading import Reading
+
+FAMILIES: Final = ("math_words", "reading", "logic", "formats")
+_SHIPPED: Final[dict[str, type[Family]]] = {
+    "math_words": MathWords,
+    "reading": Reading,
+    "logic": Logic,
+    "formats": Formats,
+}
+_FRUITLESS: Final = 4000  # draws of one kind without a new item: there are no more
+
+
+def family(name: str) -> Family:
+    """Return the family of this name: one of the shipped four, or an entry point."""
+    if name in _SHIPPED:
+        return _SHIPPED[name]()
+    found = {point.name: point for point in entry_points(group="steelyard.tasks")}
+    if name not in found:
+        raise UnknownName.among("task family", name, {*_SHIPPED, *found})
+    made: Family = found[name].load()()
+    return made
+
+
+def generate(task: Task) -> list[Item]:
+    """Return the items of a task, the same ones every time."""
+    return list(questions(task))
+
+
+def questions(task: Task) -> list[Question]:
+    """Return the items with their wording and known answers: for training and for tests."""
+    source = family(task.family)
+    _refuse(task, source)
+    kinds = source.kinds(task.level)
+    made: dict[str, Question] = {}
+    turn = index = fruitless = 0
+    while len(made) < task.items and fruitless < _FRUITLESS:
+        cluster = source.draft(kinds[turn % len(kinds)], task.level, _random(task, index))
+        index, fruitless = index + 1, fruitless + 1
+        if split_of(task.family, cluster.key) != task.split:
+            continue
+        fresh = [q for q in _identified(task, cluster) if q.id not in made]
+        made.update((question.id, question) for question in fresh)
+        if fresh:
+            turn, fruitless = turn + 1, 0
+    if len(made) >= task.items:
+        return list(made.values())[: task.items]
+    raise BadInput(
+        f"{task.family} at level {task.level} has only {len(made)} different {task.split} items; "
+        f"{task.items} were asked for",
+        hint="ask for fewer items, or for another level",
+    )
+
+
+def _refuse(task: Task, source: Family) -> None:
+    if task.level not in source.levels:
+        raise BadInput(
+            f"{task.family} has no level {task.level}",
+            hint=f"its levels are {', '.join(map(str, source.levels))}",
+        )
+    if task.revision != source.revision:
+        raise BadInput(
+            f"{task.family} is at revision {source.revision}; the task asks for {task.revision}",
+            hint="items of another revision come from another version of steelyard",
+        )
+
+
+def _random(task: Task, index: int) -> Random:
+    parts = (task.family, task.level, task.seed, task.split, task.revision, index)
+    private = () if task.private_seed is None else (task.private_seed,)
+    return Random(content_hash(*map(str, parts), *private))
+
+
+def _identified(task: Task, cluster: Cluster) -> list[Question]:
+    group = content_hash(task.family, "cluster", *cluster.key)[:16]
+    return [_question(task, draft, group) for draft in cluster.drafts]
+
+
+def _question(task: Task, draft: Draft, cluster: str) -> Question:
+    return Question(
+        id=content_hash(task.family, str(task.revision), draft.kind, *draft.key)[:32],
+        cluster=cluster,
+        family=task.family,
+        level=task.level,
+        kind=draft.kind,
+        prompt=draft.prompt,
+        answer=draft.answer,
+        max_tokens=draft.max_tokens,
+        scorer=draft.scorer,
+    )

@@ -1,0 +1,186 @@
+"""Scorers: read an answer out of a text, strictly and flexibly, and mark it four ways.
+
+`strict` takes only the form that the prompt demands; `flexible` also finds an answer inside a
+sentence. The flexible reading decides the mark, the strict one is kept beside it. A text that
+ended because the room was used up counts only as far as its last finished line: half a number is
+another number. Not aware of families.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Literal, final
+
+from steelyard.domain.task import Answer, Invalid, Mark, Outcome, Right, Wrong
+
+_THOUGHT: Final = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+_FINAL: Final = re.compile(r"^\W*(?:final )?answer\b\W*(?:is\b)?\s*(.+?)\W*$", re.IGNORECASE)
+_REFUSAL: Final = re.compile(
+    r"\b(?:I(?:'m| am) sorry|I (?:can(?:'|no)t|am unable|am not able|won't|will not|must decline)|"
+    r"as an AI|unable to (?:help|answer|assist))",
+    re.IGNORECASE,
+)
+_NUMBER: Final = re.compile(r"(?<![\w.])[-+\u2212]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
+_BARE_NUMBER: Final = re.compile(_NUMBER.pattern + r"\.?")
+
+
+def finished_part(answer: Answer) -> str:
+    """Return the answer without thought, cut to its last whole line if the room ran out."""
+    text = _THOUGHT.sub("", answer.text).replace("\u2019", "'")
+    if answer.finish_reason == "length":
+        text = text[: text.rfind("\n") + 1]
+    return text.strip()
+
+
+def outcome_of(answer: Answer, extracted: str | None, *, right: bool) -> Outcome:
+    """Say why there is no answer, or whether it is the known one."""
+    if extracted is not None:
+        return Right() if right else Wrong()
+    if _REFUSAL.search(answer.text.replace("\u2019", "'")):
+        return Invalid("refused")
+    return Invalid("truncated" if answer.finish_reason == "length" else "unparsable")
+
+
+def _final_line(text: str) -> str | None:
+    """Return what follows the last `Answer:` that starts a line."""
+    for line in reversed(text.splitlines()):
+        if (found := _FINAL.match(line.strip())) is not None:
+            return found.group(1)
+    return None
+
+
+def _as_number(text: str) -> Fraction | None:
+    try:
+        return Fraction(text.rstrip(".").replace(",", "").replace("\u2212", "-"))
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class NumberScorer:
+    """A number: bare on shipped level, behind `Answer:` where working out is asked for."""
+
+    value: Fraction
+    worked: bool = False
+
+    def mark(self, answer: Answer) -> Mark:
+        """Compare as rational numbers, so that `4.0` and `4` are equal."""
+        text = finished_part(answer)
+        strict = self._strict(text)
+        flexible = strict if strict is not None else self._flexible(text, answer)
+        value = None if flexible is None else _as_number(flexible)
+        return Mark(
+            outcome_of(answer, flexible, right=value == self.value),
+            {"strict": strict, "flexible": flexible},
+            {"answer_form": strict is not None},
+        )
+
+    def _strict(self, text: str) -> str | None:
+        line = _final_line(text) if self.worked else text
+        if line is None or _BARE_NUMBER.fullmatch(line.strip("* $")) is None:
+            return None
+        return line.strip("* $.")
+
+    def _flexible(self, text: str, answer: Answer) -> str | None:
+        said = _final_line(text)
+        if said is None and answer.finish_reason == "length":
+            return None
+        found = _NUMBER.findall(said if said is not None else text)
+        return found[-1] if found else None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChoiceScorer:
+    """One word out of those the prompt offers, such as the names of a passage."""
+
+    value: str
+    options: tuple[str, ...]
+    worked: bool = False
+
+    def mark(self, answer: Answer) -> Mark:
+        """Compare without regard to case, articles and a closing full stop."""
+        text = finished_part(answer)
+        strict = self._strict(text)
+        flexible = strict if strict is not None else self._flexible(text, answer)
+        return Mark(
+            outcome_of(answer, flexible, right=flexible == self.value.lower()),
+            {"strict": strict, "flexible": flexible},
+            {"answer_form": strict is not None},
+        )
+
+    def _strict(self, text: str) -> str | None:
+        line = _final_line(text) if self.worked else text
+        if line is None:
+            return None
+        bare = line.strip("* .\"'").lower()
+        bare = re.sub(r"^(?:in |at )?(?:the |an? )", "", bare)
+        return bare if re.fullmatch(r"[a-z]+", bare) else None
+
+    def _flexible(self, text: str, answer: Answer) -> str | None:
+        said = _final_line(text)
+        if said is None and answer.finish_reason == "length":
+            return None
+        named = "|".join(sorted((re.escape(option) for option in self.options), key=len)[::-1])
+        found = re.findall(rf"\b({named})\b", said if said is not None else text, re.IGNORECASE)
+        distinct = {word.lower() for word in found}
+        return distinct.pop() if len(distinct) == 1 else None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One demand on the form: the whole text matches, or it is JSON of the given shape."""
+
+    name: str
+    rule: Literal["matches", "json_object", "json_keys"]
+    argument: str = ""
+
+    def holds(self, text: str) -> bool:
+        """Say whether the text obeys."""
+        if self.rule == "matches":
+            return re.fullmatch(self.argument, text) is not None
+        value = _json_object(text)
+        if value is None or self.rule == "json_object":
+            return value is not None
+        return list(value) == self.argument.split()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FormScorer:
+    """Named constraints on the form, and the content that a text of this form must carry."""
+
+    constraints: tuple[Constraint, ...]
+    expected: str
+
+    def mark(self, answer: Answer) -> Mark:
+        """Right only if every constraint holds and the content is right too."""
+        text = _THOUGHT.sub("", answer.text).strip()
+        held = {constraint.name: constraint.holds(text) for constraint in self.constraints}
+        strict = text if all(held.values()) else None
+        right = strict is not None and self._same(text)
+        cut = answer.finish_reason == "length" and not right
+        refused = strict is None and _REFUSAL.search(text) is not None
+        readable = None if cut or refused or not text else text
+        return Mark(
+            outcome_of(answer, readable, right=right),
+            {"strict": strict, "flexible": readable},
+            held,
+        )
+
+    def _same(self, text: str) -> bool:
+        value = _json_object(self.expected)
+        return text == self.expected if value is None else _json_object(text) == value
+
+
+def _json_object(text: str) -> dict[str, object] | None:
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
