@@ -1,5 +1,6 @@
 """A lost or damaged database is made again from the campaign folders."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -47,11 +48,38 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_loaded(tmp_path: Path) -> 
     assert any("nowhere" in problem for problem in rebuilt.problems)
 
 
-def test_rebuilding_twice_keeps_both_old_databases(tmp_path: Path) -> None:
+def test_a_whole_database_is_added_to_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with Store(path) as store:
+        store.add(record("only here"))
     folder = campaign(tmp_path / "c1")
-    first = rebuild(tmp_path / "s.db", [folder])
-    second = rebuild(tmp_path / "s.db", [folder])
-    third = rebuild(tmp_path / "s.db", [folder])
-    assert first.aside is None
-    assert second.aside != third.aside
-    assert third.runs == 2
+    assert rebuild(path, [folder]).aside is None
+    assert rebuild(path, [folder]).aside is None
+    with Store(path) as store:
+        assert {row.id for row in store.runs()} == {"only here", "one", "two"}
+
+
+def test_one_changed_value_is_mended_and_each_old_database_is_kept(tmp_path: Path) -> None:
+    path, folder = tmp_path / "s.db", campaign(tmp_path / "c1")
+    rebuild(path, [folder])
+    aside = []
+    for _ in range(2):
+        with sqlite3.connect(path) as raw:
+            raw.execute("UPDATE attempt SET sent_ns = sent_ns + 1 WHERE position = 2")
+        raw.close()
+        aside.append(rebuild(path, [folder]).aside)
+    assert None not in aside
+    assert len(set(aside)) == 2
+    with Store(path) as store:
+        assert store.get("two") == record("two")
+
+
+def test_a_newer_database_is_left_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    Store(path).close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    raw.close()
+    with pytest.raises(StoreError, match="newer"):
+        rebuild(path, [])
+    assert list(tmp_path.glob("*damaged*")) == []

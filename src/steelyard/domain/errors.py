@@ -12,6 +12,7 @@ SteelyardError (exit code 3: could not measure)
 │   └── DialectError         the engine answered, and what it said is an error or no sense
 ├── ConformanceError         a kernel, an exported symbol or an engine computes something else
 ├── StoreError               the database or a journal is damaged or of a newer version
+│   └── DamagedStore         the database's bytes are not what was stored: rebuild it
 └── Interrupted (exit code 130)
 
 Each message names the thing and the cause; `hint` is the way out. Not aware of doors.
@@ -87,6 +88,10 @@ class ConformanceError(SteelyardError):
 
 class StoreError(SteelyardError):
     """The database or a journal is damaged, or written by a newer version."""
+
+
+class DamagedStore(StoreError):
+    """The database's bytes are not what was stored; it can be rebuilt from the folders."""
 
 
 class Interrupted(SteelyardError):

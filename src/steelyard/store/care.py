@@ -1,6 +1,7 @@
-"""Making the database again from the campaign folders, which are the truth.
+"""Loading the database again from the campaign folders, which are the truth.
 
-A database that is in the way is moved aside and never deleted. Not aware of what a run means.
+A whole database is added to; a damaged one is moved aside, never deleted, and made anew. Not aware
+of what a run means.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final, final
 
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.codec import decode
-from steelyard.domain.errors import SteelyardError
+from steelyard.domain.errors import DamagedStore, SteelyardError
 from steelyard.store.database import Store
 from steelyard.store.records import RECORD_NAME, read_record
 
@@ -31,12 +32,12 @@ class Rebuilt:
 
 
 def rebuild(path: Path, folders: Sequence[Path]) -> Rebuilt:
-    """Make the database at `path` anew from every record under `folders`.
+    """Load every record under `folders` into the database at `path`; make it anew if damaged.
 
     A folder may be a campaign's own or hold many. What cannot be read is named, and the rest is
     loaded.
     """
-    aside = _move_aside(path)
+    aside = None if _whole(path) else _move_aside(path)
     campaigns: set[str] = set()
     runs: set[str] = set()
     problems: list[str] = []
@@ -76,9 +77,15 @@ def _campaign_of(store: Store, record_path: Path, problems: list[str]) -> str | 
         return None
 
 
-def _move_aside(path: Path) -> Path | None:
-    if not path.exists():
-        return None
+def _whole(path: Path) -> bool:
+    try:
+        with Store(path) as store:
+            return not store.check()
+    except DamagedStore:
+        return False
+
+
+def _move_aside(path: Path) -> Path:
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1

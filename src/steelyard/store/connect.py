@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from steelyard.domain.errors import BadInput, StoreError, TooLittleRoom
+from steelyard.domain.errors import BadInput, DamagedStore, StoreError, TooLittleRoom
 from steelyard.store.schema import HEAD
 
 BUSY_S: Final = 30.0
@@ -95,9 +95,9 @@ def _worded(path: Path, cause: str) -> StoreError | TooLittleRoom:
     return damaged(path, cause)
 
 
-def damaged(path: Path, cause: str) -> StoreError:
+def damaged(path: Path, cause: str) -> DamagedStore:
     """Return the error for a database whose content cannot be trusted."""
-    return StoreError(
+    return DamagedStore(
         f"{path} is damaged: {cause}",
         hint="rebuild it from the campaign folders: `steelyard results rebuild FOLDER …`",
     )

@@ -90,7 +90,7 @@ class Store:
         return sweep.id
 
     def get(self, run_id: str) -> RunRecord:
-        """Return a whole record; raise `UnknownName`, or `StoreError` when rows were changed."""
+        """Return a whole record; raise `UnknownName`, or `DamagedStore`."""
         with reading(self._engine, self.path) as connection:
             rows, digest = _load(connection, run_id)
         if rows.digest != digest:
