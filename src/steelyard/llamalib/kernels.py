@@ -41,7 +41,7 @@ def cores() -> int:
 class Kernels:
     """The kernels of the loaded library. Making one checks that the symbols are there."""
 
-    __slots__ = ("_chunk", "_init", "_requires", "_to_float", "_valid", "threads")
+    __slots__ = ("_chunk", "_init", "_to_float", "_valid", "threads")
 
     def __init__(self, threads: int | None = None) -> None:
         pointer, size, count = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64
@@ -50,14 +50,9 @@ class Kernels:
             *(size, ctypes.c_int, pointer, pointer, count, count, count, pointer),
         )
         self._init = bind("ggml_quantize_init", None, ctypes.c_int)
-        self._requires = bind("ggml_quantize_requires_imatrix", ctypes.c_bool, ctypes.c_int)
         self._valid = bind("ggml_validate_row_data", ctypes.c_bool, ctypes.c_int, pointer, size)
         self._to_float: dict[str, Callable[[int, int, int], None]] = {}
         self.threads = threads or cores()
-
-    def requires_imatrix(self, kind: TensorType) -> bool:
-        """Whether the kernel itself cannot work without importances."""
-        return bool(self._requires(kind.id))
 
     def quantise(
         self,

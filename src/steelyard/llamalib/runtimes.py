@@ -89,7 +89,7 @@ class Wheel:
         import ctypes
 
         facts: dict[str, str] = {}
-        for symbol in ("llama_version", "llama_build_target", "llama_print_system_info"):
+        for symbol in ("llama_version", "llama_print_system_info"):
             text = library.bind(symbol, ctypes.c_char_p)()
             facts[symbol] = text.decode() if text else ""
         version = f"{library.WHEEL} {library.version()} (llama.cpp {facts['llama_version']})"

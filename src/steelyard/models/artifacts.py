@@ -88,24 +88,9 @@ def fingerprint(path: Path, progress: Progress | None = None) -> Artifact:
     return Artifact(files[0].name, "gguf", digest.hexdigest(), done)
 
 
-def unchanged_since(path: Path) -> tuple[int, int, int]:
-    """Return what must stay equal (inode, bytes, change time in ns) for a hash to stay valid."""
-    parts = [file.stat() for file in shards.files_of(path)]
-    return (parts[0].st_ino, sum(p.st_size for p in parts), max(p.st_mtime_ns for p in parts))
-
-
-def tokenizer_id(head: gguf.Header) -> str:
-    """Hash what decides how text becomes tokens: two files with one id can share token lists."""
-    digest = hashlib.sha256()
-    for key in sorted(head.entries):
-        if key.startswith("tokenizer.ggml."):
-            digest.update(head.entries[key].raw)
-    return digest.hexdigest()[:16]
-
-
 def imatrix_note(head: gguf.Header) -> str | None:
     """Return what the file says of the importance matrix it was made with, if it was."""
-    return head.text("quantize.imatrix.sha256") or head.text("quantize.imatrix.file")
+    return head.text("steelyard.imatrix.sha256") or head.text("quantize.imatrix.file")
 
 
 def _body(tensors: Iterable[gguf.Tensor]) -> list[gguf.Tensor]:

@@ -19,7 +19,7 @@ from steelyard.domain.errors import BadInput, TooLittleRoom
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Yield a stream whose bytes become `path` when the block ends well, and vanish otherwise."""
     clear_torn(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as stream:
@@ -40,6 +40,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """Return where this process writes what is to become `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def clear_torn(path: Path) -> None:

@@ -73,14 +73,6 @@ def hugging_face_cache() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "huggingface" / "hub"
 
 
-def name_of(path: Path) -> str:
-    """Return what people call a file: `owner/name` for one in the Hugging Face cache."""
-    for part in path.parts:
-        if part.startswith("models--"):
-            return part.removeprefix("models--").replace("--", "/")
-    return path.stem
-
-
 def _files(folders: Sequence[Path]) -> Iterator[Path]:
     count = 0
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Make one quant of a model, and read a folder that already holds a ladder of them.
+"""Make one quant of a model: decide it, see that it may and can be done, and do it.
 
 The types come from `recipes`, the bytes from the wheel's kernels (or from llama-quantize on PATH);
 the file appears whole or not at all, and nothing begins before there is room for it. Not aware of
@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeAlias, final
 
 import numpy as np
 
-from steelyard.domain.errors import BadInput, ConformanceError, UnreadableModel, UnsupportedSubject
-from steelyard.domain.subject import Variant
+from steelyard.domain.errors import BadInput, ConformanceError, UnsupportedSubject
 from steelyard.llamalib import conformance, library, runtimes
 from steelyard.llamalib.kernels import Floats, Kernels
-from steelyard.models import artifacts, atomic, disk, gguf, quants, recipes, shards, writer
+from steelyard.models import atomic, disk, gguf, quants, recipes, shards, writer
 from steelyard.models import imatrix as imatrices
 from steelyard.models.imatrix import Imatrix
 
@@ -27,7 +26,13 @@ Runtime: TypeAlias = Literal["wheel", "native"]
 Progress: TypeAlias = Callable[[int, int], None]
 
 QUANTISATION_VERSION: Final = 2
-_REPLACED: Final = frozenset({"general.quantization_version", "general.file_type"})
+_REPLACED: Final = frozenset(
+    {
+        *("general.quantization_version", "general.file_type", "steelyard.quantised_by"),
+        *("quantize.imatrix.file", "quantize.imatrix.dataset", "steelyard.imatrix.sha256"),
+        *("quantize.imatrix.entries_count", "quantize.imatrix.chunks_count"),
+    }
+)
 _SPLIT: Final = frozenset({"split.no", "split.count", "split.tensors.count"})
 _PIECE: Final = 1 << 24
 
@@ -119,7 +124,8 @@ def plan(
     tensors = [tensor for _, tensor in model.tensors()]
     shape = model_shape(model)
     with_imatrix = matrix is not None
-    targets = recipes.plan(wanted, tensors, shape, imatrix=with_imatrix)
+    exact = runtime == "wheel"
+    targets = recipes.plan(wanted, tensors, shape, imatrix=with_imatrix, exact=exact)
     order = Order(model, wanted, tuple(targets), matrix)
     for target in targets:
         _permit(order, target, requantise=requantise)
@@ -142,39 +148,6 @@ def model_shape(model: shards.Model) -> recipes.ModelShape:
         kv_heads=head.integer(f"{arch}.attention.head_count_kv", heads),
         experts=head.integer(f"{arch}.expert_count", 0),
     )
-
-
-def read_ladder(
-    folder: Path, progress: artifacts.Progress | None = None
-) -> tuple[list[Variant], list[UnreadableModel]]:
-    """Return the variants of a folder, most bits first, and why other files are none.
-
-    The variant with the most bits is the reference: `native` when it can be a published original,
-    else `lossy`. Raises `BadInput` when there is no model at all or models of several kinds.
-    """
-    variants: list[Variant] = []
-    broken: list[UnreadableModel] = []
-    for path in sorted(folder.glob("*.gguf")):
-        if shards.is_later_shard(path):
-            continue
-        try:
-            facts = artifacts.inspect(path)
-            variants.append(Variant(facts.quant, artifacts.fingerprint(path, progress), facts))
-        except UnreadableModel as error:
-            broken.append(error)
-    if not variants:
-        raise BadInput(
-            f"{folder} holds no usable GGUF model", hint="name a file, or another folder"
-        )
-    if len({(v.facts.architecture, v.facts.parameters) for v in variants}) > 1:
-        names = ", ".join(variant.artifact.name for variant in variants)
-        raise BadInput(
-            f"{folder} holds different models: {names}", hint="one folder, one ladder: move others"
-        )
-    variants.sort(key=lambda v: (-v.facts.file_bpw, v.artifact.name))
-    first = variants[0]
-    kind: Literal["native", "lossy"] = "native" if quants.is_native(first.label) else "lossy"
-    return [replace(first, reference=kind), *variants[1:]], broken
 
 
 def _permit(order: Order, target: recipes.Target, *, requantise: bool) -> None:
@@ -264,8 +237,10 @@ def _importances(order: Order, tensor: gguf.Tensor) -> Floats | None:
 def _native(
     order: Order, out: Path, imatrix: Path | None, *, requantise: bool, threads: int | None
 ) -> Path:
-    part = out.with_name(f".{out.name}.native.part")
+    atomic.clear_torn(out)
+    part = atomic.part_of(out)
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         runtimes.native().quantise(
             order.model.path,
             part,

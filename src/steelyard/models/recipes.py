@@ -138,10 +138,18 @@ def may_quantise(tensor: Tensor) -> bool:
 
 
 def plan(
-    quant: Quant, tensors: Sequence[Tensor], shape: ModelShape, *, imatrix: bool
+    quant: Quant,
+    tensors: Sequence[Tensor],
+    shape: ModelShape,
+    *,
+    imatrix: bool,
+    exact: bool = True,
 ) -> list[Target]:
-    """Choose every tensor's type; raise `UnsupportedSubject` where rows do not fit the quant."""
-    if shape.architecture in _NOT_RESTATED:
+    """Choose every tensor's type; raise `UnsupportedSubject` where rows do not fit the quant.
+
+    Without `exact` the answer only serves to foresee a size: somebody else will choose.
+    """
+    if exact and shape.architecture in _NOT_RESTATED:
         raise UnsupportedSubject(
             f"the type rules for {shape.architecture!r} models are not restated here",
             hint="use --runtime native, which asks llama-quantize itself",
@@ -338,7 +346,7 @@ class _Chooser:
         if match is None or int(match[1]) >= self._shape.layers:
             raise UnsupportedSubject(
                 f"tensor {tensor.name!r} belongs to no layer of this mixture of experts",
-                hint="use --runtime native, which asks llama-quantize itself",
+                hint="its block_count does not agree with its tensors: export it again",
             )
         return int(match[1])
 
