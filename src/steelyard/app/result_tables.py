@@ -1,0 +1,192 @@
+"""Stored runs as plain text: lists, one run, two runs side by side. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from steelyard.analysis.marks import adherence, count
+from steelyard.analysis.metrics.registry import METRICS, OF_RUN
+from steelyard.analysis.metrics.speeds import speeds
+from steelyard.app.comparison import CONFIDENCE, Comparison, PairedRight
+from steelyard.domain.caution import quality
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.run import RunRecord, Section
+from steelyard.domain.summary import Estimate, Marks, Speed
+from steelyard.store.query import RunRow
+
+_PERCENT: Final = 100.0
+_P_FLOOR: Final = 0.001
+
+
+def list_table(rows: Sequence[RunRow], *, simulated: bool) -> str:
+    """Return one line a run under a heading that says which kind of run it is."""
+    title = "Simulated runs (scripted engine, not measured)" if simulated else "Measured runs"
+    if not rows:
+        return f"{title}: none stored" + ("" if simulated else "; `steelyard sweep` makes some")
+    heads = ("run", "started", "what", "engine", "work", "outcome", "quality")
+    cells = [
+        (
+            row.id,
+            row.started_at[:16].replace("T", " "),
+            row.label if row.label == row.artifact else f"{row.label} ({row.artifact})",
+            row.engine,
+            _work(row.sections),
+            row.outcome,
+            " ".join([row.quality, *row.quality_reasons]),
+        )
+        for row in rows
+    ]
+    return f"{title}\n{_table([heads, *cells])}"
+
+
+def record_text(record: RunRecord) -> str:
+    """Return one run in words: identity, proofs, numbers with n and interval, cautions."""
+    return "\n".join(_record_lines(record))
+
+
+def comparison_text(found: Comparison) -> str:
+    """Return two runs side by side, the second against the first."""
+    return "\n".join(_comparison_lines(found))
+
+
+def _record_lines(record: RunRecord) -> Iterator[str]:
+    subject = record.spec.subject
+    if record.simulated:
+        yield "SIMULATED: a scripted engine with planted numbers, nothing here was measured"
+    yield f"run       {record.id}   {record.started_at}"
+    yield f"file      {subject.artifact.name}   sha256 {subject.artifact.sha256}"
+    yield f"engine    {subject.engine}, runtime {subject.runtime}"
+    yield f"device    {record.device.cpu}, {record.device.cores} cores, {record.device.system}"
+    yield f"outcome   {record.outcome}{_because(record.reason)}, {quality(record.cautions)}"
+    yield f"spec      {record.spec.id}, repeat {record.spec.repeat}, replica {record.spec.replica}"
+    for proof in record.proofs:
+        yield f"proof     {proof.name}: {'passed' if proof.passed else 'FAILED'}, {proof.found}"
+    for control in record.controls:
+        yield f"control   {control.name}: asked {control.asked}, in force {_word(control.applied)}"
+    for metric in OF_RUN:
+        reading = metric.formula(record)
+        yield f"{metric.name:<30} {_amount(reading, metric.digits, metric.unit)}"
+    for section in record.sections:
+        yield ""
+        yield from _section_lines(section)
+    for caution in record.cautions:
+        yield f"caution   {caution.code}: {caution.seen} → {caution.advice}"
+
+
+def _section_lines(section: Section) -> Iterator[str]:
+    yield f"{section.kind} {section.name}: {section.outcome}{_because(section.reason)}"
+    failed = sum(attempt.outcome.kind == "failed" for attempt in section.attempts)
+    yield f"  attempts {len(section.attempts)}, failed {failed}"
+    if section.kind == "task":
+        yield f"  {_marks(count(section.marks, section.clusters, CONFIDENCE))}"
+        held = adherence(section.marks, section.clusters, CONFIDENCE)
+        yield f"  adherence {_estimate(held, 1, '%', _PERCENT)}"
+    for speed in speeds((section,)):
+        yield f"  {speed.metric:<20} {_speed(speed)}   {_at(speed)}"
+
+
+def _comparison_lines(found: Comparison) -> Iterator[str]:
+    if found.simulated:
+        yield "SIMULATED: scripted engines with planted numbers, nothing here was measured"
+    yield f"first     {found.first_name}   {found.first_id}"
+    yield f"second    {found.second_name}   {found.second_id}"
+    yield f"differs   {found.differs}"
+    if found.polluted:
+        yield f"POLLUTED runs are compared, as asked: {', '.join(found.polluted)}"
+    yield ""
+    match found.right:
+        case Measured(value=right):
+            yield from _right_lines(right)
+        case Missing():
+            yield f"right answers: {found.right}"
+    if found.speeds:
+        yield ""
+        heads = ("speed", "first", "second", "at")
+        rows = [
+            (pair.first.metric, _speed(pair.first), _speed(pair.second), _at(pair.first))
+            for pair in found.speeds
+        ]
+        yield _table([heads, *rows])
+    yield ""
+    yield (
+        "One run against another: no A/A floor, no correction for several comparisons and no "
+        "guard against drift. A sweep has all three."
+    )
+
+
+def _right_lines(right: PairedRight) -> Iterator[str]:
+    loss = right.loss
+    yield f"right answers, first:  {_marks(right.first)}"
+    yield f"right answers, second: {_marks(right.second)}"
+    low, high = loss.low * _PERCENT, loss.high * _PERCENT
+    p = f"p < {_P_FLOOR}" if right.p < _P_FLOOR else f"p = {right.p:.3f}"
+    yield (
+        f"loss of the second: {loss.loss * _PERCENT:.1f} points [{low:.1f}, {high:.1f}] "
+        f"({CONFIDENCE:.0%}, {loss.items} paired items, design effect {loss.design_effect:.2f})"
+    )
+    yield f"flips: {loss.lost} lost, {loss.won} won; McNemar, exact: {p}"
+    if right.left_out:
+        yield f"{right.left_out} items were not run on both sides and are left out"
+
+
+def _marks(marks: Marks) -> str:
+    share = _estimate(marks.right_share, 1, "%", _PERCENT)
+    counts = f"{marks.right} right, {marks.wrong} wrong, {marks.invalid} invalid"
+    return f"{share} ({counts}, {marks.not_run} not run)"
+
+
+def _speed(speed: Speed) -> str:
+    metric = METRICS[speed.metric]
+    return _estimate(speed.estimate, metric.digits, speed.unit, 1.0)
+
+
+def _at(speed: Speed) -> str:
+    cached = (
+        f"{speed.cached_tokens.value} cached"
+        if isinstance(speed.cached_tokens, Measured)
+        else "cache unknown"
+    )
+    streams = f"{speed.streams} at a time"
+    return f"prompt {speed.prompt_tokens}, depth {speed.depth_tokens}, {cached}, {streams}"
+
+
+def _estimate(estimate: Estimate, digits: int, unit: str, scale: float) -> str:
+    match estimate.value:
+        case Missing():
+            return f"— ({estimate.value})"
+        case Measured(value=value):
+            text = f"{value * scale:.{digits}f} {unit}".rstrip()
+    low, high = estimate.low, estimate.high
+    if isinstance(low, Measured) and isinstance(high, Measured):
+        text += f" [{low.value * scale:.{digits}f}, {high.value * scale:.{digits}f}]"
+    return f"{text} n={estimate.n}"
+
+
+def _amount(reading: Reading[float], digits: int, unit: str) -> str:
+    match reading:
+        case Measured(value=value):
+            return f"{value:,.{digits}f} {unit}".rstrip()
+        case Missing():
+            return f"— ({reading})"
+
+
+def _word(reading: Reading[str]) -> str:
+    return reading.value if isinstance(reading, Measured) else f"— ({reading})"
+
+
+def _because(reason: str) -> str:
+    return f" ({reason})" if reason else ""
+
+
+def _work(sections: Sequence[str]) -> str:
+    names = list(dict.fromkeys(sections))
+    return ", ".join(names) if len(names) <= 2 else f"{names[0]}, {names[1]} +{len(names) - 2}"  # noqa: PLR2004
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
