@@ -66,8 +66,8 @@ def test_a_gate_that_is_not_met_keeps_a_variant_out(gate: str, state: str) -> No
 
 def test_ties_go_to_adherence_then_latency_then_size() -> None:
     base = row("Q8_0", 8.5, 10.0)
-    faithful = replace(row("Q6_K", 6.6, 10.0), adherence=estimate(0.95))
-    assert picked((base, faithful))[1].label == "Q6_K"
+    faithful = replace(row("Q8_1", 9.0, 10.0), adherence=estimate(0.95))
+    assert picked((base, faithful))[1].label == "Q8_1"
     slower = replace(
         row("Q6_K", 6.6, 10.0),
         throughput=replace(base.throughput, seconds_per_right=estimate(0.2)),

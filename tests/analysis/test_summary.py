@@ -323,6 +323,12 @@ def test_a_planted_heat_ramp_keeps_the_ranking_and_is_told() -> None:
     rates = [value_of(row(found, label).throughput.right_per_second) for label in labels]
     assert rates == sorted(rates, key=lambda rate: rate or 0.0)
     assert found.recommendation[1].label == "Q2_K"
+    for each in found.per_quant:
+        rate = value_of(each.throughput.right_per_second)
+        seconds = value_of(each.throughput.seconds_per_right.value)
+        assert rate is not None
+        assert seconds is not None
+        assert rate * seconds == pytest.approx(1.0)
 
 
 def test_a_steady_machine_is_not_corrected(good: SweepSummary) -> None:

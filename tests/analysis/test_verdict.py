@@ -69,6 +69,12 @@ def test_nothing_inside_the_floor_is_called_worse() -> None:
     assert lifted.floor == 0.05
 
 
+def test_a_loss_inside_the_floor_is_not_shown_even_where_it_lies_below_the_margin() -> None:
+    reference, candidate = flipped(700, 370, 20, 5)
+    assert verdict(reference, candidate).name == "within margin"
+    assert verdict(reference, candidate, Measured(0.02, "derived")).name == "no loss shown"
+
+
 def test_without_an_aa_row_nothing_below_the_margin_is_called_worse() -> None:
     reference, candidate = flipped(700, 370, 55, 10)
     assert verdict(reference, candidate).name == "worse"
@@ -163,6 +169,21 @@ def test_items_not_run_count_against_the_variant_above_and_for_it_below() -> Non
     assert holed.items == 992
     assert holed.high > whole.high + 0.005
     assert holed.name == "no loss shown"
+
+
+def test_items_that_the_reference_did_not_run_count_against_the_variant_too() -> None:
+    candidate = marked("w" * 300 + "r" * 700)
+    whole = verdict(marked("w" * 300 + "r" * 700), candidate)
+    holed = verdict(marked("-" * 8 + "w" * 292 + "r" * 700), candidate)
+    assert holed.high > whole.high + 0.005
+
+
+def test_where_the_holes_alone_leave_it_open_the_way_out_is_to_fill_them() -> None:
+    reference = marked("r" * 700 + "w" * 300)
+    holed = verdict(reference, marked("-" * 9 + "w" * 31 + "r" * 660 + "r" * 20 + "w" * 280))
+    assert holed.name == "undecided"
+    assert isinstance(holed.to_decide_items, Missing)
+    assert holed.to_decide_items.code == "not_run"
 
 
 def test_over_one_percent_not_run_is_undecided_whatever_the_interval_says() -> None:

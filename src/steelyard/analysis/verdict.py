@@ -45,6 +45,7 @@ from steelyard.stats.power import items_to_decide
 
 QUALIFYING: Final = frozenset({"no loss shown", "within margin"})
 
+_NOT_RUN: Final = Missing("not_run", "run the items that were not run: --resume")
 _NO_PAIRS: Final = Missing("no_paired_items", "no item was run on both sides")
 
 
@@ -136,7 +137,7 @@ def _verdict(
     if pairs.too_few_run:
         name = "undecided"
         reason = f"more than {NOT_RUN_MAX:.0%} of the items were not run"
-        needed = Missing("not_run", "run the items that were not run: --resume")
+        needed = _NOT_RUN
     elif name == "undecided":
         needed = _needed(pairs, loss, gates.margin, floor_used, levels)
     return Verdict(
@@ -194,7 +195,9 @@ def _needed(
     found = items_to_decide(loss, churn, margin, floor_used, alpha, pairs.effect)
     if found is None:
         return Missing("cannot_decide", "the loss seen is so near the limit that no number would")
-    return Measured(max(found, n + 1), "estimated")
+    if found <= n:
+        return _NOT_RUN
+    return Measured(found, "estimated")
 
 
 def _pair(reference: Marked, candidate: Marked) -> _Pairs | None:
