@@ -50,7 +50,15 @@ def test_known_values_come_back_inside_bounds_that_stay_in_range() -> None:
     ):
         low, _, high = bounds(estimate)
         assert low < truth < high
-    assert bounds(found(Positions([0.0, 9.0] * 20, [1.0] * 40, [True] * 40)).kl_divergence)[0] >= 0
+
+
+def test_bounds_stay_where_the_quantity_can_be() -> None:
+    """One bad passage at the end: a mean and its plain interval would reach below zero."""
+    divergence = [0.0] * 390 + [9.0] * 10
+    same = [value == 0.0 for value in divergence]
+    skewed = found(Positions(divergence, [1.0] * 400, same))
+    assert bounds(skewed.kl_divergence)[0] == 0.0
+    assert bounds(skewed.top_agreement)[2] == 1.0
 
 
 def test_neighbours_that_resemble_each_other_widen_the_interval() -> None:

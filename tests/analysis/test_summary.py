@@ -136,6 +136,13 @@ def test_families_are_shown_and_add_up(good: SweepSummary) -> None:
     assert value_of(found.adherence.value) == pytest.approx(0.9)
 
 
+def test_a_family_is_warned_of_only_beyond_the_correction_for_all_families() -> None:
+    """Six of 300 lost would show alone; among twelve comparisons it is what luck may do."""
+    found = summarise(World(lost={"Q2_K": 24}).evidence())
+    assert verdict(row(found, "Q2_K")).flips_lost == 24
+    assert not any(s.startswith("WARNING") for s in found.sentences)
+
+
 def test_what_was_proved_and_what_was_not_measured_is_said(good: SweepSummary) -> None:
     names = {proof.name: proof for proof in good.proofs}
     assert names["arithmetic"].found == "512 of 512"
