@@ -29,6 +29,7 @@ class Shape:
     context: int = 1024
     vocabulary: int = 512
     tied: bool = True
+    experts: int = 0
 
 
 def write(path: Path, shape: Shape = Shape(), *, seed: int = 0, dtype: Any = np.float16) -> Path:
@@ -50,8 +51,8 @@ def tensors(shape: Shape, seed: int = 0, dtype: Any = np.float16) -> dict[str, A
     rng = np.random.default_rng(seed)
     d, ff, kv = shape.width, shape.feed_forward, shape.width // shape.heads * shape.kv_heads
 
-    def matrix(rows: int, columns: int, scale: float) -> Any:
-        return (rng.standard_normal((rows, columns)) * scale).astype(dtype)
+    def matrix(rows: int, columns: int, scale: float, *experts: int) -> Any:
+        return (rng.standard_normal((*experts, rows, columns)) * scale).astype(dtype)
 
     weights: dict[str, Any] = {"token_embd.weight": matrix(shape.vocabulary, d, 1.0)}
     weights["output_norm.weight"] = np.ones(d, np.float32)
@@ -65,7 +66,13 @@ def tensors(shape: Shape, seed: int = 0, dtype: Any = np.float16) -> dict[str, A
             *(("attn_q", d, d), ("attn_k", kv, d), ("attn_v", kv, d), ("attn_output", d, d)),
             *(("ffn_gate", ff, d), ("ffn_up", ff, d), ("ffn_down", d, ff)),
         ):
-            weights[f"{prefix}{name}.weight"] = matrix(rows, columns, 0.06)
+            if shape.experts and name.startswith("ffn"):
+                weights[f"{prefix}{name}_exps.weight"] = matrix(rows, columns, 0.06, shape.experts)
+            else:
+                weights[f"{prefix}{name}.weight"] = matrix(rows, columns, 0.06)
+        if shape.experts:
+            router = rng.standard_normal((shape.experts, d)).astype(np.float32)
+            weights[f"{prefix}ffn_gate_inp.weight"] = router
     return weights
 
 
@@ -81,6 +88,9 @@ def _hyperparameters(out: Any, shape: Shape, dtype: Any) -> None:
     out.add_rope_dimension_count(shape.width // shape.heads)
     out.add_rope_freq_base(10000.0)
     out.add_vocab_size(shape.vocabulary)
+    if shape.experts:
+        out.add_expert_count(shape.experts)
+        out.add_expert_used_count(2)
     out.add_file_type(0 if dtype is np.float32 else 1)
 
 

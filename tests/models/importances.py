@@ -18,10 +18,10 @@ def write(path: Path, shape: tiny.Shape = DEFAULT) -> Path:
     rng = np.random.default_rng(7)
     found = {
         name: Statistic(
-            rng.random((1, tensor.shape[1]), dtype=np.float32) * 90 + 1,
-            np.array([512], np.float32),
+            rng.random((int(np.prod(tensor.shape[:-2])), tensor.shape[-1]), np.float32) * 90 + 1,
+            np.full(int(np.prod(tensor.shape[:-2])), 512, np.float32),
         )
         for name, tensor in tiny.tensors(shape).items()
-        if tensor.ndim == 2 and name.startswith("blk.")
+        if tensor.ndim >= 2 and name.startswith("blk.")
     }
     return imatrix.write(path, found, chunks=1, chunk_tokens=512, datasets=("words.txt",))

@@ -114,6 +114,18 @@ def test_untied_grouped_and_deeper_models_agree_too(
     assert differing(library, source, quant, matrix, tmp_path) == []
 
 
+@pytest.mark.parametrize("experts", [4, 8])
+@pytest.mark.parametrize("quant", ["Q4_K_M", "Q2_K", "Q8_0", "Q3_K_L"])
+def test_mixtures_of_experts_agree_too(
+    library: Path, quant: str, experts: int, tmp_path: Path
+) -> None:
+    shape = tiny.Shape(layers=4, experts=experts, feed_forward=256, vocabulary=300)
+    source = tiny.write(tmp_path / "moe.gguf", shape)
+    matrix = importances.write(tmp_path / "i.gguf", shape)
+    assert differing(library, source, quant, None, tmp_path) == []
+    assert differing(library, source, quant, matrix, tmp_path) == []
+
+
 def test_a_requantised_source_agrees_too(library: Path, tmp_path: Path) -> None:
     source = tiny.write(tmp_path / "f16.gguf")
     low = ladder.quantise(source, "Q5_K_M", tmp_path / "low.gguf")

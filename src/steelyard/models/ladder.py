@@ -15,9 +15,9 @@ from typing import BinaryIO, Final, Literal, TypeAlias, final
 
 import numpy as np
 
-from steelyard.domain.errors import BadInput, ConformanceError, UnsupportedSubject
+from steelyard.domain.errors import BadInput, ConformanceError, UnreadableModel, UnsupportedSubject
 from steelyard.llamalib import conformance, library, runtimes
-from steelyard.llamalib.kernels import Floats, Kernels
+from steelyard.llamalib.kernels import Bytes, Floats, Kernels
 from steelyard.models import atomic, disk, gguf, quants, recipes, shards, writer
 from steelyard.models import imatrix as imatrices
 from steelyard.models.imatrix import Imatrix
@@ -207,7 +207,7 @@ def _pieces(
     for matrix in range(tensor.elements // (width * height)):
         for first in range(0, height, step):
             rows = min(step, height - first)
-            raw = np.frombuffer(source.read(rows * tensor.type.row_bytes(width)), np.uint8)
+            raw = _read(source, rows * tensor.type.row_bytes(width), tensor.name)
             if same:
                 yield raw.tobytes()
                 counter.add(rows * width)
@@ -215,6 +215,17 @@ def _pieces(
             values = kernels.dequantise(tensor.type, raw, rows * width).reshape(rows, width)
             weights = None if importance is None else importance[matrix]
             yield kernels.quantise(target.type, values, weights, counter.add).tobytes()
+
+
+def _read(source: BinaryIO, count: int, name: str) -> Bytes:
+    """Read exactly `count` bytes: a kernel handed fewer would read on in foreign memory."""
+    raw = source.read(count)
+    if len(raw) != count:
+        raise UnreadableModel(
+            f"the source became shorter while {name!r} was read",
+            hint="something else writes to it: let that finish, then try again",
+        )
+    return np.frombuffer(raw, np.uint8)
 
 
 def _importances(order: Order, tensor: gguf.Tensor) -> Floats | None:
