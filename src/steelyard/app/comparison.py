@@ -76,7 +76,7 @@ def compare(first: RunRecord, second: RunRecord, *, include_polluted: bool = Fal
     if len(axes) > 1:
         reasons.append(f"more than one thing differs: {'; '.join(axes)}")
     if polluted and not include_polluted:
-        reasons.append(f"polluted: {', '.join(polluted)} (--include-polluted compares them anyway)")
+        reasons.append(f"polluted: {', '.join(polluted)}")
     if reasons:
         raise BadInput(
             f"runs {first.id} and {second.id} cannot be compared: {' · '.join(reasons)}",

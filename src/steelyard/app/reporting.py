@@ -136,7 +136,7 @@ def write(folder: SweepFolder, *, include_polluted: bool) -> tuple[bool, bool]:
     for name, text in texts.items():
         folder.write_text(name, text)
     measured = any(run.outcome == "completed" and run.sections for run in found.runs)
-    return measured, any(pick.label is not None for pick in summary.recommendation)
+    return measured, any(p.label and not p.binding_gate for p in summary.recommendation)
 
 
 def outcome(folder: SweepFolder, stop: Stop) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import rich_click as click
 
@@ -53,7 +54,7 @@ def quantise(
     out: Path | None,
     imatrix: str | None,
     requantise: bool,
-    runtime: str,
+    runtime: Literal["wheel", "native"],
 ) -> None:
     """Make QUANTS of a model, each verified against its own header.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, final
 
 from steelyard.domain.caution import Caution
+from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import content_id
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.stream import Attempt
@@ -121,6 +122,10 @@ class Place:
 
     def path_of(self, artifact: Artifact) -> Path:
         """Return where the artifact's bytes lie on this machine (looked up by sha256)."""
+        if artifact.sha256 not in self.paths:
+            raise BadInput(
+                f"nobody said where {artifact.name!r} lies", hint="name its file or folder"
+            )
         return self.paths[artifact.sha256]
 
 

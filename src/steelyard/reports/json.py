@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from steelyard.domain.ids import Json
 from steelyard.domain.reading import Measured, Missing
-from steelyard.domain.summary import SweepSummary
+from steelyard.domain.summary import SUMMARY_VERSION, SweepSummary
 
 _MISSING_KEYS: Final = {"missing", "detail"}
 
@@ -23,6 +23,12 @@ def write(summary: SweepSummary) -> str:
     text = json.dumps(full(summary), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     # A file name that is not UTF-8 reaches labels as lone surrogates, which no file can hold.
     return text.encode("utf-8", "replace").decode("utf-8") + "\n"
+
+
+def stopped(reason: str, advice: Sequence[str]) -> str:
+    """Return the text for a sweep that ended before there was anything to sum up."""
+    raw = {"schema_version": SUMMARY_VERSION, "stopped": {"reason": reason, "advice": list(advice)}}
+    return json.dumps(raw, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def read(text: str | bytes, *, source: str) -> SweepSummary:

@@ -37,6 +37,7 @@ from steelyard.platform import clock, hardware
 from steelyard.runs import judged, timed
 from steelyard.runs.bench import Bench
 from steelyard.runs.identity import Verifier
+from steelyard.runs.places import build_of
 from steelyard.store.records import write_record
 from steelyard.telemetry.sampler import Sampler
 
@@ -104,9 +105,8 @@ class Executor:
         ) as engine:
             found.load_s = Measured(engine.load_s, "client")
             claim = engine.identity()
-            found.build = claim.build
-            facts = None if dialect.capabilities.simulated else variant.facts
-            found.proofs += identity.verify(claim, spec.subject, facts, path)
+            found.build = build_of(spec.subject, claim.build)
+            found.proofs += identity.verify(claim, spec.subject, variant.facts, path)
             self.verifier.verify(spec.subject.artifact, path)
             found.proofs += (Proof("file", passed=True, found=spec.subject.artifact.sha256),)
             started_ns = clock.monotonic_ns()
@@ -148,7 +148,7 @@ class Executor:
             sections=found.sections,
             vitals=found.vitals,
             cautions=(),
-            simulated=spec.subject.engine == "scripted",
+            simulated=api.dialect(spec.subject.engine).capabilities.simulated,
             log_excerpt=log_excerpt(place.folder / ENGINE_LOG),
         )
 

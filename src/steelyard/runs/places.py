@@ -8,16 +8,32 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
+from steelyard.domain.reading import Measured, Reading
 from steelyard.domain.run import Place
 from steelyard.domain.subject import Subject
 from steelyard.llamalib import runtimes
 
+# Beside the stand-in files of a ladder on the scripted engine: what it is to do.
+SCRIPT: Final = "scripted.json"
+
 
 def place_for(subject: Subject, folder: Path, paths: Mapping[str, Path]) -> Place:
     """Return the place of one run of `subject`. Raises `BadInput` when its runtime is missing."""
-    if subject.engine == "scripted":
-        program: tuple[str, ...] = (sys.executable, "-m", "steelyard.scripted")
-    else:
-        program = runtimes.find(subject.runtime).server()
-    return Place(program=program, paths=dict(paths), folder=folder)
+    return Place(program=_program(subject, paths), paths=dict(paths), folder=folder)
+
+
+def build_of(subject: Subject, claimed: Reading[str]) -> Reading[str]:
+    """Return the engine's build: the wheel's server does not know its own, its package does."""
+    if subject.runtime not in runtimes.NAMES:
+        return claimed
+    return Measured(str(runtimes.find(subject.runtime).describe()), "engine")
+
+
+def _program(subject: Subject, paths: Mapping[str, Path]) -> tuple[str, ...]:
+    if subject.engine != "scripted":
+        return runtimes.find(subject.runtime).server()
+    script = paths[subject.artifact.sha256].parent / SCRIPT
+    plan = ("--plan", str(script)) if script.exists() else ()
+    return (sys.executable, "-m", "steelyard.scripted", *plan)

@@ -16,19 +16,21 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
-from steelyard.domain.errors import ConformanceError, SteelyardError
+from steelyard.domain.errors import ConformanceError, DialectError, EngineError, SteelyardError
 from steelyard.domain.run import Controls, Place, Proof
+from steelyard.domain.stream import Exchange
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import api, host
-from steelyard.engines.host import RunningEngine
-from steelyard.engines.llamacpp import top_logprobs
+from steelyard.engines.http1 import prepare
+from steelyard.engines.wires.llama_server import top_logprobs
+from steelyard.loadgen.client import Client
 from steelyard.models import artifacts
 
-MEAN_KL_MAX: Final = 0.002
-WORST_KL_MAX: Final = 0.15
+MEAN_KL_MAX: Final = 0.0002
+WORST_KL_MAX: Final = 0.02
 _LEAST_POSITIONS: Final = 512
 _TOP: Final = 8
 _NEGLIGIBLE: Final = 1e-6
@@ -73,13 +75,9 @@ def prove_engine(
     known = read_known(answers)
     context = -(-max(len(one.tokens) for one in known) // 256) * 256 + 256
     profile = replace(subject.profile, context_tokens=context, slots=1)
+    named = replace(subject, artifact=artifacts.fingerprint(model), profile=profile)
     try:
-        replayed = replay(
-            replace(subject, artifact=artifacts.fingerprint(model), profile=profile),
-            known,
-            place_of(subject, model),
-            controls,
-        )
+        replayed = replay(named, known, place_of(named, model), controls)
     except SteelyardError as error:
         return Proof("arithmetic", passed=False, found=f"the engine did not answer: {error}")
     return judge(known, replayed)
@@ -90,8 +88,17 @@ def replay(
 ) -> list[tuple[tuple[int, float], ...]]:
     """Ask the engine for its most probable next tokens at every known position."""
     dialect = api.dialect(subject.engine)
-    with host.start(dialect, subject, controls, place) as engine:
-        return [_ask(engine, dialect, one) for one in known]
+    spool = place.folder / "proof.bin"
+    spool.unlink(missing_ok=True)
+    with (
+        host.start(dialect, subject, controls, place) as engine,
+        Client(engine.host, engine.port, spool) as client,
+    ):
+        for number, one in enumerate(known):
+            call = dialect.encode(_request(one))
+            client.submit(str(number), prepare(call, engine.host, engine.port))
+        exchanges = {int(exchange.id): exchange for exchange in client.drain()}
+    return [_read(exchanges[number]) for number in range(len(known))]
 
 
 def judge(known: Sequence[Known], replayed: Sequence[tuple[tuple[int, float], ...]]) -> Proof:
@@ -113,17 +120,17 @@ def judge(known: Sequence[Known], replayed: Sequence[tuple[tuple[int, float], ..
     return Proof("arithmetic", passed=passed, found=found)
 
 
-def _positions(prompts: Sequence[dict[str, list[object]]]) -> Iterator[Known]:
+def _positions(prompts: Sequence[dict[str, Any]]) -> Iterator[Known]:
     for prompt in prompts:
-        tokens = tuple(int(str(token)) for token in prompt["tokens"])
-        first = int(str(prompt["first"]))
-        for step, top in enumerate(prompt["top"]):
-            pairs = tuple((int(i), float(p)) for i, p in top)  # type: ignore[attr-defined]
-            yield Known(tokens[: first + step + 1], pairs)
+        tokens = tuple(int(token) for token in prompt["tokens"])
+        for position in prompt["positions"]:
+            pairs = zip(position["ids"], position["logprobs"], strict=True)
+            top = tuple((int(token), float(logprob)) for token, logprob in pairs)
+            yield Known(tokens[: int(position["at"]) + 1], top)
 
 
-def _ask(engine: RunningEngine, dialect: api.Dialect, one: Known) -> tuple[tuple[int, float], ...]:
-    request = GenerationRequest(
+def _request(one: Known) -> GenerationRequest:
+    return GenerationRequest(
         prompt_tokens=one.tokens,
         max_tokens=1,
         # Stepping: the prefix is in the cache, so each position costs about one token.
@@ -131,7 +138,14 @@ def _ask(engine: RunningEngine, dialect: api.Dialect, one: Known) -> tuple[tuple
         top_logprobs=_TOP * 4,
         stream=False,
     )
-    return top_logprobs(engine.ask(dialect.encode(request)))[0]
+
+
+def _read(exchange: Exchange) -> tuple[tuple[int, float], ...]:
+    try:
+        return top_logprobs(json.loads(exchange.body))[0]
+    except (ValueError, KeyError, IndexError, DialectError) as error:
+        why = exchange.failure or f"{type(error).__name__}: {error}"
+        raise EngineError(f"no probabilities for position {exchange.id}: {why}") from None
 
 
 def _divergence(known: Sequence[tuple[int, float]], answered: Sequence[tuple[int, float]]) -> float:

@@ -26,15 +26,15 @@ def measure(bench: Bench, workload: Workload) -> Section:
     name = workload.name
     mine = [(key, exchange) for key, exchange in bench.known if key.section == name]
     go = 1 + max((key.go for key, _ in mine), default=-1)
-    last = [exchange for key, exchange in mine if key.go == go - 1 and key.sample != _WARM]
+    last = [exchange for key, exchange in mine if key.go == go - 1 and key.sample.isdigit()]
     if len(last) == workload.requests:
         for _ in last:
             bench.advance(name)
         return _section(bench, workload, [bench.read(exchange) for exchange in last])
     warm, measured = _requests(bench, workload)
     bench.client.set_streams(workload.streams)
-    for request in warm:
-        bench.submit(Key(name, go, _WARM), request)
+    for number, request in enumerate(warm):
+        bench.submit(Key(name, go, f"{_WARM}{number}"), request)
     bench.client.drain()
     for number, request in enumerate(measured):
         bench.submit(Key(name, go, str(number)), request)
