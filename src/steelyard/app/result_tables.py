@@ -9,12 +9,15 @@ from steelyard.analysis.marks import adherence, count
 from steelyard.analysis.metrics.registry import METRICS, OF_RUN
 from steelyard.analysis.metrics.speeds import speeds
 from steelyard.app.comparison import CONFIDENCE, Comparison, PairedRight
+from steelyard.domain.campaign import AA_REPLICA, CANARY_REPLICA, SENTINEL_REPLICA
 from steelyard.domain.caution import quality
+from steelyard.domain.metric import Metric
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.summary import Estimate, Marks, Speed
 from steelyard.store.query import RunRow
 
+_PURPOSES: Final = {AA_REPLICA: "A/A", SENTINEL_REPLICA: "sentinel", CANARY_REPLICA: "canary"}
 _PERCENT: Final = 100.0
 _P_FLOOR: Final = 0.001
 
@@ -29,7 +32,7 @@ def list_table(rows: Sequence[RunRow], *, simulated: bool) -> str:
         (
             row.id,
             row.started_at[:16].replace("T", " "),
-            row.label if row.label == row.artifact else f"{row.label} ({row.artifact})",
+            _what(row),
             row.engine,
             _work(row.sections),
             row.outcome,
@@ -66,7 +69,7 @@ def _record_lines(record: RunRecord) -> Iterator[str]:
         yield f"control   {control.name}: asked {control.asked}, in force {_word(control.applied)}"
     for metric in OF_RUN:
         reading = metric.formula(record)
-        yield f"{metric.name:<30} {_amount(reading, metric.digits, metric.unit)}"
+        yield f"{metric.name:<30} {_amount(reading, metric)}"
     for section in record.sections:
         yield ""
         yield from _section_lines(section)
@@ -138,7 +141,8 @@ def _marks(marks: Marks) -> str:
 
 def _speed(speed: Speed) -> str:
     metric = METRICS[speed.metric]
-    return _estimate(speed.estimate, metric.digits, speed.unit, 1.0)
+    unit = metric.display_unit or speed.unit
+    return _estimate(speed.estimate, metric.digits, unit, metric.scale)
 
 
 def _at(speed: Speed) -> str:
@@ -163,10 +167,11 @@ def _estimate(estimate: Estimate, digits: int, unit: str, scale: float) -> str:
     return f"{text} n={estimate.n}"
 
 
-def _amount(reading: Reading[float], digits: int, unit: str) -> str:
+def _amount(reading: Reading[float], metric: Metric[RunRecord]) -> str:
     match reading:
         case Measured(value=value):
-            return f"{value:,.{digits}f} {unit}".rstrip()
+            unit = metric.display_unit or metric.unit
+            return f"{value * metric.scale:,.{metric.digits}f} {unit}".rstrip()
         case Missing():
             return f"— ({reading})"
 
@@ -177,6 +182,13 @@ def _word(reading: Reading[str]) -> str:
 
 def _because(reason: str) -> str:
     return f" ({reason})" if reason else ""
+
+
+def _what(row: RunRow) -> str:
+    """Name the variant, its file, and why it was run where that is not to weigh it."""
+    purpose = _PURPOSES.get(row.replica)
+    named = row.label if row.label == row.artifact else f"{row.label} ({row.artifact})"
+    return f"{named}, {purpose}" if purpose else named
 
 
 def _work(sections: Sequence[str]) -> str:
