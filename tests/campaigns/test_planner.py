@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.campaigns.sweeps import sweep, variant
 
-from steelyard.campaigns.order import sentinel_slots
+from steelyard.campaigns.order import sentinel_slots, shuffled
 from steelyard.campaigns.plan import Cell, Plan
 from steelyard.campaigns.planner import Rates, plan
 from steelyard.domain.campaign import AA_REPLICA, role_of, variant_of
@@ -64,6 +64,16 @@ def test_every_run_of_a_variant_lies_between_two_sentinels_even_without_the_last
     assert sum(cell.role == "sentinel" for cell in laid.cells) == 7
     ids = [cell.spec.id for cell in laid.cells]
     assert len(set(ids)) == len(ids)
+
+
+def test_each_block_and_seed_draws_an_order_of_its_own() -> None:
+    orders = {
+        tuple(shuffled("ABCDEF", str, seed=seed, block=block))
+        for seed in (1, 2)
+        for block in (0, 1)
+    }
+    assert len(orders) == 4
+    assert {tuple(sorted(order)) for order in orders} == {tuple("ABCDEF")}
 
 
 def test_one_cell_still_has_a_sentinel_on_either_side() -> None:

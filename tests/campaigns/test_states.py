@@ -229,6 +229,15 @@ def test_a_polluted_cell_is_repeated_once_at_the_end_tasks_first_and_then_left_o
     assert campaign.progress.remaining == 0
 
 
+def test_of_polluted_cells_the_reference_and_its_twin_are_repeated_first() -> None:
+    shell = Shell(finish=polluted("F16", "Q8_0", "Q4_K_M", "Q2_K"))
+    shell.begin(Campaign(PLAN), started())
+    extra = shell.ran[len(PLAN.cells) :]
+    assert {cell.role for cell in extra[:2]} == {"reference", "aa"}
+    assert all(cell.spec.tasks for cell in extra[:5])
+    assert len(extra) == 15
+
+
 def test_a_polluted_sentinel_is_not_repeated() -> None:
     def finish(asked: RunCell) -> Event:
         quality: Quality = "POLLUTED" if asked.role == "sentinel" else "CLEAN"
@@ -273,6 +282,19 @@ def test_a_budget_that_is_too_small_leaves_candidates_undecided_never_the_refere
     spent = sum(e.seconds for e in shell.journal if isinstance(e, CellFinished))
     assert spent <= mandatory + (first - mandatory) * 0.6
     assert "the budget was spent before its turn: undecided" in skipped(shell).values()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_the_reference_and_its_twin_need_is_kept_back_wherever_they_stand(seed: int) -> None:
+    laid = plan(sweep(seed=seed, sentinel=None, canary=None, fidelity_positions=0))
+    mandatory = sum(c.estimate_s for c in laid.cells if c.mandatory)
+    smallest = min(c.estimate_s for c in laid.cells if c.block == 0)
+    budget = 2.0 + mandatory + 1.1 * smallest
+    shell = Shell(laid=laid)
+    shell.begin(Campaign(laid), started(budget, laid))
+    spent = sum(e.seconds for e in shell.journal if isinstance(e, CellFinished))
+    assert 2.0 + spent <= budget
+    assert sorted(c.role for c in shell.ran) == ["aa", "candidate", "reference"]
 
 
 def test_even_with_no_time_left_the_reference_and_its_twin_are_run() -> None:

@@ -123,7 +123,7 @@ class Ledger:
     def next_of_block(self, block: int) -> Cell | None:
         """Return the next cell of a block that can be afforded; drop those that cannot."""
         pending = [e for e in self._first_runs("pending") if e.cell.block == block]
-        if block > 0 and pending and not self._block_fits(pending):
+        if block > 0 and pending and not (self._first_block_whole() and self._block_fits(pending)):
             for entry in pending:
                 self._drop(entry, f"timing block {block + 1} did not fit the budget")
             return None
@@ -207,6 +207,11 @@ class Ledger:
         if self._closed:
             return False
         return self.budget_s is None or self.spent_s + seconds <= self.budget_s
+
+    def _first_block_whole(self) -> bool:
+        """A further timing of some is worth less than the first of all."""
+        dropped = self._first_runs("dropped")
+        return not any(e.cell.block == 0 and e.cell.role == "candidate" for e in dropped)
 
     def _block_fits(self, pending: list[_Entry]) -> bool:
         """A block is begun only whole, and only after what decides has its share."""
