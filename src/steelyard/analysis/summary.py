@@ -95,6 +95,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         simulated=any(run.simulated for run in evidence.runs),
         text_sha256=_text(evidence),
         drift_corrected=found_drift.corrects,
+        applied_controls=first.controls,
     )
 
 

@@ -11,24 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, final
 
-from steelyard.campaigns.events import Event
+from steelyard.campaigns.events import Event, event_of
 from steelyard.campaigns.plan import Plan
 from steelyard.domain.campaign import Sweep
-from steelyard.domain.codec import decode, encode, from_plain
+from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput
 from steelyard.domain.run import RunRecord
 from steelyard.store.journal import Journal, read_journal
 from steelyard.store.records import read_record, write_whole
 
 T = TypeVar("T")
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """What tells the members of the union of events apart when they are read."""
-
-    event: Event
 
 
 @final
@@ -88,7 +80,7 @@ class SweepFolder:
     def events(self) -> tuple[Event, ...]:
         """Read what has happened."""
         return tuple(
-            from_plain(_Line, {"event": raw}, source=f"{self.journal_path} line {number}").event
+            event_of(raw, source=f"{self.journal_path} line {number}")
             for number, raw in enumerate(read_journal(self.journal_path), start=1)
         )
 

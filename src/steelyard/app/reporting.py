@@ -32,6 +32,7 @@ from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
 from steelyard.domain.summary import Fidelity, SweepSummary
 from steelyard.models import find
+from steelyard.platform import settings
 from steelyard.reports import csv, html, markdown, terminal
 from steelyard.reports import json as summary_json
 
@@ -84,6 +85,9 @@ def evidence(folder: SweepFolder) -> Evidence:
             found = folder.read(Fidelity, f"fidelity/{event.label}.json")
             if found is not None:
                 known[event.label] = Measured(found, "derived")
+    label = sweep.reference.label
+    if (own := folder.read(Fidelity, f"fidelity/{label}.json")) is not None:
+        known[label] = Measured(own, "derived")
     return Evidence(
         sweep=sweep,
         runs=tuple(_own(folder, events)),
@@ -92,7 +96,8 @@ def evidence(folder: SweepFolder) -> Evidence:
         proofs=tuple(folder.read(tuple[Proof, ...], "proofs.json") or ()),
         phases_s=phases(events),
         skipped=folder.read(dict[str, str], "skipped.json") or {},
-        elapsed_s=Measured(sum(phases(events).values()), "client"),
+        elapsed_s=Measured(round(sum(phases(events).values()), 3), "client"),
+        bands=settings.load().ratings,
     )
 
 

@@ -108,6 +108,8 @@ class _Shell:
             todo = self._book(campaign, self._answer(campaign, todo))
             self._crew.emit(Advanced("sweep", campaign.progress.done, _left(campaign)))
         self._crew.emit(PhaseEnded("sweep", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
+        if todo.exit_code in (0, 1):
+            fidelity.forget(self._folder.root / "fidelity")
         return todo
 
     def _book(self, campaign: Campaign, event: Event) -> Instruction:
@@ -196,7 +198,8 @@ class _Shell:
         except SteelyardError as error:
             self._crew.emit(Noted(f"fidelity of {label}: {error}", warning=True))
             return FidelityFailed(label, str(error), seconds())
-        self._folder.write(f"fidelity/{label}.json", found)
+        self._folder.write(f"fidelity/{label}.json", found.variant)
+        self._folder.write(f"fidelity/{self._sweep.reference.label}.json", found.reference)
         self._crew.emit(PhaseEnded("fidelity", seconds()))
         return FidelityMeasured(label, seconds())
 

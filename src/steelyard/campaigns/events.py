@@ -2,7 +2,7 @@
 
 Each is a fact that the shell found, never a wish. `seconds` is elapsed time on the monotonic
 clock that the step took: the machine adds them up, so a budget survives a crash. Not aware of
-files; `campaigns.journal` writes and reads the lines.
+files: `store.journal` keeps the lines, `event_of` reads one back.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
 from steelyard.domain.caution import Quality
+from steelyard.domain.codec import from_plain
 from steelyard.domain.run import RunOutcome
 
 
@@ -177,3 +178,14 @@ Event: TypeAlias = (
     | Interrupted
     | Summarised
 )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Line:
+    event: Event
+
+
+def event_of(raw: object, *, source: str) -> Event:
+    """Read an event from its plain JSON; raise `BadInput` naming `source` for an unknown one."""
+    return from_plain(_Line, {"event": raw}, source=source).event

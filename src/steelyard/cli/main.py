@@ -19,7 +19,6 @@ from steelyard.domain.errors import Interrupted, SteelyardError, UnknownName
 
 _COMMANDS: Final = ("sweep", "run", "models", "engines", "results", "report", "forge", "doctor")
 
-click.rich_click.USE_MARKDOWN = False
 click.rich_click.MAX_WIDTH = 100
 
 

@@ -15,7 +15,7 @@ def results() -> None:
 @results.command("list")
 @click.option("--model", help="Only runs whose file name contains this.")
 @click.option("--limit", type=click.IntRange(1), default=30, show_default=True)
-@click.option("--simulated", is_flag=True, help="Show runs on the scripted engine too.")
+@click.option("--simulated", is_flag=True, help="List runs on the scripted engine apart, below.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_runs(*, model: str | None, limit: int, simulated: bool, as_json: bool) -> None:
     """List stored runs, the newest first."""
@@ -37,12 +37,15 @@ def show(*, run: str, as_json: bool) -> None:
 @results.command("compare")
 @click.argument("first")
 @click.argument("second")
+@click.option("--include-polluted", is_flag=True, help="Compare polluted runs too, and say so.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def compare(*, first: str, second: str, as_json: bool) -> None:
+def compare(*, first: str, second: str, include_polluted: bool, as_json: bool) -> None:
     """Compare run SECOND with run FIRST: paired right answers, and speeds side by side."""
     from steelyard.app import results as stored
 
-    click.echo(stored.compare_text(first, second, as_json=as_json))
+    click.echo(
+        stored.compare_text(first, second, as_json=as_json, include_polluted=include_polluted)
+    )
 
 
 @results.command("export")

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias, final
 
 from steelyard.domain.caution import Caution, Quality
 from steelyard.domain.reading import Reading
-from steelyard.domain.run import Controls, Device, Environment, Proof
+from steelyard.domain.run import AppliedControl, Controls, Device, Environment, Proof
 from steelyard.domain.subject import Variant
 
 VerdictName: TypeAlias = Literal["no loss shown", "within margin", "undecided", "worse"]
@@ -261,4 +261,5 @@ class SweepSummary:
     simulated: bool = False
     text_sha256: str | None = None
     drift_corrected: bool = False
+    applied_controls: tuple[AppliedControl, ...] = ()
     schema_version: int = SUMMARY_VERSION

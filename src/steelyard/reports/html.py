@@ -31,7 +31,7 @@ from steelyard.reports.glossary import WORDS
 from steelyard.reports.headlines import headlines
 from steelyard.reports.heat import heat_map
 from steelyard.reports.overtime import over_time
-from steelyard.reports.tables import controls, run_totals
+from steelyard.reports.tables import applied, controls, run_totals
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -138,6 +138,7 @@ def _tables(summary: SweepSummary, metrics: Metrics) -> dict[str, object]:
         "picks": picks,
         "gaps": story.gaps(summary, found),
         "controls": controls(summary.controls),
+        "applied": applied(summary.applied_controls),
         "totals": run_totals(summary.runs),
         "families": sorted({family for row in rows for family in row.family_marks}),
     }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from steelyard.domain.reading import Measured, Reading
-from steelyard.domain.run import Controls
+from steelyard.domain.run import AppliedControl, Controls
 from steelyard.domain.summary import RunLine
 from steelyard.reports.figures import NOTHING, percent, size
 from steelyard.reports.story import Line
@@ -44,6 +44,20 @@ def controls(asked: Controls) -> tuple[Line, ...]:
         if field.name != "name"
     ]
     return (*lines, Line("control profile", asked.profile.name))
+
+
+def applied(found: Sequence[AppliedControl]) -> tuple[Line, ...]:
+    """Return what was asked of each control and what the engine or the system says is in force."""
+    return tuple(
+        Line(
+            control.name,
+            control.applied.value
+            if isinstance(control.applied, Measured)
+            else f"{NOTHING} ({control.applied})",
+            f"asked: {control.asked}",
+        )
+        for control in found
+    )
 
 
 def run_totals(runs: Sequence[RunLine]) -> tuple[Line, ...]:

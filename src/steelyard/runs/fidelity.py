@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from steelyard.analysis.fidelity import Circumstances, Positions, compared
+from steelyard.analysis.fidelity import Circumstances, Positions, compared, of_reference
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -40,7 +40,16 @@ class Weighed:
     path: Path
 
 
-def compare(reference: Weighed, weighed: Weighed, sweep: Sweep, folder: Path) -> Fidelity:
+@final
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A variant's fidelity, and the reference's own perplexity on the same text."""
+
+    variant: Fidelity
+    reference: Fidelity
+
+
+def compare(reference: Weighed, weighed: Weighed, sweep: Sweep, folder: Path) -> Pair:
     """Score both on the same positions and compare. Raises `SteelyardError` where that fails."""
     folder.mkdir(parents=True, exist_ok=True)
     text = fidelity_text()
@@ -59,20 +68,20 @@ def compare(reference: Weighed, weighed: Weighed, sweep: Sweep, folder: Path) ->
         found = evaluate.compare(ours, theirs, passages.targets(known))
     finally:
         theirs.unlink(missing_ok=True)
-    return _value(
-        compared(
-            Positions(
-                kl_divergence=found.kld.tolist(),
-                negative_log_likelihood=found.nll_variant.tolist(),
-                top_is_same=found.top1_equal.tolist(),
-            ),
-            Circumstances(
-                text_sha256=hashlib.sha256(text.encode()).hexdigest(),
-                context_tokens=WINDOW,
-                kv_type=sweep.profile.kv_type,
-                reference_sha256=reference.variant.artifact.sha256,
-            ),
-        )
+    where = Circumstances(
+        text_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        context_tokens=WINDOW,
+        kv_type=sweep.profile.kv_type,
+        reference_sha256=reference.variant.artifact.sha256,
+    )
+    positions = Positions(
+        kl_divergence=found.kld.tolist(),
+        negative_log_likelihood=found.nll_variant.tolist(),
+        top_is_same=found.top1_equal.tolist(),
+    )
+    return Pair(
+        _value(compared(positions, where)),
+        _value(of_reference(found.nll_reference.tolist(), where)),
     )
 
 
