@@ -79,10 +79,8 @@ def compare(reference: Weighed, weighed: Weighed, sweep: Sweep, folder: Path) ->
         negative_log_likelihood=found.nll_variant.tolist(),
         top_is_same=found.top1_equal.tolist(),
     )
-    return Pair(
-        _value(compared(positions, where)),
-        _value(of_reference(found.nll_reference.tolist(), where)),
-    )
+    own = of_reference(found.nll_reference.tolist(), where)
+    return Pair(_value(compared(positions, where)), _value(own))
 
 
 def forget(folder: Path) -> None:
