@@ -11,19 +11,18 @@ from typing import Literal, TypeAlias, final
 
 from steelyard.app import subjects
 from steelyard.domain.errors import SteelyardError
-from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
+from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import Controls, Place, Proof
 from steelyard.domain.subject import Artifact, EngineProfile, Subject
 from steelyard.engines import api
 from steelyard.llamalib import conformance, runtimes
 from steelyard.models import disk
-from steelyard.platform import clock, hardware, settings
+from steelyard.platform import hardware, settings
 from steelyard.runs import calibration, proofs
 from steelyard.runs.places import place_for
 from steelyard.store.database import Store
 
-_NS_PER_S = 1e9
 State: TypeAlias = Literal["ok", "warning", "failed"]
 
 
@@ -74,26 +73,19 @@ def check_engine(engine: str, runtime: str, emit: Emit) -> Checked:
 
 def prove(subject: Subject, controls: Controls, emit: Emit) -> Proof:
     """Start the subject's engine with the bundled model and compare with the stored answers."""
-    started_ns = clock.monotonic_ns()
-    emit(PhaseStarted("proving the engine's arithmetic"))
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
 
         def place_of(named: Subject, model: Path) -> Place:
             return place_for(named, Path(folder), {named.artifact.sha256: model})
 
-        proof = proofs.prove_engine(
+        return proofs.prove_engine(
             subject,
             subjects.bundled("base.gguf"),
             subjects.bundled("proof.json"),
             place_of,
             controls,
+            emit,
         )
-    emit(
-        PhaseEnded(
-            "proving the engine's arithmetic", (clock.monotonic_ns() - started_ns) / _NS_PER_S
-        )
-    )
-    return proof
 
 
 def doctor(emit: Emit, *, as_json: bool) -> Checked:
@@ -102,7 +94,7 @@ def doctor(emit: Emit, *, as_json: bool) -> Checked:
         ("machine", _machine),
         ("llama.cpp kernels", _kernels),
         ("engine arithmetic", lambda: _engine(emit)),
-        ("clock", _clock),
+        ("clock", lambda: _clock(emit)),
         ("store", _store),
         ("disk", _disk),
         ("native llama.cpp", _native),
@@ -143,9 +135,9 @@ def _engine(emit: Emit) -> Finding:
     return Finding("engine arithmetic", "ok" if proof.passed else "failed", proof.found)
 
 
-def _clock() -> Finding:
+def _clock(emit: Emit) -> Finding:
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
-        instrument = calibration.calibrate(Path(folder))
+        instrument = calibration.calibrate(Path(folder), emit)
     errors = [
         f"{name} {1e3 * reading.value:.2f} ms" if isinstance(reading, Measured) else f"{name} –"
         for name, reading in (

@@ -147,14 +147,12 @@ class _Shell:
                 assert_never(todo)
 
     def _calibrate(self, seconds: Callable[[], float]) -> Event:
-        self._crew.emit(PhaseStarted("calibrating the clock"))
         try:
-            instrument = calibration.calibrate(self._folder.root / "calibration")
+            instrument = calibration.calibrate(self._folder.root / "calibration", self._crew.emit)
         except SteelyardError as error:
             self._crew.emit(Noted(f"the instrument could not be calibrated: {error}", warning=True))
             return Calibrated(seconds(), failure=str(error))
         self._folder.write("instrument.json", instrument)
-        self._crew.emit(PhaseEnded("calibrating the clock", seconds()))
         return Calibrated(seconds())
 
     def _prove(self, seconds: Callable[[], float]) -> Event:
@@ -187,20 +185,19 @@ class _Shell:
 
     def _fidelity(self, label: str, seconds: Callable[[], float]) -> Event:
         variant = next(v for v in self._sweep.variants if v.label == label)
-        self._crew.emit(PhaseStarted("fidelity", detail=label))
         try:
             found = fidelity.compare(
                 self._path(self._sweep.reference),
                 self._path(variant),
                 self._sweep,
                 self._folder.root / "fidelity",
+                self._crew.emit,
             )
         except SteelyardError as error:
             self._crew.emit(Noted(f"fidelity of {label}: {error}", warning=True))
             return FidelityFailed(label, str(error), seconds())
         self._folder.write(f"fidelity/{label}.json", found.variant)
         self._folder.write(f"fidelity/{self._sweep.reference.label}.json", found.reference)
-        self._crew.emit(PhaseEnded("fidelity", seconds()))
         return FidelityMeasured(label, seconds())
 
     def _path(self, variant: Variant) -> fidelity.Weighed:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from steelyard.analysis.evidence import Instrument
+from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Controls, Place
 from steelyard.domain.subject import Artifact, EngineProfile, Subject
@@ -22,9 +23,11 @@ from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import api, host
 from steelyard.engines.http1 import prepare
 from steelyard.loadgen.client import Client
+from steelyard.platform import clock
 from steelyard.scripted import plan as scripts
 from steelyard.scripted import truth
 
+PHASE: Final = "calibrating the clock"
 _STREAMS: Final = 2
 _REQUESTS: Final = 130
 _TOKENS: Final = 12
@@ -34,19 +37,22 @@ _NS_PER_S: Final = 1e9
 _SCRIPT: Final = scripts.Plan(ttft_s=0.004, gap_s=0.001)
 
 
-def calibrate(folder: Path) -> Instrument:
+def calibrate(folder: Path, emit: Emit) -> Instrument:
     """Drive the scripted engine for about two seconds and return the client's error bound."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    started_ns = clock.monotonic_ns()
+    emit(PhaseStarted(PHASE, _REQUESTS))
     script, log = scripts.write(_SCRIPT, folder / "plan.json"), folder / "truth.jsonl"
-    errors = _errors(folder, script, log)
+    errors = _errors(folder, script, log, emit)
+    emit(PhaseEnded(PHASE, (clock.monotonic_ns() - started_ns) / _NS_PER_S))
     return Instrument(
         ttft_error_s=_bound(error.ttft_ns for error in errors),
         gap_error_s=_bound(gap for error in errors for gap in error.itl_ns),
     )
 
 
-def _errors(folder: Path, script: Path, log: Path) -> list[truth.ClientError]:
+def _errors(folder: Path, script: Path, log: Path, emit: Emit) -> list[truth.ClientError]:
     dialect = api.dialect("scripted")
     model = folder / "calibration.gguf"
     model.write_bytes(b"stands for a model")
@@ -63,7 +69,10 @@ def _errors(folder: Path, script: Path, log: Path) -> list[truth.ClientError]:
             ask = GenerationRequest((Message("user", f"count {number}"),), max_tokens=_TOKENS)
             call = dialect.encode(ask)
             client.submit(str(number), prepare(call, engine.host, engine.port))
-        exchanges = client.drain()
+        exchanges = []
+        for exchange in client.results():
+            exchanges.append(exchange)
+            emit(Advanced(PHASE, len(exchanges)))
     known = truth.read(log)
     found = (truth.error(exchange, known) for exchange in exchanges)
     return [error for error in found if error is not None]

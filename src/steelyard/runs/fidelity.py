@@ -15,6 +15,7 @@ from typing import Final, final
 from steelyard.analysis.fidelity import Circumstances, Positions, compared, of_reference
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.errors import SteelyardError
+from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.subject import Variant
 from steelyard.domain.summary import Fidelity
@@ -22,13 +23,16 @@ from steelyard.llamalib import evaluate, passages
 from steelyard.llamalib.passages import Passage
 from steelyard.llamalib.tokens import tokenise
 from steelyard.models import disk
+from steelyard.platform import clock
 from steelyard.runs.texts import fidelity_text
 
+PHASE: Final = "fidelity"
 WINDOW: Final = 512
 # The first tokens of a window have little context: they are read, not scored.
 _SCORE_FROM: Final = 64
 _BYTES_PER_LOGPROB: Final = 4
 _ROOM: Final = 1 << 31
+_NS_PER_S: Final = 1e9
 
 
 @final
@@ -49,7 +53,7 @@ class Pair:
     reference: Fidelity
 
 
-def compare(reference: Weighed, weighed: Weighed, sweep: Sweep, folder: Path) -> Pair:
+def compare(reference: Weighed, weighed: Weighed, sweep: Sweep, folder: Path, emit: Emit) -> Pair:
     """Score both on the same positions and compare. Raises `SteelyardError` where that fails."""
     folder.mkdir(parents=True, exist_ok=True)
     text = fidelity_text()
@@ -61,10 +65,10 @@ def compare(reference: Weighed, weighed: Weighed, sweep: Sweep, folder: Path) ->
     disk.require(folder, needed * reference.variant.facts.vocabulary, what="token probabilities")
     ours = folder / f"{reference.variant.artifact.sha256[:16]}.npy"
     if not ours.exists():
-        _score(reference, tokens, ours, sweep)
+        _score(reference, tokens, ours, sweep, emit)
     theirs = folder / f"{weighed.variant.artifact.sha256[:16]}.npy"
     try:
-        _score(weighed, tokens, theirs, sweep)
+        _score(weighed, tokens, theirs, sweep, emit)
         found = evaluate.compare(ours, theirs, passages.targets(known))
     finally:
         theirs.unlink(missing_ok=True)
@@ -101,7 +105,9 @@ def _windows(tokens: tuple[int, ...], sweep: Sweep, reference: Variant) -> list[
     return windows[:wanted]
 
 
-def _score(weighed: Weighed, tokens: Path, out: Path, sweep: Sweep) -> None:
+def _score(weighed: Weighed, tokens: Path, out: Path, sweep: Sweep, emit: Emit) -> None:
+    started_ns = clock.monotonic_ns()
+    emit(PhaseStarted(PHASE, 100, weighed.variant.label))
     evaluate.scored(
         weighed.path,
         tokens,
@@ -111,7 +117,9 @@ def _score(weighed: Weighed, tokens: Path, out: Path, sweep: Sweep) -> None:
         kv_type=sweep.profile.kv_type,
         flash_attention=sweep.profile.flash_attention,
         log=out.with_suffix(".log"),
+        progress=lambda done, total: emit(Advanced(PHASE, 100 * done // max(1, total))),
     )
+    emit(PhaseEnded(PHASE, (clock.monotonic_ns() - started_ns) / _NS_PER_S))
 
 
 def _value(found: Reading[Fidelity]) -> Fidelity:

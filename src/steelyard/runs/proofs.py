@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from steelyard.domain.errors import ConformanceError, DialectError, EngineError, SteelyardError
+from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.run import Controls, Place, Proof
 from steelyard.domain.stream import Exchange
 from steelyard.domain.subject import Subject
@@ -28,12 +29,15 @@ from steelyard.engines.http1 import prepare
 from steelyard.engines.wires.llama_server import top_logprobs
 from steelyard.loadgen.client import Client
 from steelyard.models import artifacts
+from steelyard.platform import clock
 
 MEAN_KL_MAX: Final = 0.0002
 WORST_KL_MAX: Final = 0.02
+PHASE: Final = "proving the engine's arithmetic"
 _LEAST_POSITIONS: Final = 512
 _TOP: Final = 8
 _NEGLIGIBLE: Final = 1e-6
+_NS_PER_S: Final = 1e9
 
 
 @final
@@ -67,6 +71,7 @@ def prove_engine(
     answers: Path,
     place_of: Callable[[Subject, Path], Place],
     controls: Controls,
+    emit: Emit,
 ) -> Proof:
     """Start the subject's engine with the proof model and compare; never raises for a wrong one."""
     dialect = api.dialect(subject.engine)
@@ -76,15 +81,19 @@ def prove_engine(
     context = -(-max(len(one.tokens) for one in known) // 256) * 256 + 256
     profile = replace(subject.profile, context_tokens=context, slots=1)
     named = replace(subject, artifact=artifacts.fingerprint(model), profile=profile)
+    started_ns = clock.monotonic_ns()
+    emit(PhaseStarted(PHASE, len(known)))
     try:
-        replayed = replay(named, known, place_of(named, model), controls)
+        replayed = replay(named, known, place_of(named, model), controls, emit)
     except SteelyardError as error:
         return Proof("arithmetic", passed=False, found=f"the engine did not answer: {error}")
+    finally:
+        emit(PhaseEnded(PHASE, (clock.monotonic_ns() - started_ns) / _NS_PER_S))
     return judge(known, replayed)
 
 
 def replay(
-    subject: Subject, known: Sequence[Known], place: Place, controls: Controls
+    subject: Subject, known: Sequence[Known], place: Place, controls: Controls, emit: Emit
 ) -> list[tuple[tuple[int, float], ...]]:
     """Ask the engine for its most probable next tokens at every known position."""
     dialect = api.dialect(subject.engine)
@@ -97,7 +106,10 @@ def replay(
         for number, one in enumerate(known):
             call = dialect.encode(_request(one))
             client.submit(str(number), prepare(call, engine.host, engine.port))
-        exchanges = {int(exchange.id): exchange for exchange in client.drain()}
+        exchanges = {}
+        for exchange in client.results():
+            exchanges[int(exchange.id)] = exchange
+            emit(Advanced(PHASE, len(exchanges)))
     return [_read(exchanges[number]) for number in range(len(known))]
 
 
