@@ -81,49 +81,74 @@ class SweepRequest:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A sweep that can begin: everything known, nothing measured, at most the ladder made."""
+class Foreseen:
+    """A sweep as it can be known before anything is made, hashed or written."""
 
     request: SweepRequest
+    order: ladder.Order
+    folder: SweepFolder
+    sweep: Sweep
+    plan: Plan
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A sweep that can begin or go on: every file verified, spec and plan on disk."""
+
     folder: SweepFolder
     sweep: Sweep
     plan: Plan
     paths: Mapping[str, Path]
 
 
-def prepare(request: SweepRequest, emit: Emit) -> Prepared:
-    """Check, estimate, make the ladder, plan. Raises `BadInput` before anything is written."""
-    if request.resume:
-        return _resumed(request)
+def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
+    """Check and estimate; writes nothing. Raises `BadInput` for what cannot be done."""
     chosen = subjects.choose(request.subject)
     order = ladder.order(
         chosen, request.quants, request.imatrix, request.runtime, requantise=request.requantise
     )
     folder = SweepFolder(request.out or _new_folder(chosen.model))
-    if folder.exists():
-        raise BadInput(
-            f"{folder.root} holds a sweep already",
-            hint="add --resume to go on with it, or give another --out",
+    _refuse_used(folder)
+    sweep = _sweep(request, chosen.model, chosen.engine, ladder.foreseen(order))
+    estimate = plan(sweep, _rates(sweep))
+    _announce(request, sweep, estimate, order.file_bytes, emit)
+    return Foreseen(request, order, folder, sweep, estimate)
+
+
+def perform(request: SweepRequest, emit: Emit) -> Outcome:
+    """Run a sweep, new or resumed, to its end and return the last screen."""
+    if request.resume:
+        folder = _to_resume(request)
+        with locks.folder_lock(folder.root):
+            return _campaign(request, _resumed(folder), emit)
+    ahead = foresee(request, emit)
+    _check_room(ahead)
+    with locks.folder_lock(ahead.folder.root):
+        _refuse_used(ahead.folder)
+        return _campaign(request, _begun(ahead, emit), emit)
+
+
+def plan_text(ahead: Foreseen, *, as_json: bool) -> str:
+    """Return the plan for people or as JSON."""
+    if as_json:
+        return json.dumps(plain(ahead.plan), indent=1, sort_keys=True)
+    lines = [f"Plan {ahead.plan.id} of {ahead.sweep.model}, in this order:"]
+    for number, cell in enumerate(ahead.plan.cells, start=1):
+        work_names = [w.name for w in cell.spec.workloads] + [t.family for t in cell.spec.tasks]
+        lines.append(
+            f"{number:4d}. block {cell.block + 1}  {cell.label:<10} {cell.role:<10} "
+            f"about {cell.estimate_s:5.1f} s  {', '.join(work_names)}"
         )
-    foreseen = _sweep(request, chosen.model, chosen.engine, ladder.foreseen(order))
-    estimate = plan(foreseen, _rates(foreseen))
-    _announce(request, foreseen, estimate, order.file_bytes, emit)
-    if request.dry_run:
-        return Prepared(request, folder, foreseen, estimate, {})
-    _check_room(request, folder, foreseen, estimate.disk_bytes + order.file_bytes)
-    variants, paths = ladder.make(order, folder.models, emit)
-    sweep = _sweep(request, chosen.model, chosen.engine, variants)
-    planned = plan(sweep, _rates(sweep))
-    folder.begin(sweep, planned)
-    folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})
-    return Prepared(request, folder, sweep, planned, paths)
+    lines += [f"      skipped: {skip.label}: {skip.reason}" for skip in ahead.plan.skipped]
+    lines.append(f"Everything is written to {ahead.folder.root}/")
+    return "\n".join(lines)
 
 
-def perform(prepared: Prepared, emit: Emit) -> Outcome:
-    """Run the campaign to its end and return the last screen."""
-    request, folder = prepared.request, prepared.folder
-    with locks.folder_lock(folder.root), keeper(emit, prepared.sweep) as keep:
-        executor = Executor(Verifier(), emit)
+def _campaign(request: SweepRequest, prepared: Prepared, emit: Emit) -> Outcome:
+    """Perform the campaign of a prepared sweep, whose folder we hold."""
+    folder = prepared.folder
+    with keeper(emit, prepared.sweep) as keep:
 
         def place_of(spec: RunSpec) -> Place:
             return place_for(spec.subject, folder.run(spec.id), prepared.paths)
@@ -134,36 +159,43 @@ def perform(prepared: Prepared, emit: Emit) -> Outcome:
         def prove(subject: Subject, controls: Controls) -> Proof:
             return machinery.prove(subject, controls, emit)
 
+        executor = Executor(Verifier(), emit)
         crew = work.Crew(executor, place_of, emit, keep, prove, report)
         stop = work.perform(folder, prepared.sweep, prepared.plan, crew, request.budget)
     return reporting.outcome(folder, stop)
 
 
-def plan_text(prepared: Prepared, *, as_json: bool) -> str:
-    """Return the plan for people or as JSON."""
-    if as_json:
-        return json.dumps(plain(prepared.plan), indent=1, sort_keys=True)
-    lines = [f"Plan {prepared.plan.id} of {prepared.sweep.model}, in this order:"]
-    for number, cell in enumerate(prepared.plan.cells, start=1):
-        work_names = [w.name for w in cell.spec.workloads] + [t.family for t in cell.spec.tasks]
-        lines.append(
-            f"{number:4d}. block {cell.block + 1}  {cell.label:<10} {cell.role:<10} "
-            f"about {cell.estimate_s:5.1f} s  {', '.join(work_names)}"
-        )
-    lines += [f"      skipped: {skip.label}: {skip.reason}" for skip in prepared.plan.skipped]
-    lines.append(f"Everything is written to {prepared.folder.root}/")
-    return "\n".join(lines)
+def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
+    """Make and verify the ladder, then write down what is asked."""
+    request, folder = ahead.request, ahead.folder
+    variants, paths = ladder.make(ahead.order, folder.models, emit)
+    sweep = _sweep(request, ahead.sweep.model, ahead.sweep.engine, variants)
+    planned = plan(sweep, _rates(sweep))
+    folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})
+    folder.begin(sweep, planned)
+    return Prepared(folder, sweep, planned, paths)
 
 
-def _resumed(request: SweepRequest) -> Prepared:
+def _resumed(folder: SweepFolder) -> Prepared:
+    paths = folder.read(dict[str, str], "paths.json") or {}
+    located = {sha256: Path(path) for sha256, path in paths.items()}
+    return Prepared(folder, folder.sweep(), folder.plan(), located)
+
+
+def _to_resume(request: SweepRequest) -> SweepFolder:
     if request.out is None:
         raise BadInput("--resume needs --out", hint="name the folder of the sweep to go on with")
     folder = SweepFolder(request.out)
-    sweep, planned = folder.sweep(), folder.plan()
-    paths = folder.read(dict[str, str], "paths.json") or {}
-    return Prepared(
-        request, folder, sweep, planned, {sha256: Path(path) for sha256, path in paths.items()}
-    )
+    folder.sweep()
+    return folder
+
+
+def _refuse_used(folder: SweepFolder) -> None:
+    if folder.exists():
+        raise BadInput(
+            f"{folder.root} holds a sweep already",
+            hint="add --resume to go on with it, or give another --out",
+        )
 
 
 def _sweep(request: SweepRequest, model: str, engine: str, variants: tuple[Variant, ...]) -> Sweep:
@@ -228,6 +260,9 @@ def _rates(sweep: Sweep) -> Rates:
         load_s=0.4 + facts.tensor_bytes / 1e9,
         prompt_tps=max(1.0, min(8000.0, cores * 25e9 / (2 * facts.parameters))),
         output_tps=max(0.2, min(1200.0, 8e9 / facts.active_bytes)),
+        # The shipped items are short questions with answers of a few tokens.
+        task_prompt_tokens=90,
+        task_output_tokens=12,
         fidelity_tps=max(1.0, min(4000.0, cores * 12e9 / (2 * facts.parameters))),
     )
 
@@ -253,9 +288,11 @@ def _announce(
         )
 
 
-def _check_room(request: SweepRequest, folder: SweepFolder, sweep: Sweep, needed: int) -> None:
+def _check_room(ahead: Foreseen) -> None:
     """Refuse what this machine has no disk, memory or context for."""
-    disk.require(folder.root, needed, what="this sweep")
+    sweep, request = ahead.sweep, ahead.request
+    needed = ahead.plan.disk_bytes + ahead.order.file_bytes
+    disk.require(ahead.folder.root, needed, what="this sweep")
     for variant in sweep.variants:
         memory.require(variant.facts, sweep.profile)
         trained = variant.facts.context_tokens

@@ -59,11 +59,10 @@ def sweep(*, as_json: bool, **options: object) -> int:
 
     request = sweeping.SweepRequest.of(options)
     with Screen(quiet=as_json) as screen:
-        prepared = sweeping.prepare(request, screen.emit)
         if request.dry_run:
-            click.echo(sweeping.plan_text(prepared, as_json=as_json))
+            click.echo(sweeping.plan_text(sweeping.foresee(request, screen.emit), as_json=as_json))
             return 0
-        outcome = sweeping.perform(prepared, screen.emit)
+        outcome = sweeping.perform(request, screen.emit)
     click.echo(outcome.json if as_json else outcome.text(_width()))
     return outcome.exit_code
 

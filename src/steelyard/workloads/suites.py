@@ -19,7 +19,7 @@ SENTINEL: Final = Workload("interactive", 128, 32, 5, warmup=2)
 QUICK: Final = (
     Workload("interactive", 512, 64, 4),
     Workload("depth", 16, 64, 3),
-    Workload("depth", 2048, 64, 2, warmup=0),
+    Workload("depth", 2048, 64, 3, warmup=0),
     Workload("concurrency", 128, 64, 4, streams=2),
 )
 FULL: Final = (
