@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.reports import example_summary as example
 
+from steelyard.domain.run import Proof
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.reports import terminal
 
@@ -97,3 +98,16 @@ def test_a_verdict_is_styled_by_what_it_means() -> None:
     assert styles["within margin"] == "good"
     assert styles["undecided"] == "warn"
     assert styles["worse"] == "bad"
+
+
+def test_it_says_how_long_each_phase_took_the_longest_first() -> None:
+    text = " ".join(shown(example.summary()).split())
+    assert "How long it took" in text
+    assert text.index("timing 3 min 28 s") < text.index("ladder 12 s")
+
+
+def test_what_could_not_be_proved_stands_before_everything_else() -> None:
+    found = example.summary()
+    failed = Proof("determinism", passed=False, found="9 of 10 repeats gave one text")
+    text = shown(replace(found, proofs=(*found.proofs, failed)))
+    assert text.index("! Not proved: determinism: 9 of 10") < text.index("What to use")

@@ -149,12 +149,19 @@ def facts(summary: SweepSummary) -> tuple[Line, ...]:
         "suite": f"{summary.suite}, {summary.items:,} items",
         "margin": f"{tenths(summary.margin)} points; a loss under"
         f" {tenths(summary.smallest_visible_loss)} cannot be seen",
-        "duration": said(summary.elapsed_s, duration),
+        "duration": took(summary),
         "campaign": summary.campaign_id,
     }
     if device.gpus:
         found["GPU"] = ", ".join(device.gpus)
     return tuple(Line(name, text) for name, text in found.items())
+
+
+def took(summary: SweepSummary) -> str:
+    """Say how long the sweep took, and each of its phases, the longest first."""
+    phases = sorted(summary.phases_s.items(), key=lambda pair: (-pair[1], pair[0]))
+    parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in phases)
+    return f"{said(summary.elapsed_s, duration)}{f': {parts}' if parts else ''}"
 
 
 def warnings(summary: SweepSummary) -> tuple[str, ...]:
@@ -169,6 +176,7 @@ def warnings(summary: SweepSummary) -> tuple[str, ...]:
             f"The reference {summary.reference_label} is itself quantised (lossy):"
             " losses are counted from there, not from the model as published."
         )
+    found += [f"Not proved: {p.name}: {p.found}." for p in summary.proofs if not p.passed]
     return tuple(found)
 
 

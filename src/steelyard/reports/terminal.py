@@ -1,7 +1,8 @@
 """The last screen of a sweep as lines of segments; whoever owns the terminal prints them.
 
 It leads with what to use, what it loses and what was proved, then has one row for each variant,
-then what was not measured and why. It fits 80 columns and takes what it is given beyond.
+then what was not measured and why, and how long each phase took. It fits 80 columns and takes what
+it is given beyond.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ def screen(
         _proved(summary, width),
         _table(summary, found, width),
         _missing(summary, found, width),
+        _took(summary, width),
     )
     lines: list[Line] = []
     for block in blocks:
@@ -143,6 +145,11 @@ def _missing(summary: SweepSummary, found: Sequence[Column], width: int) -> Iter
         yield (Segment("What was not measured, and why", "title"),)
     for text in texts:
         yield from _wrapped(text, width, "  ", first="- ")
+
+
+def _took(summary: SweepSummary, width: int) -> Iterator[Line]:
+    yield (Segment("How long it took", "title"),)
+    yield from _wrapped(story.took(summary), width, "  ")
 
 
 def _wrapped(
