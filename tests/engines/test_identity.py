@@ -103,3 +103,12 @@ def test_answers_must_carry_the_served_name(model: Path) -> None:
     with pytest.raises(WrongModel, match=r"asked 'm\.gguf', and 'n\.gguf' answered"):
         verify_answers(claim, ["m.gguf", "n.gguf"])
     assert not verify_answers(IdentityClaim(), ["m.gguf"]).passed
+
+
+@pytest.mark.parametrize("models", [[], [None, None]])
+def test_answers_that_name_no_model_prove_nothing(model: Path, models: list[str | None]) -> None:
+    assert not verify_answers(claim_of(model), models).passed
+
+
+def test_a_proof_tells_the_name_of_the_file_and_not_where_it_lies(model: Path) -> None:
+    assert verify(claim_of(model), SUBJECT, FACTS, model)[0].found == "m.gguf"

@@ -45,8 +45,10 @@ def verify_answers(claim: IdentityClaim, models: Iterable[str | None]) -> Proof:
         case Missing() as reason:
             return Proof("answering model", passed=False, found=str(reason))
         case Measured(value=name):
-            strangers = sorted({model for model in models if model is not None} - {name})
-            if strangers:
+            named = {model for model in models if model is not None}
+            if not named:
+                return Proof("answering model", passed=False, found="no answer named its model")
+            if strangers := sorted(named - {name}):
                 raise WrongModel(
                     f"asked {name!r}, and {', '.join(map(repr, strangers))} answered",
                     hint="another server may have taken over the port: stop it and try again",
@@ -63,7 +65,8 @@ def _path(served: Reading[str], wanted: Path, name: str) -> Proof:
         case Measured(value=path):
             if not _one_file(Path(path), wanted):
                 raise _wrong("model file", name, str(wanted), path)
-            return Proof("model file", passed=True, found=path)
+            # Its folder belongs to this machine, and what is proved goes into reports.
+            return Proof("model file", passed=True, found=wanted.name)
         case _:
             assert_never(served)
 
