@@ -23,7 +23,13 @@ from steelyard.cli.values import CORES, DURATION, NAMES
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the engine.")
 @click.option("--affinity", type=CORES, help="Cores of the engine, e.g. 0-3.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--warmup", type=click.IntRange(0, 100), default=1, show_default=True)
+@click.option(
+    "--warmup",
+    type=click.IntRange(0, 100),
+    default=1,
+    show_default=True,
+    help="Requests before a workload is timed, at least; 0: none.",
+)
 @click.option("--repeats", type=click.IntRange(1, 50), help="Timing blocks. [default: by suite]")
 @click.option("--context", type=click.IntRange(256), help="Context in tokens per stream.")
 @click.option("--margin", type=click.FloatRange(0.1, 50), default=3.0, help="Points of loss.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import final
+from typing import Final, final
 
 from steelyard.domain.progress import Advanced, Emit
 from steelyard.domain.run import RunSpec
@@ -19,6 +19,9 @@ from steelyard.engines.api import Dialect
 from steelyard.engines.host import RunningEngine
 from steelyard.engines.http1 import prepare
 from steelyard.loadgen.client import Client
+
+# An engine that is silent for so long hangs: the longest prefill on small boards takes minutes.
+_STALL_NS: Final = 1800 * 10**9
 
 
 @final
@@ -62,13 +65,19 @@ class Bench:
     def submit(self, key: Key, request: GenerationRequest) -> None:
         """Prepare the bytes of one request and queue them."""
         call = self.dialect.encode(request)
-        self.client.submit(str(key), prepare(call, self.engine.host, self.engine.port))
+        prepared = prepare(call, self.engine.host, self.engine.port)
+        self.client.submit(str(key), prepared, stall_ns=_STALL_NS)
 
-    def read(self, exchange: Exchange) -> Attempt:
+    def read(self, exchange: Exchange, *, prompt_tokens_wanted: int | None = None) -> Attempt:
         """Read an attempt out of an exchange; its ask and try come from its id."""
         key = Key.read(exchange.id)
         return transcript.read(
-            exchange, self.dialect, sample=key.sample, ask=key.ask, tries=key.tries
+            exchange,
+            self.dialect,
+            sample=key.sample,
+            ask=key.ask,
+            tries=key.tries,
+            prompt_tokens_wanted=prompt_tokens_wanted,
         )
 
     def advance(self, section: str) -> None:

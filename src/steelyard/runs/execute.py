@@ -6,7 +6,7 @@ own interrupt passes through. Not aware of campaigns or stores.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
@@ -115,7 +115,7 @@ class Executor:
             found.vitals = Measured(sampler.vitals(), "client")
             found.first_request_s = _first_request(place.folder / SPOOL, started_ns)
             models = (a.model for section in found.sections for a in section.attempts)
-            found.proofs += (identity.verify_answers(claim, models),)
+            found.proofs += (identity.verify_answers(claim, models), *_prompts(found.sections))
             found.controls = engine.controls(spec.controls)
 
     def _drive(
@@ -159,6 +159,21 @@ def log_excerpt(path: Path) -> str:
         return ""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join(lines[-_LOG_LINES:])
+
+
+def _prompts(sections: Iterable[Section]) -> tuple[Proof, ...]:
+    """Say whether every timed prompt came to as many tokens as were asked for."""
+    pairs = [
+        (attempt.prompt_tokens_wanted, attempt.usage.value.prompt_tokens)
+        for section in sections
+        for attempt in section.attempts
+        if attempt.prompt_tokens_wanted is not None and isinstance(attempt.usage, Measured)
+    ]
+    off = [f"{came} tokens instead of {wanted}" for wanted, came in pairs if came != wanted]
+    if not pairs:
+        return ()
+    found = f"{len(off)} of {len(pairs)} prompts are off: {off[0]}" if off else "as long as asked"
+    return (Proof("prompt", passed=not off, found=found),)
 
 
 def _first_request(path: Path, started_ns: int) -> Reading[float]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from steelyard.domain.run import Section
-from steelyard.domain.stream import Attempt
+from steelyard.domain.stream import Attempt, Exchange
 from steelyard.domain.task import Answer, Item, Mark, Task
 from steelyard.domain.workload import GenerationRequest, Workload
 from steelyard.runs.bench import Bench, Key
@@ -27,11 +27,11 @@ def measure(bench: Bench, workload: Workload) -> Section:
     mine = [(key, exchange) for key, exchange in bench.known if key.section == name]
     go = 1 + max((key.go for key, _ in mine), default=-1)
     last = [exchange for key, exchange in mine if key.go == go - 1 and key.sample.isdigit()]
+    warm, measured = _requests(bench, workload)
     if len(last) == workload.requests:
         for _ in last:
             bench.advance(name)
-        return _section(bench, workload, [bench.read(exchange) for exchange in last])
-    warm, measured = _requests(bench, workload)
+        return _section(bench, workload, [_read(bench, measured, one) for one in last])
     bench.client.set_streams(workload.streams)
     for number, request in enumerate(warm):
         bench.submit(Key(name, go, f"{_WARM}{number}"), request)
@@ -40,7 +40,7 @@ def measure(bench: Bench, workload: Workload) -> Section:
         bench.submit(Key(name, go, str(number)), request)
     attempts = []
     for exchange in bench.client.results():
-        attempts.append(bench.read(exchange))
+        attempts.append(_read(bench, measured, exchange))
         bench.advance(name)
     return _section(bench, workload, attempts)
 
@@ -48,7 +48,10 @@ def measure(bench: Bench, workload: Workload) -> Section:
 def _requests(
     bench: Bench, workload: Workload
 ) -> tuple[Sequence[GenerationRequest], Sequence[GenerationRequest]]:
-    """Return the warm-up requests and the measured ones."""
+    """Return the warm-up requests and the measured ones.
+
+    A control of 0 asks for none; else it is the least, where a workload warms up at all.
+    """
     spec = bench.spec
     if workload.shape == "canary":
         asked = [_canary_request(spec.campaign_seed, workload)] * (
@@ -63,8 +66,16 @@ def _requests(
             tokenise=bench.engine.tokenise,
             text=passage,
         )
-    extra = [asked[0]] * max(0, spec.controls.warmup - workload.warmup) if workload.warmup else []
-    return [*extra, *asked[: workload.warmup]], asked[workload.warmup :]
+    own, measured = asked[: workload.warmup], asked[workload.warmup :]
+    if not own or not spec.controls.warmup:
+        return [], measured
+    return [own[0]] * max(0, spec.controls.warmup - len(own)) + own, measured
+
+
+def _read(bench: Bench, asked: Sequence[GenerationRequest], exchange: Exchange) -> Attempt:
+    """Read an attempt, and beside it how long its prompt was to be where that was laid down."""
+    tokens = asked[int(Key.read(exchange.id).sample)].prompt_tokens
+    return bench.read(exchange, prompt_tokens_wanted=None if tokens is None else len(tokens))
 
 
 def _canary_item(seed: int) -> Item:
