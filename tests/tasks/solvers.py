@@ -237,7 +237,9 @@ def _repeat(prompt: str) -> str:
 _FORMS: dict[str, Callable[[str], str]] = {
     "JSON object": _json,
     "CSV line": _csv,
-    "sorted from a to z": lambda prompt: "\n".join(f"- {w}" for w in sorted(_words(prompt))),
+    "each line beginning with": lambda prompt: "\n".join(
+        f"- {w}" for w in (sorted(_words(prompt)) if " a to z" in prompt else _words(prompt))
+    ),
     "in upper case": _upper,
     "exactly": _repeat,
     "in reverse order": lambda prompt: ";".join(reversed(_words(prompt))),

@@ -2,7 +2,7 @@
 
 Each demand is a set of named constraints that are checked one by one; their pooled share is
 adherence. An item is right when all of them hold and the content is right too. Level 1 asks for
-one form of two to four words or numbers; levels 2 and 3 take more of them and add case rules.
+one form of two or three words or numbers; levels 2 and 3 take more of them and add rules.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def _csv(rng: Random, level: int) -> Draft:
 
 def _bullets(rng: Random, level: int) -> Draft:
     words = rng.sample(first(OBJECTS, level), level + 2)
-    prompt = f"Words: {', '.join(words)}. Write them sorted from a to z, one a line, each line"
-    prompt += " beginning with '- '."
-    words.sort()
+    prompt = f"Words: {', '.join(words)}. Write them{' sorted from a to z,' if level > 1 else ''}"
+    prompt += " one a line, each line beginning with '- '."
+    words = sorted(words) if level > 1 else words
     constraints = [
         _matches("bullets", r"- [^\n]*(\n- [^\n]*)*"),
         _matches("line_count", rf"[^\n]*(\n[^\n]*){{{len(words) - 1}}}"),
@@ -118,7 +118,7 @@ def _repeat(rng: Random, level: int) -> Draft:
 
 
 def _reverse(rng: Random, level: int) -> Draft:
-    words = rng.sample(first(OBJECTS, level), {1: 4, 2: 6, 3: 9}[level])
+    words = rng.sample(first(OBJECTS, level), {1: 3, 2: 5, 3: 8}[level])
     prompt = f"Words: {', '.join(words)}. Write them in reverse order, separated by semicolons"
     prompt += " without spaces."
     constraints = [
@@ -129,7 +129,7 @@ def _reverse(rng: Random, level: int) -> Draft:
 
 
 def _rising(rng: Random, level: int) -> Draft:
-    numbers = rng.sample(range(1, 10 ** (level + 1)), level + 2)
+    numbers = rng.sample(range(1, {1: 21, 2: 1000, 3: 10_000}[level]), level + 2)
     told = ", ".join(map(str, numbers))
     prompt = f"Numbers: {told}. Write them from smallest to largest, separated by commas without"
     prompt += " spaces."

@@ -1,7 +1,7 @@
 """Logic: orders, rules with exceptions, and who is where by elimination.
 
 Every puzzle has one answer; the independent solver finds it by brute force over all worlds.
-Level 1: four people in a chain, rules of two steps, three places. Levels 2 and 3: longer chains,
+Level 1: three people in a chain, rules of one step, three places. Levels 2 and 3: longer chains,
 longer rules, more places with more negative clues.
 """
 
@@ -29,7 +29,7 @@ _WORKED: Final = "Reason step by step. End with a line of the form 'Answer: WORD
 
 def _order(rng: Random, level: int) -> Draft:
     """Compare neighbours of a chain in shuffled order; ask for one of its ends."""
-    people = rng.sample(first(NAMES, level), {1: 4, 2: 6, 3: 9}[level])
+    people = rng.sample(first(NAMES, level), {1: 3, 2: 5, 3: 8}[level])
     more, less, most, least = rng.choice(_ORDERS)
     said = [
         f"{high} is {more} than {low}." if coin(rng) else f"{low} is {less} than {high}."
@@ -50,7 +50,7 @@ def _rule(rng: Random, level: int, answer: str) -> Draft:
     """
     name = rng.choice(first(NAMES, level))
     trait = rng.choice(first(TRAITS, level)[: 16 if level == 1 else None])
-    size = {1: 2, 2: 3, 3: 5}[level]
+    size = {1: 1, 2: 2, 3: 4}[level]
     *kinds, stray = rng.sample(KINDS, 2 * size + 1)
     chains = {"yes": kinds[:size], "no": kinds[size:]}
     said = []

@@ -111,7 +111,7 @@ def _compare(rng: Random, cast: Cast) -> Story:
 
 
 def _groups(rng: Random, cast: Cast) -> Story:
-    a, b, c = rng.randint(2, 6), rng.randint(2, 6), rng.randint(0, 5)
+    a, b, c = rng.randint(2, 5), rng.randint(2, 5), rng.randint(0, 4)
     extra = f" {cast.one} finds {c} more." if c else ""
     text = (
         f"{cast.one} has {a} bags with {counted(b, cast.thing)} in each.{extra} "

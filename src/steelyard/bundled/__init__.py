@@ -1,0 +1,1 @@
+"""The files of the bundled model, and nothing else: data, read by path."""
