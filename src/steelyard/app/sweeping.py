@@ -90,6 +90,12 @@ class Foreseen:
     sweep: Sweep
     plan: Plan
 
+    @property
+    def disk_bytes(self) -> int:
+        """Return what this sweep adds to the disk: the plan counts files that are there already."""
+        counted = sum(variant.artifact.size_bytes for variant in self.sweep.variants)
+        return self.plan.disk_bytes - counted + self.order.file_bytes
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -111,9 +117,9 @@ def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
     folder = SweepFolder(request.out or _new_folder(chosen.model))
     _refuse_used(folder)
     sweep = _sweep(request, chosen.model, chosen.engine, ladder.foreseen(order))
-    estimate = plan(sweep, _rates(sweep))
-    _announce(request, sweep, estimate, order.file_bytes, emit)
-    return Foreseen(request, order, folder, sweep, estimate)
+    ahead = Foreseen(request, order, folder, sweep, plan(sweep, _rates(sweep)))
+    _announce(ahead, emit)
+    return ahead
 
 
 def perform(request: SweepRequest, emit: Emit) -> Outcome:
@@ -267,15 +273,14 @@ def _rates(sweep: Sweep) -> Rates:
     )
 
 
-def _announce(
-    request: SweepRequest, sweep: Sweep, estimate: Plan, made_bytes: int, emit: Emit
-) -> None:
+def _announce(ahead: Foreseen, emit: Emit) -> None:
     """Say what it will take and what it can see, and refuse a long one that nobody agreed to."""
+    request, sweep, estimate = ahead.request, ahead.sweep, ahead.plan
     minutes = estimate.seconds / 60
     emit(
         Noted(
             f"{sweep.model}: {len(estimate.cells)} runs, {estimate.requests:,} requests, about "
-            f"{minutes:.0f} min and {(estimate.disk_bytes + made_bytes) / 1e6:,.0f} MB of disk. "
+            f"{minutes:.0f} min and {disk.size(ahead.disk_bytes)} of disk in {ahead.folder.root}. "
             f"{estimate.items:,} items a variant; the smallest loss they can show is "
             f"{100 * estimate.smallest_visible_loss:.1f} points, the margin is "
             f"{100 * sweep.gates.margin:.1f}."
@@ -291,8 +296,7 @@ def _announce(
 def _check_room(ahead: Foreseen) -> None:
     """Refuse what this machine has no disk, memory or context for."""
     sweep, request = ahead.sweep, ahead.request
-    needed = ahead.plan.disk_bytes + ahead.order.file_bytes
-    disk.require(ahead.folder.root, needed, what="this sweep")
+    disk.require(ahead.folder.root, ahead.disk_bytes, what="this sweep")
     for variant in sweep.variants:
         memory.require(variant.facts, sweep.profile)
         trained = variant.facts.context_tokens

@@ -1,0 +1,45 @@
+"""What a sweep foresees before anything is made: disk, time, and what the model has room for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.app import stage
+from tests.llamalib import tiny
+
+from steelyard.app import sweeping
+from steelyard.app.sweeping import SweepRequest
+from steelyard.domain.progress import Noted, Progress
+
+
+def foresee(subject: Path, **options: object) -> sweeping.Foreseen:
+    told: list[Progress] = []
+    ahead = sweeping.foresee(
+        SweepRequest.of({"subject": str(subject), "items": 10, "dry_run": True, **options}),
+        told.append,
+    )
+    assert any(isinstance(event, Noted) for event in told)
+    return ahead
+
+
+@pytest.fixture(scope="module")
+def ladder(tmp_path_factory: pytest.TempPathFactory) -> stage.Stage:
+    return stage.build(tmp_path_factory.mktemp("foreseen"), items=1)
+
+
+def test_files_that_are_there_take_no_further_disk(ladder: stage.Stage) -> None:
+    two = foresee(ladder.ladder, quants=("Q8_0",))
+    whole = foresee(ladder.ladder)
+    apart = whole.plan.disk_bytes - two.plan.disk_bytes
+    files = sum(v.artifact.size_bytes for v in whole.sweep.variants[2:])
+    assert whole.disk_bytes - two.disk_bytes == apart - files
+
+
+def test_a_file_to_be_made_is_counted_once(tmp_path: Path) -> None:
+    source = tiny.write(tmp_path / "tiny.gguf", stage.SHAPE)
+    one, both = (foresee(source, quants=q) for q in (("Q8_0",), ("Q8_0", "Q4_K_M")))
+    assert len(both.sweep.variants) == 3
+    made = both.order.made[1].file_bytes
+    runs = (both.plan.disk_bytes - one.plan.disk_bytes) - both.sweep.variants[2].artifact.size_bytes
+    assert both.disk_bytes - one.disk_bytes == made + runs
