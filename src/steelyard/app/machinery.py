@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, final
 from steelyard.app import subjects
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.progress import Emit
-from steelyard.domain.reading import Measured
+from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import Controls, Place, Proof
 from steelyard.domain.subject import Artifact, EngineProfile, Subject
 from steelyard.engines import api
@@ -64,8 +64,9 @@ def engines_text(*, as_json: bool) -> str:
 
 
 def check_engine(engine: str, runtime: str, emit: Emit) -> Checked:
-    """Replay known arithmetic on an engine."""
-    api.dialect(engine)
+    """Replay known arithmetic on an engine. Raises what kept it from answering."""
+    if not api.dialect(engine).capabilities.logprobs:
+        return Checked(f"{engine} computes no logits: there is nothing to check", 0)
     proof = prove(_any_subject(engine, runtime), Controls(), emit)
     words = "right logits" if proof.passed else "WRONG_LOGITS"
     return Checked(f"{engine} ({runtime}): {words}. {proof.found}", 0 if proof.passed else 3)
@@ -138,12 +139,13 @@ def _engine(emit: Emit) -> Finding:
 def _clock(emit: Emit) -> Finding:
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
         instrument = calibration.calibrate(Path(folder), emit)
+    bounds = (instrument.ttft_error_s, instrument.gap_error_s)
+    if reason := next((bound for bound in bounds if isinstance(bound, Missing)), None):
+        return Finding("clock", "warning", f"the client's error is not known: {reason}")
     errors = [
-        f"{name} {1e3 * reading.value:.2f} ms" if isinstance(reading, Measured) else f"{name} –"
-        for name, reading in (
-            ("first token", instrument.ttft_error_s),
-            ("gaps", instrument.gap_error_s),
-        )
+        f"{name} {1e3 * bound.value:.2f} ms"
+        for name, bound in zip(("first token", "gaps"), bounds, strict=True)
+        if isinstance(bound, Measured)
     ]
     return Finding("clock", "ok", f"99 % of errors are below: {', '.join(errors)}")
 
