@@ -154,3 +154,11 @@ def test_a_polluted_run_is_flagged_left_out_and_an_override_says_so(made: Stage)
         (out / "report.html").read_text(),
     ):
         assert "polluted" in text.lower()
+
+
+def test_a_sweep_in_which_only_the_canary_could_run_has_measured_nothing(tmp_path: Path) -> None:
+    made = stage.build(tmp_path, items=ITEMS, faults=[{"kind": "die", "requests": [14]}])
+    out = made.home / "out"
+    done = made.run("sweep", f"{made.ladder}@scripted", *FAST, "--out", str(out))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "nothing could be measured" in done.stdout

@@ -6,6 +6,7 @@ terminals: text comes back as text.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from steelyard.campaigns.events import (
     FidelityMeasured,
 )
 from steelyard.campaigns.instructions import Stop
+from steelyard.domain.campaign import role_of
 from steelyard.domain.errors import BadInput
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
@@ -38,7 +40,10 @@ from steelyard.reports import json as summary_json
 
 SUMMARY: Final = "sweep_summary.json"
 REPORT: Final = "report.html"
+# What was spent before the journal begins.
+LADDER_TIME: Final = "ladder_s.json"
 _OWN_MODELS: Final = 3
+_WEIGHED: Final = frozenset({"reference", "aa", "candidate"})
 
 
 @final
@@ -85,6 +90,7 @@ def evidence(folder: SweepFolder) -> Evidence:
             found = folder.read(Fidelity, f"fidelity/{event.label}.json")
             if found is not None:
                 known[event.label] = Measured(found, "derived")
+    spent = phases(events) | (folder.read(dict[str, float], LADDER_TIME) or {})
     label = sweep.reference.label
     if (own := folder.read(Fidelity, f"fidelity/{label}.json")) is not None:
         known[label] = Measured(own, "derived")
@@ -94,9 +100,9 @@ def evidence(folder: SweepFolder) -> Evidence:
         fidelity=known,
         instrument=folder.read(Instrument, "instrument.json") or Instrument(),
         proofs=tuple(folder.read(tuple[Proof, ...], "proofs.json") or ()),
-        phases_s=phases(events),
+        phases_s=spent,
         skipped=folder.read(dict[str, str], "skipped.json") or {},
-        elapsed_s=Measured(round(sum(phases(events).values()), 3), "client"),
+        elapsed_s=Measured(round(sum(spent.values()), 3), "client"),
         bands=settings.load().ratings,
     )
 
@@ -140,7 +146,11 @@ def write(folder: SweepFolder, *, include_polluted: bool) -> tuple[bool, bool]:
     }
     for name, text in texts.items():
         folder.write_text(name, text)
-    measured = any(run.outcome == "completed" and run.sections for run in found.runs)
+    # A canary or a sentinel that ran says nothing about any variant.
+    measured = any(
+        run.outcome == "completed" and run.sections and role_of(found.sweep, run.spec) in _WEIGHED
+        for run in found.runs
+    )
     return measured, any(p.label and not p.binding_gate for p in summary.recommendation)
 
 
@@ -180,4 +190,4 @@ def _own_models(summary: SweepSummary) -> list[str]:
     found = find.scan(find.usual_folders()).models[:_OWN_MODELS]
     if not found:
         return ["Now yours: steelyard sweep PATH/TO/MODEL.gguf"]
-    return ["Now yours:", *(f"  steelyard sweep {path}" for path, _ in found)]
+    return ["Now yours:", *(f"  steelyard sweep {shlex.quote(str(path))}" for path, _ in found)]

@@ -38,6 +38,7 @@ from steelyard.workloads import suites
 LONG_S: Final = 3600.0
 ITEMS: Final = 300
 _STRICT_CV: Final = 0.03
+_NS_PER_S: Final = 1e9
 _REPEATS: Final = {"quick": 3, "full": 5}
 _FIDELITY_POSITIONS: Final = {"quick": 4096, "full": 16384}
 _TASK_STREAMS: Final = 2
@@ -174,7 +175,10 @@ def _campaign(request: SweepRequest, prepared: Prepared, emit: Emit) -> Outcome:
 def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     """Make and verify the ladder, then write down what is asked."""
     request, folder = ahead.request, ahead.folder
+    started_ns = clock.monotonic_ns()
     variants, paths = ladder.make(ahead.order, folder.models, emit)
+    seconds = (clock.monotonic_ns() - started_ns) / _NS_PER_S
+    folder.write(reporting.LADDER_TIME, {"ladder": round(seconds, 3)})
     sweep = _sweep(request, ahead.sweep.model, ahead.sweep.engine, variants)
     planned = plan(sweep, _rates(sweep))
     folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})

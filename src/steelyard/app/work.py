@@ -6,7 +6,7 @@ before the next instruction is begun, so that a kill at any moment is a resume l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import assert_never, cast, final
 
@@ -185,20 +185,24 @@ class _Shell:
 
     def _fidelity(self, label: str, seconds: Callable[[], float]) -> Event:
         variant = next(v for v in self._sweep.variants if v.label == label)
+        pair = self._path(self._sweep.reference), self._path(variant)
         try:
+            self._verify(pair)
             found = fidelity.compare(
-                self._path(self._sweep.reference),
-                self._path(variant),
-                self._sweep,
-                self._folder.root / "fidelity",
-                self._crew.emit,
+                *pair, self._sweep, self._folder.root / "fidelity", self._crew.emit
             )
+            self._verify(pair)
         except SteelyardError as error:
             self._crew.emit(Noted(f"fidelity of {label}: {error}", warning=True))
             return FidelityFailed(label, str(error), seconds())
         self._folder.write(f"fidelity/{label}.json", found.variant)
         self._folder.write(f"fidelity/{self._sweep.reference.label}.json", found.reference)
         return FidelityMeasured(label, seconds())
+
+    def _verify(self, pair: Iterable[fidelity.Weighed]) -> None:
+        """See that both files are still the planned ones, as every run does."""
+        for weighed in pair:
+            self._crew.executor.verifier.verify(weighed.variant.artifact, weighed.path)
 
     def _path(self, variant: Variant) -> fidelity.Weighed:
         spec = next(c.spec for c in self._plan.cells if c.spec.subject.artifact == variant.artifact)
