@@ -8,8 +8,9 @@ import pytest
 from tests.app import stage
 from tests.llamalib import tiny
 
-from steelyard.app import sweeping
+from steelyard.app import stock, sweeping
 from steelyard.app.sweeping import SweepRequest
+from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Noted, Progress
 
 
@@ -43,3 +44,23 @@ def test_a_file_to_be_made_is_counted_once(tmp_path: Path) -> None:
     made = both.order.made[1].file_bytes
     runs = (both.plan.disk_bytes - one.plan.disk_bytes) - both.sweep.variants[2].artifact.size_bytes
     assert both.disk_bytes - one.disk_bytes == made + runs
+
+
+def test_options_that_would_change_nothing_are_refused(ladder: stage.Stage) -> None:
+    with pytest.raises(BadInput, match="--requantise would have no effect"):
+        foresee(ladder.ladder, requantise=True)
+    order = stock.QuantiseOrder(str(ladder.file("F16")), ("F16",), None, None, False, "wheel")
+    with pytest.raises(BadInput, match="nothing to make"):
+        stock.quantise_text(order, lambda _event: None)
+
+
+def test_a_resume_says_no_to_settings_of_another_sweep(tmp_path: Path) -> None:
+    made = stage.build(tmp_path, items=1, load_failure="no")
+    begun = ["sweep", f"{made.ladder}@scripted", "--quants", "Q8_0", "--items", "2"]
+    out = ["--out", str(made.home / "out")]
+    assert made.run(*begun, "--repeats", "1", *out).returncode == 3
+    other = made.run(*begun, "--threads", "3", "--resume", *out)
+    assert other.returncode == 2
+    assert "not begun with threads 3" in other.stderr
+    same = made.run(*begun, "--resume", *out)
+    assert same.returncode == 3, same.stderr

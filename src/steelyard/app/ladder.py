@@ -57,6 +57,12 @@ def order(
     if imatrix is not None and not imatrix.is_file():
         raise BadInput(f"there is no importance matrix {imatrix}", hint="check --imatrix")
     if chosen.ladder:
+        if imatrix is not None or requantise:
+            raise BadInput(
+                f"{chosen.model} is a ladder already and nothing is quantised: "
+                f"{'--imatrix' if imatrix is not None else '--requantise'} would have no effect",
+                hint="leave it out, or give the one file to quantise from",
+            )
         return Order(_only(chosen, wanted), (), imatrix, requantise, runtime)
     path, facts = chosen.files[0]
     if not quants.is_native(facts.quant) and not requantise:

@@ -86,6 +86,11 @@ def quantise_text(order: QuantiseOrder, emit: Emit) -> str:
         order.runtime,
         requantise=order.requantise,
     )
+    if not made.made:
+        raise BadInput(
+            f"{source.name} is {', '.join(order.quants)} already: there is nothing to make",
+            hint="ask for another quant",
+        )
     variants, paths = ladder.make(made, out, emit)
     return "\n\n".join(_shown(v, paths[v.artifact.sha256]) for v in variants[1:])
 

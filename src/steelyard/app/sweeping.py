@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -39,6 +39,9 @@ LONG_S: Final = 3600.0
 ITEMS: Final = 300
 _STRICT_CV: Final = 0.03
 _NS_PER_S: Final = 1e9
+_REQUEST: Final = "request.json"
+# What a resume may say anew; everything else was settled when the sweep began.
+_ANEW: Final = frozenset({"out", "resume", "budget", "yes", "dry_run", "include_polluted"})
 _REPEATS: Final = {"quick": 3, "full": 5}
 _FIDELITY_POSITIONS: Final = {"quick": 4096, "full": 16384}
 _TASK_STREAMS: Final = 2
@@ -111,6 +114,11 @@ class Prepared:
 
 def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
     """Check and estimate; writes nothing. Raises `BadInput` for what cannot be done."""
+    if request.resume:
+        raise BadInput(
+            "--dry-run plans a new sweep, and --resume goes on with one",
+            hint="its plan lies in plan.json in the sweep's folder",
+        )
     chosen = subjects.choose(request.subject)
     order = ladder.order(
         chosen, request.quants, request.imatrix, request.runtime, requantise=request.requantise
@@ -182,6 +190,7 @@ def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     sweep = _sweep(request, ahead.sweep.model, ahead.sweep.engine, variants)
     planned = plan(sweep, _rates(sweep))
     folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})
+    folder.write(_REQUEST, _settings(request))
     folder.begin(sweep, planned)
     return Prepared(folder, sweep, planned, paths)
 
@@ -197,7 +206,27 @@ def _to_resume(request: SweepRequest) -> SweepFolder:
         raise BadInput("--resume needs --out", hint="name the folder of the sweep to go on with")
     folder = SweepFolder(request.out)
     folder.sweep()
+    begun = folder.read(dict[str, str], _REQUEST)
+    for name, said in _settings(request).items():
+        if begun is not None and begun.get(name) != said:
+            raise BadInput(
+                f"the sweep in {folder.root} was not begun with {name} {said}",
+                hint="leave out what was settled at its start, or begin anew in another --out",
+            )
     return folder
+
+
+def _settings(request: SweepRequest) -> dict[str, str]:
+    """Return what was asked for beyond the defaults, as far as it is settled at the start."""
+    usual = SweepRequest()
+    found = {}
+    for field in fields(request):
+        value = getattr(request, field.name)
+        if field.name in _ANEW or value == getattr(usual, field.name):
+            continue
+        path = Path(str(value)).expanduser()
+        found[field.name] = str(path.resolve() if path.exists() else value)
+    return found
 
 
 def _refuse_used(folder: SweepFolder) -> None:
