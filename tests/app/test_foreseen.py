@@ -64,3 +64,12 @@ def test_a_resume_says_no_to_settings_of_another_sweep(tmp_path: Path) -> None:
     assert "not begun with threads 3" in other.stderr
     same = made.run(*begun, "--resume", *out)
     assert same.returncode == 3, same.stderr
+
+
+def test_a_model_of_short_context_is_swept_without_the_deepest_workload(tmp_path: Path) -> None:
+    short = tiny.write(tmp_path / "short.gguf", tiny.Shape(context=2048))
+    ahead = foresee(short)
+    assert ahead.sweep.profile.context_tokens <= 2048
+    (skip,) = ahead.plan.skipped
+    assert skip.label.startswith("depth/p2048")
+    assert "trained for 2,048 tokens" in skip.reason

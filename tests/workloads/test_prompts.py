@@ -7,7 +7,7 @@ import pytest
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.workload import Workload
 from steelyard.workloads.prompts import requests
-from steelyard.workloads.suites import context_needed, streams_needed
+from steelyard.workloads.suites import QUICK, context_needed, streams_needed
 
 SIXTY_FOUR = Workload("interactive", 64, 8, requests=5, warmup=2)
 
@@ -64,5 +64,5 @@ def test_a_tokenizer_that_yields_nothing_is_an_error_not_an_endless_loop() -> No
 
 
 def test_the_context_of_a_suite_holds_its_longest_workload() -> None:
-    assert context_needed("quick") >= 2048 + 64
+    assert context_needed(QUICK) >= 2048 + 64
     assert streams_needed("full") == 4

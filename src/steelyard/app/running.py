@@ -87,7 +87,7 @@ def spec_schema() -> str:
 def example_spec() -> str:
     """Return a RunSpec of the bundled model that runs in seconds."""
     artifact = artifacts.fingerprint(subjects.bundled("base.gguf"))
-    context = suites.context_needed("quick")
+    context = suites.context_needed(suites.QUICK)
     spec = RunSpec(
         Subject(artifact, profile=EngineProfile(context_tokens=context, slots=2)),
         Controls(threads=hardware.device().cores),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -17,7 +17,7 @@ from steelyard.app import ladder, machinery, reporting, subjects, work
 from steelyard.app.folder import SweepFolder
 from steelyard.app.keeping import keeper
 from steelyard.app.reporting import Outcome
-from steelyard.campaigns.plan import Plan
+from steelyard.campaigns.plan import Plan, Skip
 from steelyard.campaigns.planner import Rates, plan
 from steelyard.domain.campaign import Gates, Suite, Sweep
 from steelyard.domain.errors import BadInput
@@ -126,7 +126,7 @@ def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
     folder = SweepFolder(request.out or _new_folder(chosen.model))
     _refuse_used(folder)
     sweep = _sweep(request, chosen.model, chosen.engine, ladder.foreseen(order))
-    ahead = Foreseen(request, order, folder, sweep, plan(sweep, _rates(sweep)))
+    ahead = Foreseen(request, order, folder, sweep, _planned(sweep))
     _announce(ahead, emit)
     return ahead
 
@@ -188,7 +188,7 @@ def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     seconds = (clock.monotonic_ns() - started_ns) / _NS_PER_S
     folder.write(reporting.LADDER_TIME, {"ladder": round(seconds, 3)})
     sweep = _sweep(request, ahead.sweep.model, ahead.sweep.engine, variants)
-    planned = plan(sweep, _rates(sweep))
+    planned = _planned(sweep)
     folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})
     folder.write(_REQUEST, _settings(request))
     folder.begin(sweep, planned)
@@ -241,7 +241,8 @@ def _sweep(request: SweepRequest, model: str, engine: str, variants: tuple[Varia
     """Lay down what is asked in one frozen spec."""
     gates = Gates(margin=request.margin / 100)
     suite = request.suite
-    context = request.context or max(suites.context_needed(suite), _TASK_CONTEXT[request.level])
+    loads = suites.fitting(suite, variants[0].facts.context_tokens) or suites.workloads(suite)
+    context = request.context or max(suites.context_needed(loads), _TASK_CONTEXT[request.level])
     profile = EngineProfile(
         context_tokens=context, slots=max(_TASK_STREAMS, suites.streams_needed(suite))
     )
@@ -262,7 +263,7 @@ def _sweep(request: SweepRequest, model: str, engine: str, variants: tuple[Varia
         runtime="scripted" if engine == "scripted" else request.runtime,
         profile=profile,
         controls=_controls(request),
-        workloads=suites.workloads(suite),
+        workloads=loads,
         tasks=tasks,
         sentinel=suites.SENTINEL,
         canary=suites.CANARY,
@@ -289,6 +290,15 @@ def _controls(request: SweepRequest) -> Controls:
 
 def _items(gates: Gates, comparisons: int) -> int:
     return max(ITEMS, items_for_margin(gates, comparisons, len(FAMILIES)) // len(FAMILIES))
+
+
+def _planned(sweep: Sweep) -> Plan:
+    """Lay out the sweep, and say which of the suite's workloads the model is too short for."""
+    found = plan(sweep, _rates(sweep))
+    trained = sweep.reference.facts.context_tokens
+    why = f"the model was trained for {trained:,} tokens of context"
+    out = (Skip(w.name, why) for w in suites.workloads(sweep.suite) if w not in sweep.workloads)
+    return replace(found, skipped=(*found.skipped, *out))
 
 
 def _rates(sweep: Sweep) -> Rates:

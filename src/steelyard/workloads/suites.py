@@ -6,6 +6,7 @@ minutes on two cores. Not aware of tasks: a sweep adds those.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from steelyard.domain.campaign import Suite
@@ -38,11 +39,18 @@ def workloads(suite: Suite) -> tuple[Workload, ...]:
     return FULL if suite == "full" else QUICK
 
 
-def context_needed(suite: Suite) -> int:
-    """Return the context in tokens that one slot needs for the longest workload."""
-    longest = max(
-        (w.prompt_tokens_max or w.prompt_tokens) + w.output_tokens for w in workloads(suite)
+def fitting(suite: Suite, trained_tokens: int) -> tuple[Workload, ...]:
+    """Return the workloads that a model of so much trained context can take; 0: not known."""
+    return tuple(
+        load
+        for load in workloads(suite)
+        if not trained_tokens or context_needed((load,)) <= trained_tokens
     )
+
+
+def context_needed(loads: Sequence[Workload]) -> int:
+    """Return the context in tokens that one slot needs for the longest workload."""
+    longest = max((w.prompt_tokens_max or w.prompt_tokens) + w.output_tokens for w in loads)
     return -(-(longest + 64) // 256) * 256
 
 
