@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 from steelyard.analysis.validity import telemetry_status
 from steelyard.app import subjects
@@ -19,11 +19,14 @@ from steelyard.domain.run import Controls, RunRecord, RunSpec
 from steelyard.domain.subject import EngineProfile, Subject, Variant
 from steelyard.domain.task import Task
 from steelyard.models import artifacts, find
-from steelyard.platform import hardware, settings
+from steelyard.platform import hardware, locks, settings
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import place_for
+from steelyard.store.records import RECORD_NAME, read_record, write_whole
 from steelyard.workloads import suites
+
+SPEC: Final = "spec.json"
 
 
 @final
@@ -72,11 +75,33 @@ def run_spec(path: Path, models: Sequence[Path], out: Path | None, emit: Emit) -
     spec = decode(RunSpec, text, source=str(path))
     variant, paths = _located(spec, models)
     folder = out or settings.load().home / "runs" / spec.id
+    folder = _unfinished(folder, spec, named=out is not None)
     place = place_for(spec.subject, folder, paths)
-    record = Executor(Verifier(), emit).run(spec, variant, place)
+    with locks.folder_lock(folder):
+        write_whole(folder / SPEC, encode(spec, indent=1).encode())
+        record = Executor(Verifier(), emit).run(spec, variant, place)
     with keeper(emit) as keep:
         keep(record)
     return Finished(record, folder)
+
+
+def _unfinished(folder: Path, spec: RunSpec, *, named: bool) -> Path:
+    """Return a folder in which this run may begin or go on: a finished one would only be replayed.
+
+    Raises `BadInput` where the folder was named and holds a finished run or another spec's.
+    """
+    here, number = folder, 1
+    while (here / RECORD_NAME).exists() and read_record(here).outcome == "completed":
+        if named:
+            raise BadInput(
+                f"{here} holds a finished run", hint="give another --out to measure anew"
+            )
+        number += 1
+        here = folder.with_name(f"{folder.name}-{number}")
+    begun = here / SPEC
+    if begun.exists() and decode(RunSpec, begun.read_bytes(), source=str(begun)) != spec:
+        raise BadInput(f"{here} holds another run, half finished", hint="give another --out")
+    return here
 
 
 def spec_schema() -> str:
