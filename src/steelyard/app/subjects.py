@@ -131,7 +131,7 @@ def _ladder(folder: Path, engine: str) -> Chosen:
 def _named(name: str, engine: str) -> Chosen:
     if name == BUNDLED:
         path = bundled("base.gguf")
-        imatrix = bundled("base.imatrix.gguf")
+        imatrix = bundled("imatrix.gguf")
         return Chosen(
             BUNDLED, ((path, artifacts.inspect(path)),), engine, ladder=False, imatrix=imatrix
         )
