@@ -221,3 +221,11 @@ def test_short_answers_of_tasks_need_no_two_moments() -> None:
     assert telemetry_status(record([GOOD, judged])) == "OK"
     silent = replace(judged, attempts=(replace(one_piece, arrivals=()),))
     assert telemetry_status(record([silent])) == "TIMING_UNAVAILABLE"
+
+
+def test_answers_from_before_a_resume_are_said_to_be_unwatched() -> None:
+    seen = vitals([sample(100_000.0), sample(101_000.0)])
+    found = cautions(with_vitals(seen))
+    assert [caution.code for caution in found] == ["BACKGROUND_LOAD_UNKNOWN"]
+    assert found[0].seen.startswith("6 requests were answered before")
+    assert quality(found) == "CLEAN"

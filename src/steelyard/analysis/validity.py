@@ -33,6 +33,8 @@ LEFT_OPEN: Final = frozenset({"any", "engine's choice"})
 
 _CLOCK_SLACK_S: Final = 0.002
 _BUSY_SHARE: Final = 0.5
+# The first sample is the difference of two looks, so it ends a while after the first request.
+_FIRST_LOOK_NS: Final = 5_000_000_000
 _THIRD_LEAST: Final = 3
 
 
@@ -107,6 +109,8 @@ def _background(record: RunRecord, limits: ControlProfile) -> Iterator[Caution]:
         yield _unobserved(f"vitals: {record.vitals}")
         return
     vitals = record.vitals.value
+    if early := _before(record.sections, vitals):
+        yield _unobserved(f"{early} requests were answered before this session of a resumed run")
     if isinstance(vitals.other_cpu_share, Missing):
         yield _unobserved(f"background load: {vitals.other_cpu_share}")
     elif (share := vitals.other_cpu_share.value / vitals.cores) > limits.other_cpu_share_max:
@@ -212,6 +216,14 @@ def _throttled(vitals: Vitals, limits: ControlProfile) -> str:
 def _engine_swap_growth(samples: Sequence[VitalSample]) -> int:
     found = [v for s in samples if (v := value_of(s.engine_swap_bytes)) is not None]
     return max(found) - found[0] if found else 0
+
+
+def _before(sections: Sequence[Section], vitals: Vitals) -> int:
+    """Count the requests that were sent before anybody looked at the machine."""
+    if not vitals.samples:
+        return 0
+    began_ns = vitals.samples[0].at_ns - _FIRST_LOOK_NS
+    return sum(attempt.sent_ns < began_ns for s in sections for attempt in s.attempts)
 
 
 def _unobserved(seen: str) -> Caution:
