@@ -15,7 +15,7 @@ from steelyard.app.subjects import Chosen
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.progress import Advanced, Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.subject import Artifact, ArtifactFacts, Variant
-from steelyard.models import ladder, quants
+from steelyard.models import disk, ladder, quants
 from steelyard.models.ladder import Runtime
 from steelyard.platform import clock
 
@@ -92,6 +92,8 @@ def foreseen(order: Order) -> tuple[Variant, ...]:
 def make(order: Order, folder: Path, emit: Emit) -> tuple[tuple[Variant, ...], dict[str, Path]]:
     """Quantise what is missing and verify every file; return variants, reference first."""
     source, facts = order.source
+    if order.made:
+        disk.require(folder, order.file_bytes, what=f"quantising {source.name}")
     names = subjects.labels(order.chosen.files)
     kind = subjects.reference_kind(facts)
     if kind == "lossy":

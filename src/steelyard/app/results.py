@@ -15,7 +15,7 @@ from steelyard.app import comparison, exporting, result_tables
 from steelyard.app.comparison import Comparison
 from steelyard.app.exporting import Format
 from steelyard.domain.codec import encode
-from steelyard.domain.errors import UnknownName
+from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.run import RunRecord
 from steelyard.platform import settings
 from steelyard.store.care import Rebuilt
@@ -53,6 +53,8 @@ def compare(store: Store, first: str, second: str, *, include_polluted: bool = F
 
 def export(store: Store, form: Format, rows: Sequence[RunRow], out: Path | None = None) -> str:
     """Return runs as text, or write them whole into `out` and return what was done."""
+    if out is not None and out.is_dir():
+        raise BadInput(f"cannot write {out}: it is a folder", hint="name a file in it")
     text = exporting.export(form, ((row, store.get(row.id)) for row in rows))
     if out is None:
         return text

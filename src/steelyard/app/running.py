@@ -18,12 +18,14 @@ from steelyard.domain.progress import Emit
 from steelyard.domain.run import Controls, RunRecord, RunSpec
 from steelyard.domain.subject import EngineProfile, Subject, Variant
 from steelyard.domain.task import Task
-from steelyard.models import artifacts, find
+from steelyard.engines import api
+from steelyard.models import artifacts, disk, find
 from steelyard.platform import hardware, locks, settings
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import place_for
+from steelyard.runs.places import place_for, require_cores
 from steelyard.store.records import RECORD_NAME, read_record, write_whole
+from steelyard.tasks import registry
 from steelyard.workloads import suites
 
 SPEC: Final = "spec.json"
@@ -68,14 +70,21 @@ class Finished:
 
 def run_spec(path: Path, models: Sequence[Path], out: Path | None, emit: Emit) -> Finished:
     """Execute the spec in a file. Raises `BadInput` if it cannot be read or its bytes not found."""
+    home = settings.load().home
     try:
-        text = path.read_text(encoding="utf-8")
+        raw = path.read_bytes()
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
-    spec = decode(RunSpec, text, source=str(path))
+        raise BadInput(
+            f"{path} cannot be read: {error.strerror}",
+            hint="`steelyard run --example` prints a spec to begin with",
+        ) from None
+    spec = decode(RunSpec, raw, source=str(path))
+    _check_names(spec)
+    require_cores(spec.controls)
     variant, paths = _located(spec, models)
-    folder = out or settings.load().home / "runs" / spec.id
+    folder = out or home / "runs" / spec.id
     folder = _unfinished(folder, spec, named=out is not None)
+    disk.require(folder, 0, what="this run")
     place = place_for(spec.subject, folder, paths)
     with locks.folder_lock(folder):
         write_whole(folder / SPEC, encode(spec, indent=1).encode())
@@ -121,6 +130,13 @@ def example_spec() -> str:
         task_streams=2,
     )
     return encode(spec, indent=1)
+
+
+def _check_names(spec: RunSpec) -> None:
+    """Raise `UnknownName` for an engine or a task family that does not exist."""
+    api.dialect(spec.subject.engine)
+    for task in spec.tasks:
+        registry.family(task.family)
 
 
 def _located(spec: RunSpec, models: Sequence[Path]) -> tuple[Variant, dict[str, Path]]:

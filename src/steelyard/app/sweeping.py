@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Self, final
 
+from steelyard.analysis.ratings import rated_metrics
 from steelyard.analysis.sizing import items_for_margin
 from steelyard.app import ladder, machinery, reporting, subjects, work
 from steelyard.app.folder import SweepFolder
@@ -28,10 +29,10 @@ from steelyard.domain.subject import EngineProfile, Subject, Variant
 from steelyard.domain.task import Task
 from steelyard.models import disk, memory
 from steelyard.models.ladder import Runtime
-from steelyard.platform import clock, hardware, locks
+from steelyard.platform import clock, hardware, locks, settings
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import place_for
+from steelyard.runs.places import place_for, require_cores
 from steelyard.tasks.registry import FAMILIES
 from steelyard.workloads import suites
 
@@ -114,6 +115,7 @@ class Prepared:
 
 def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
     """Check and estimate; writes nothing. Raises `BadInput` for what cannot be done."""
+    _check_settings()
     if request.resume:
         raise BadInput(
             "--dry-run plans a new sweep, and --resume goes on with one",
@@ -134,6 +136,7 @@ def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
 def perform(request: SweepRequest, emit: Emit) -> Outcome:
     """Run a sweep, new or resumed, to its end and return the last screen."""
     if request.resume:
+        _check_settings()
         folder = _to_resume(request)
         with locks.folder_lock(folder.root):
             return _campaign(request, _resumed(folder), emit)
@@ -340,15 +343,23 @@ def _check_room(ahead: Foreseen) -> None:
     """Refuse what this machine has no disk, memory or context for."""
     sweep, request = ahead.sweep, ahead.request
     disk.require(ahead.folder.root, ahead.disk_bytes, what="this sweep")
+    require_cores(sweep.controls)
     for variant in sweep.variants:
         memory.require(variant.facts, sweep.profile)
         trained = variant.facts.context_tokens
         if trained and sweep.profile.context_tokens > trained:
             raise BadInput(
-                f"{sweep.model} was trained for {trained:,} tokens of context; the {request.suite} "
-                f"suite needs {sweep.profile.context_tokens:,}",
-                hint="choose --suite quick, a lower --level, or a model with more context",
+                f"{sweep.model} was trained for {trained:,} tokens of context; "
+                f"{'--context asks for' if request.context else 'the work needs'} "
+                f"{sweep.profile.context_tokens:,}",
+                hint="take a model with more context"
+                + (", or ask for less --context" if request.context else ""),
             )
+
+
+def _check_settings() -> None:
+    """Raise `BadInput` for settings that cannot be used: better now than after the last run."""
+    rated_metrics(hardware.device(), settings.load().ratings)
 
 
 def _new_folder(model: str) -> Path:

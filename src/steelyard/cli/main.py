@@ -15,7 +15,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from steelyard import __version__
-from steelyard.domain.errors import Interrupted, SteelyardError, UnknownName
+from steelyard.domain.errors import SteelyardError, UnknownName
 
 _COMMANDS: Final = ("sweep", "run", "models", "engines", "results", "report", "forge", "doctor")
 
@@ -76,8 +76,10 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except (KeyboardInterrupt, click.Abort, Interrupted):
-        click.echo("Interrupted. What had finished is kept; --resume goes on from there.", err=True)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(
+            "Interrupted. What had finished is kept; a sweep goes on with --resume.", err=True
+        )
         return 130
     except SteelyardError as error:
         click.echo(f"Error: {error}", err=True)

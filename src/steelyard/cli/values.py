@@ -7,6 +7,7 @@ from typing import Final, final
 
 import rich_click as click
 
+_RANGE: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 _PARTS: Final = re.compile(r"(\d+(?:\.\d+)?)(h|m|s)")
 _SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -63,10 +64,13 @@ class Cores(click.ParamType[tuple[int, ...]]):
             return value
         cores: set[int] = set()
         for part in str(value).split(","):
-            first, _, last = part.partition("-")
-            if not first.isdigit() or (last and not last.isdigit()):
+            found = _RANGE.fullmatch(part.strip())
+            if found is None:
                 self.fail(f"{part!r} is no core; write 0-3 or 0,2", param, ctx)
-            cores.update(range(int(first), int(last or first) + 1))
+            first, last = int(found[1]), int(found[2] or found[1])
+            if last < first:
+                self.fail(f"{part!r} runs backwards; write {last}-{first}", param, ctx)
+            cores.update(range(first, last + 1))
         return tuple(sorted(cores))
 
 

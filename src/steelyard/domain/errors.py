@@ -55,7 +55,8 @@ class UnknownName(BadInput):
         near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1)
         by_lower = {n.lower(): n for n in names}
         suggestion = f"did you mean {by_lower[near[0]]!r}? " if near else ""
-        return cls(f"there is no {what} {name!r}", hint=f"{suggestion}known: {', '.join(names)}")
+        there = f"known: {', '.join(names)}" if names else f"there is no {what} at all yet"
+        return cls(f"there is no {what} {name!r}", hint=f"{suggestion}{there}")
 
 
 class UnsupportedSubject(BadInput):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,14 @@ def free_bytes(folder: Path) -> int:
 def require(folder: Path, needed_bytes: int, *, what: str) -> None:
     """Raise `TooLittleRoom` unless the bytes and a small reserve fit; `BadInput` if read-only."""
     home = _existing(folder)
-    if not os.access(home, os.W_OK | os.X_OK):
-        raise BadInput(f"{folder} cannot be written to", hint="choose another folder with --out")
+    try:
+        # Permissions do not tell: a file system may be read-only, and root may write anywhere.
+        tempfile.TemporaryFile(dir=home).close()
+    except OSError as error:
+        raise BadInput(
+            f"{folder} cannot be written to: {error.strerror}",
+            hint="choose another folder with --out",
+        ) from None
     free = free_bytes(folder)
     if needed_bytes + RESERVE_BYTES > free:
         short = needed_bytes + RESERVE_BYTES - free

@@ -232,8 +232,10 @@ class _Reader:
         if kind == _ARRAY or (kind != _STRING and kind not in _SCALARS):
             raise self._lie(f"an array has elements of type {kind}")
         least = 8 if kind == _STRING else struct.calcsize(_SCALARS[kind])
-        if length > _MAX_ELEMENTS or length * least > self._left():
+        if length > _MAX_ELEMENTS:
             raise self._lie(f"an array announces {length} elements")
+        if length * least > self._left():
+            raise self._cut(f"an array announces {length} elements")
         start = self._at
         if kind == _STRING:
             self._skip_texts(length)
@@ -304,8 +306,10 @@ class _Reader:
 
     def _length(self, limit: int) -> int:
         length = self._u64()
-        if length > limit or length > self._left():
+        if length > limit:
             raise self._lie(f"a text in its header announces {length} bytes")
+        if length > self._left():
+            raise self._cut(f"a text in its header announces {length} bytes")
         return length
 
     def _skip_texts(self, count: int) -> None:
@@ -315,8 +319,10 @@ class _Reader:
             self._need(8)
             (length,) = unpack(self._buffer, self._at)
             self._at += 8
-            if length > _MAX_STRING or length > self._left():
+            if length > _MAX_STRING:
                 raise self._lie(f"a text in its header announces {length} bytes")
+            if length > self._left():
+                raise self._cut(f"a text in its header announces {length} bytes")
             self._need(length)
             self._at += length
 
@@ -359,6 +365,12 @@ class _Reader:
 
     def _left(self) -> int:
         return self._size - self._at
+
+    def _cut(self, what: str) -> UnreadableModel:
+        return unreadable(
+            self._path,
+            f"it is truncated or its header lies: {what}, and {self._left()} bytes are left",
+        )
 
     def _lie(self, what: str) -> UnreadableModel:
         return unreadable(self._path, f"its header is damaged or lies: {what}")

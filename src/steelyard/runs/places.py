@@ -5,13 +5,15 @@ Not aware of what is run there.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from steelyard.domain.errors import BadInput
 from steelyard.domain.reading import Measured, Reading
-from steelyard.domain.run import Place
+from steelyard.domain.run import Controls, Place
 from steelyard.domain.subject import Subject
 from steelyard.llamalib import runtimes
 
@@ -22,6 +24,19 @@ SCRIPT: Final = "scripted.json"
 def place_for(subject: Subject, folder: Path, paths: Mapping[str, Path]) -> Place:
     """Return the place of one run of `subject`. Raises `BadInput` when its runtime is missing."""
     return Place(program=_program(subject, paths), paths=dict(paths), folder=folder)
+
+
+def require_cores(controls: Controls) -> None:
+    """Raise `BadInput` where the engine is to run on cores that are not there for us."""
+    if controls.affinity is None or not hasattr(os, "sched_getaffinity"):
+        return
+    here = os.sched_getaffinity(0)
+    absent = [str(core) for core in controls.affinity if core not in here]
+    if absent or not controls.affinity:
+        raise BadInput(
+            f"core {', '.join(absent) or 'none'} cannot be used here",
+            hint=f"the cores of this machine are {', '.join(map(str, sorted(here)))}",
+        )
 
 
 def build_of(subject: Subject, claimed: Reading[str]) -> Reading[str]:
