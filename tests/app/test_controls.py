@@ -8,7 +8,8 @@ import pytest
 from tests.app import stage
 from tests.llamalib import tiny
 
-from steelyard.domain.run import Controls, RunRecord, RunSpec
+from steelyard.domain.reading import Measured
+from steelyard.domain.run import AppliedControl, Controls, RunRecord, RunSpec
 from steelyard.domain.subject import EngineProfile, Subject, Variant
 from steelyard.domain.workload import Workload
 from steelyard.loadgen import spool
@@ -40,6 +41,8 @@ def test_as_many_warm_up_requests_are_sent_as_asked_for(
     assert record.outcome == "completed", record.reason
     ids = [exchange.id for exchange in spool.read(tmp_path / "run" / SPOOL)]
     assert sum("|warm" in one for one in ids) == sent
+    (control,) = (control for control in record.controls if control.name == "warmup")
+    assert control == AppliedControl("warmup", str(warmup), Measured(str(sent), "client"))
     assert [len(section.attempts) for section in record.sections] == [2, 2]
 
 

@@ -57,7 +57,6 @@ TENSOR_FIELDS: Final[Mapping[str, tuple[int, str]]] = {
     "name": (256, "64s"),
 }
 _POOL_BYTES: Final = 1 << 20
-_OPERATIONS: Final = 64  # fewer than any release has, so that no name is read beyond the table
 
 
 class Block(ctypes.Structure):

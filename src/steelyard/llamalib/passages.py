@@ -41,10 +41,11 @@ class Passage:
 
 
 def write(path: Path, passages: Sequence[Passage]) -> Path:
-    """Write passages as JSON."""
+    """Write passages as JSON, whole or not at all: a kill must not leave half of them."""
     plain = [{"tokens": list(p.tokens), "score_from": p.score_from} for p in passages]
-    path.write_text(json.dumps(plain))
-    return path
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(plain))
+    return part.replace(path)
 
 
 def read(path: Path) -> tuple[Passage, ...]:

@@ -116,7 +116,8 @@ class Executor:
             found.first_request_s = _first_request(place.folder / SPOOL, started_ns)
             models = (a.model for section in found.sections for a in section.attempts)
             found.proofs += (identity.verify_answers(claim, models), *_prompts(found.sections))
-            found.controls = engine.controls(spec.controls)
+            warmed = timed.warmed(spec, spool.read(place.folder / SPOOL))
+            found.controls = (*engine.controls(spec.controls), *warmed)
 
     def _drive(
         self, spec: RunSpec, dialect: Dialect, engine: RunningEngine, place: Place, found: _Found

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from steelyard.domain.run import Section
+from steelyard.domain.reading import Measured
+from steelyard.domain.run import AppliedControl, RunSpec, Section
 from steelyard.domain.stream import Attempt, Exchange
 from steelyard.domain.task import Answer, Item, Mark, Task
 from steelyard.domain.workload import GenerationRequest, Workload
@@ -43,6 +44,22 @@ def measure(bench: Bench, workload: Workload) -> Section:
         attempts.append(_read(bench, measured, exchange))
         bench.advance(name)
     return _section(bench, workload, attempts)
+
+
+def warmed(spec: RunSpec, exchanges: Sequence[Exchange]) -> tuple[AppliedControl, ...]:
+    """Say how many warm-up requests were answered: the fewest of any workload that has them."""
+    keys = [Key.read(exchange.id) for exchange in exchanges if exchange.failure is None]
+    counts = []
+    for name in (workload.name for workload in spec.workloads if workload.warmup):
+        mine = [key for key in keys if key.section == name]
+        last = max((key.go for key in mine), default=0)
+        counts.append(sum(key.go == last and key.sample.startswith(_WARM) for key in mine))
+    if not counts:
+        return ()
+    asked = spec.controls.warmup
+    # A workload may have more of its own than were asked for; none means none.
+    applied = min(asked, *counts) if asked else max(counts)
+    return (AppliedControl("warmup", str(asked), Measured(str(applied), "client")),)
 
 
 def _requests(
