@@ -17,7 +17,7 @@ from steelyard.domain.subject import ArtifactFacts, EngineProfile, Variant
 from steelyard.models import find, imatrix, memory
 from steelyard.models.ladder import Runtime
 from steelyard.platform import clock
-from steelyard.runs.texts import fidelity_text
+from steelyard.runs.texts import importance_text
 
 _MIB = 1 << 20
 _NS_PER_S = 1e9
@@ -107,7 +107,7 @@ def _imatrix(order: QuantiseOrder, chosen: Chosen, out: Path, emit: Emit) -> Pat
     emit(PhaseStarted("importance matrix", None, chosen.model))
     imatrix.compute(
         chosen.files[0][0],
-        fidelity_text(),
+        importance_text(),
         path,
         progress=lambda done, _total: emit(Advanced("importance matrix", done)),
     )

@@ -43,7 +43,7 @@ def show_model(*, subject: str, as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder. [default: beside the file]")
 @click.option(
     "--imatrix",
-    help="Importance matrix file, or `compute` to make one from held-out text.",
+    help="Importance matrix file, or `compute` to make one from generated text.",
 )
 @click.option("--requantise", is_flag=True, help="Quantise from an already quantised file.")
 @click.option("--runtime", type=click.Choice(["wheel", "native"]), default="wheel")

@@ -10,7 +10,7 @@ import functools
 import random
 from typing import Final
 
-from steelyard.domain.task import Task
+from steelyard.domain.task import Split, Task
 from steelyard.tasks.registry import FAMILIES, questions
 
 _FIDELITY_SEED: Final = 7
@@ -31,8 +31,23 @@ def passage(draw: random.Random) -> str:
 
 def fidelity_text() -> str:
     """Return the text on which token probabilities are compared: questions and their answers."""
+    return _written("held_out")
+
+
+def importance_text() -> str:
+    """Return the text that an importance matrix is made from: no item of it is in fidelity's.
+
+    Else quants made with that matrix would look closer to the reference than they are.
+    """
+    return _written("train")
+
+
+def _written(split: Split) -> str:
     written = []
-    pools = [questions(Task(family, items=_PASSAGES, seed=_FIDELITY_SEED)) for family in FAMILIES]
+    pools = [
+        questions(Task(family, items=_PASSAGES, seed=_FIDELITY_SEED, split=split))
+        for family in FAMILIES
+    ]
     for turn in zip(*pools, strict=True):
         written += [f"{question.prompt}\n{question.answer}\n" for question in turn]
     return "\n".join(written)
