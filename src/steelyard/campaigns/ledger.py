@@ -8,7 +8,7 @@ the order of phases.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, assert_never, final
+from typing import Final, Literal, TypeAlias, assert_never, final
 
 from steelyard.campaigns.events import (
     BudgetSpent,
@@ -21,6 +21,7 @@ from steelyard.campaigns.events import (
 from steelyard.campaigns.plan import Cell, Plan
 from steelyard.domain.errors import StoreError
 
+_MINUTE_S: Final = 60.0
 State: TypeAlias = Literal["pending", "under_way", "done", "polluted", "failed", "dropped"]
 LedgerEvent: TypeAlias = (
     CellStarted | CellFinished | CellFailed | FidelityMeasured | FidelityFailed | BudgetSpent
@@ -130,7 +131,12 @@ class Ledger:
         for entry in pending:
             if entry.cell.mandatory or self._fits(self.estimate(entry.cell) + self._owed(entry)):
                 return entry.cell
-            self._drop(entry, "the budget was spent before its turn: undecided")
+            more = max(1, round(self.estimate(entry.cell) / _MINUTE_S))
+            self._drop(
+                entry,
+                "the budget was spent before its turn: undecided; --resume with about "
+                f"{more} min more in --budget would run it",
+            )
         return None
 
     def next_fidelity(self) -> str | None:
