@@ -38,6 +38,8 @@ _LEAST_POSITIONS: Final = 512
 _TOP: Final = 8
 _NEGLIGIBLE: Final = 1e-6
 _NS_PER_S: Final = 1e9
+_OK: Final = 200
+_PROBABILITIES: Final = "completion_probabilities"
 
 
 @final
@@ -138,10 +140,9 @@ def judge(known: Sequence[Known], replayed: Sequence[tuple[tuple[int, float], ..
 def _positions(prompts: Sequence[dict[str, Any]]) -> Iterator[Known]:
     for prompt in prompts:
         tokens = tuple(int(token) for token in prompt["tokens"])
-        for position in prompt["positions"]:
-            pairs = zip(position["ids"], position["logprobs"], strict=True)
+        for number, pairs in enumerate(prompt["top"]):
             top = tuple((int(token), float(logprob)) for token, logprob in pairs)
-            yield Known(tokens[: int(position["at"]) + 1], top)
+            yield Known(tokens[: int(prompt["first"]) + number + 1], top)
 
 
 def _request(one: Known) -> GenerationRequest:
@@ -156,9 +157,17 @@ def _request(one: Known) -> GenerationRequest:
 
 
 def _read(exchange: Exchange) -> tuple[tuple[int, float], ...]:
+    """Return what was answered; nothing where a whole answer comes without probabilities.
+
+    llama-server keeps them back while a character is not complete. No stored position begins with
+    such a token, so an engine that picks one computes something else.
+    """
     try:
-        return top_logprobs(json.loads(exchange.body))[0]
-    except (ValueError, KeyError, IndexError, DialectError) as error:
+        answer = json.loads(exchange.body)
+        if exchange.failure is None and exchange.status == _OK and "content" in answer:
+            return next(iter(top_logprobs(answer)), ()) if _PROBABILITIES in answer else ()
+        return top_logprobs(answer)[0]
+    except (ValueError, KeyError, IndexError, TypeError, DialectError) as error:
         why = exchange.failure or f"{type(error).__name__}: {error}"
         raise EngineError(f"no probabilities for position {exchange.id}: {why}") from None
 
