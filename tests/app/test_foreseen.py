@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,12 @@ def test_a_model_of_short_context_is_swept_without_the_deepest_workload(tmp_path
     (skip,) = ahead.plan.skipped
     assert skip.label.startswith("depth/p2048")
     assert "trained for 2,048 tokens" in skip.reason
+
+
+def test_the_engine_gets_as_many_threads_as_there_are_cores_for_us(ladder: stage.Stage) -> None:
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(usual)})
+    try:
+        assert foresee(ladder.ladder).sweep.controls.threads == 1
+    finally:
+        os.sched_setaffinity(0, usual)

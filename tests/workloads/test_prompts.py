@@ -17,8 +17,8 @@ def words(text: str, *, special: bool = False) -> list[int]:
     return [0, *(hash(w) & 0xFFFF for w in text.split())] if special else [len(text.split())]
 
 
-def nothing(_text: str, *, special: bool = False) -> list[int]:
-    del special
+def nothing(text: str, *, special: bool = False) -> list[int]:
+    del text, special
     return []
 
 

@@ -19,8 +19,9 @@ from steelyard.domain.run import Controls, RunRecord, RunSpec
 from steelyard.domain.subject import EngineProfile, Subject, Variant
 from steelyard.domain.task import Task
 from steelyard.engines import api
+from steelyard.llamalib.kernels import cores
 from steelyard.models import artifacts, disk, find
-from steelyard.platform import hardware, locks, settings
+from steelyard.platform import locks, settings
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import place_for, require_cores
@@ -124,7 +125,7 @@ def example_spec() -> str:
     context = suites.context_needed(suites.QUICK)
     spec = RunSpec(
         Subject(artifact, profile=EngineProfile(context_tokens=context, slots=2)),
-        Controls(threads=hardware.device().cores),
+        Controls(threads=cores()),
         workloads=suites.workloads("quick"),
         tasks=(Task("reading", items=30),),
         task_streams=2,

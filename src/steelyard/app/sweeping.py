@@ -27,6 +27,7 @@ from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import ControlProfile, Controls, Place, Proof, RunSpec
 from steelyard.domain.subject import EngineProfile, Subject, Variant
 from steelyard.domain.task import Task
+from steelyard.llamalib.kernels import cores
 from steelyard.models import disk, memory
 from steelyard.models.ladder import Runtime
 from steelyard.platform import clock, hardware, locks, settings
@@ -280,11 +281,12 @@ def _sweep(request: SweepRequest, model: str, engine: str, variants: tuple[Varia
 
 
 def _controls(request: SweepRequest) -> Controls:
-    cores = len(request.affinity) if request.affinity else hardware.device().cores
+    # Those that we may use: a container or a mask may leave fewer than the machine has.
+    usable = len(request.affinity) if request.affinity else cores()
     strict = ControlProfile(name="strict", blocking_noise_cv=_STRICT_CV)
     return Controls(
         seed=request.seed,
-        threads=request.threads or cores,
+        threads=request.threads or usable,
         affinity=request.affinity,
         warmup=request.warmup,
         profile=strict if request.strict else ControlProfile(),
@@ -307,15 +309,15 @@ def _planned(sweep: Sweep) -> Plan:
 def _rates(sweep: Sweep) -> Rates:
     """Guess how fast the reference runs here: memory bounds decoding, arithmetic the prefill."""
     facts = sweep.reference.facts
-    cores = sweep.controls.threads or 1
+    threads = sweep.controls.threads or 1
     return Rates(
         load_s=0.4 + facts.tensor_bytes / 1e9,
-        prompt_tps=max(1.0, min(8000.0, cores * 25e9 / (2 * facts.parameters))),
+        prompt_tps=max(1.0, min(8000.0, threads * 25e9 / (2 * facts.parameters))),
         output_tps=max(0.2, min(1200.0, 8e9 / facts.active_bytes)),
         # The shipped items are short questions with answers of a few tokens.
         task_prompt_tokens=90,
         task_output_tokens=12,
-        fidelity_tps=max(1.0, min(4000.0, cores * 12e9 / (2 * facts.parameters))),
+        fidelity_tps=max(1.0, min(4000.0, threads * 12e9 / (2 * facts.parameters))),
     )
 
 
