@@ -64,3 +64,10 @@ def test_half_a_run_of_another_spec_is_not_gone_on_with(made: Stage) -> None:
     done = made.run("run", spec, "--model", str(made.ladder), "--out", str(out))
     assert done.returncode == 2
     assert "holds another run" in done.stderr
+
+
+def test_a_model_that_is_not_there_is_named(made: Stage) -> None:
+    spec = str(spec_file(made, "gone.json", Controls()))
+    done = made.run("run", spec, "--model", str(made.home / "gone"))
+    assert done.returncode == 2
+    assert f"there is no {made.home / 'gone'}" in done.stderr.replace("\n", " ")

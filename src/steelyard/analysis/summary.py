@@ -145,7 +145,7 @@ def _noise(evidence: Evidence, seats: Roster) -> Noise:
 def _drift(evidence: Evidence, seats: Roster, least: Reading[float]) -> Drift:
     """Read the sentinels' series; across a restart of the machine its clocks cannot be joined."""
     if _restarted(evidence.runs):
-        why = Missing("clock_restarted", "the machine was restarted in the middle of the sweep")
+        why = Missing("clock_restarted", "its clocks ran backwards: a restart, or the date was set")
         return Drift((), why, corrects=False)
     beats = []
     for run in seats.sentinels:

@@ -143,6 +143,9 @@ def _check_names(spec: RunSpec) -> None:
 def _located(spec: RunSpec, models: Sequence[Path]) -> tuple[Variant, dict[str, Path]]:
     """Find the subject's bytes by their hash, first where the size fits."""
     artifact = spec.subject.artifact
+    for path in models:
+        if not path.exists():
+            raise BadInput(f"there is no {path}", hint="--model takes a file or a folder")
     folders = tuple(path for path in models if path.is_dir()) or find.usual_folders()
     named = [path for path in models if path.is_file()]
     scanned = [path for path, _ in find.scan(folders).models]
