@@ -20,9 +20,3 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_q2(tiny_model: Path) -> Path:
     """The same model with most of its bits gone."""
     return ladder.quantise(tiny_model, "Q2_K", tiny_model.with_name("tiny-Q2_K.gguf"))
-
-
-@pytest.fixture(scope="session")
-def tiny_q8(tiny_model: Path) -> Path:
-    """The same model with few of its bits gone."""
-    return ladder.quantise(tiny_model, "Q8_0", tiny_model.with_name("tiny-Q8_0.gguf"))

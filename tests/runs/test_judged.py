@@ -1,0 +1,118 @@
+"""Tasks against planted answers and planted faults: marks are what was planted, nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.runs import scene
+
+from steelyard.domain.errors import EngineError
+from steelyard.domain.run import Section
+from steelyard.domain.stream import Failed
+from steelyard.domain.task import NotRun, Right, Task
+from steelyard.runs import judged
+from steelyard.scripted.plan import Fault, Plan, share
+from steelyard.tasks.registry import generate, questions
+
+TASK = Task("reading", items=40)
+SPEC = scene.spec_of(TASK)
+
+
+def script(*faults: Fault, wrong_rate: float = 0.0) -> Plan:
+    return Plan(
+        ttft_s=0.002,
+        gap_s=0.0005,
+        answers=scene.answers(TASK),
+        wrong_rate=wrong_rate,
+        faults=faults,
+    )
+
+
+def judge(folder: Path, plan: Plan) -> Section:
+    with scene.bench(folder, plan, SPEC) as bench:
+        return judged.judge(bench, TASK)
+
+
+def prompts() -> dict[str, str]:
+    """Return the script's key of each item's prompt, by item id."""
+    return {
+        item.id: scene.key_of(question.prompt)
+        for item, question in zip(generate(TASK), questions(TASK), strict=True)
+    }
+
+
+def rights(section: Section) -> set[str]:
+    return {item for item, mark in section.marks.items() if isinstance(mark.outcome, Right)}
+
+
+def not_run(section: Section) -> dict[str, str]:
+    return {
+        item: mark.outcome.why
+        for item, mark in section.marks.items()
+        if isinstance(mark.outcome, NotRun)
+    }
+
+
+def test_marks_are_as_planted_item_by_item(tmp_path: Path) -> None:
+    section = judge(tmp_path, script(wrong_rate=0.3))
+    planted = {item for item, key in prompts().items() if share(0, "wrong", key) >= 0.3}
+    assert 0 < len(planted) < TASK.items
+    assert rights(section) == planted
+    assert not_run(section) == {}
+    assert set(section.marks) == set(section.clusters) == set(prompts())
+    assert section.name == "reading/l1"
+    assert section.streams == 2
+
+
+def test_a_request_that_fails_is_not_run_and_never_wrong(tmp_path: Path) -> None:
+    section = judge(tmp_path, script(Fault("http_error", rate=0.25)))
+    planted = {item for item, key in prompts().items() if share(0, "http_error", key) < 0.25}
+    assert 0 < len(planted) < TASK.items
+    assert set(not_run(section)) == planted
+    assert rights(section) == set(prompts()) - planted
+    # Each was given a second chance before it was given up.
+    failed = Counter(a.sample for a in section.attempts if isinstance(a.outcome, Failed))
+    assert failed == dict.fromkeys(planted, 2)
+
+
+@pytest.mark.parametrize("kind", ["disconnect", "error_in_stream", "truncated"])
+def test_a_request_that_breaks_off_once_is_asked_again(tmp_path: Path, kind: str) -> None:
+    section = judge(tmp_path, script(Fault(kind, requests=(3,))))  # type: ignore[arg-type]
+    assert rights(section) == set(prompts())
+    again = [attempt for attempt in section.attempts if attempt.tries]
+    assert len(again) == 1
+    assert len(section.attempts) == TASK.items + 1
+
+
+def test_the_engines_death_ends_the_task_and_a_resume_asks_only_the_rest(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="died in the middle"):
+        judge(tmp_path, script(Fault("die", requests=(12,))))
+    before = scene.sent(tmp_path)
+    whole = {exchange.id for exchange in before if exchange.failure is None}
+    assert 0 < len(whole) < TASK.items
+    section = judge(tmp_path, script())
+    assert rights(section) == set(prompts())
+    asked = [exchange.id for exchange in scene.sent(tmp_path)[len(before) :]]
+    assert len(asked) == TASK.items - len(whole)
+    assert whole.isdisjoint(asked)
+
+
+def test_a_resume_of_a_finished_task_sends_nothing_and_finds_the_same(tmp_path: Path) -> None:
+    first = judge(tmp_path, script(wrong_rate=0.3))
+    before = len(scene.sent(tmp_path))
+    again = judge(tmp_path, script())
+    assert len(scene.sent(tmp_path)) == before == TASK.items
+    assert again.marks == first.marks
+    assert again.attempts == first.attempts
+
+
+def test_time_between_two_sessions_is_not_the_tasks(tmp_path: Path) -> None:
+    with pytest.raises(EngineError):
+        judge(tmp_path, script(Fault("die", requests=(12,))))
+    section = judge(tmp_path, script())
+    spent = sum(a.done_ns - a.sent_ns for a in section.attempts)
+    between = max(a.sent_ns for a in section.attempts) - min(a.sent_ns for a in section.attempts)
+    # Two at a time: about half of what the requests took, and never the engine's second start.
+    assert section.ended_ns - section.started_ns <= min(spent, between)
