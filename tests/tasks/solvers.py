@@ -108,6 +108,8 @@ def solve_reading(prompt: str) -> str:
             return place[holder[found[1]]]
         elif found := re.fullmatch(r"Who has the (\w+)\?", sentence):
             return holder.get(found[1], "unknown")
+        elif found := re.fullmatch(r"What does (\w+) have\?", sentence):
+            return next(thing for thing, person in holder.items() if person == found[1])
         elif found := re.fullmatch(r"How many people are in the (\w+)\?", sentence):
             return str(list(place.values()).count(found[1]))
     raise AssertionError(prompt)
@@ -117,6 +119,8 @@ def solve_logic(prompt: str) -> str:
     """Try every world that the clues allow; the answer must be the same in all of them."""
     if "one in each" in prompt:
         return _solve_seats(prompt)
+    if " like? " in prompt:
+        return _solve_trait(prompt)
     if re.search(r"\b(?:All|No) \w+ are", prompt):
         return _solve_rules(prompt)
     return _solve_order(prompt)
@@ -159,6 +163,14 @@ def _solve_rules(prompt: str) -> str:
     denied = any(q == "No" and end == trait and _names(start, facts) for q, start, end in rules)
     assert not (denied and trait in facts)
     return "yes" if trait in facts else "no" if denied else "unknown"
+
+
+def _solve_trait(prompt: str) -> str:
+    kind = re.findall(r"is an? (\w+)\. What", prompt)[0]
+    rules = re.findall(r"All (\w+) are (\w+)\.", prompt)
+    found = {trait for plural, trait in rules if _names(plural, {kind})}
+    assert len(found) == 1, prompt
+    return str(found.pop())
 
 
 def _names(plural: str, kinds: set[str]) -> bool:

@@ -16,7 +16,7 @@ LEVELS = [(name, level) for name in FAMILIES for level in family(name).levels]
 every_set = pytest.mark.parametrize(("name", "level"), LEVELS)
 # What a guesser gets who knows the kind of question: one over the answers that its prompts allow.
 # Small sums cluster around their middle, which one fifth allows for.
-CHANCE = {"rule": 1 / 3, "order": 1 / 3, "seats": 1 / 3, "count": 1 / 2}
+CHANCE = {"rule": 1 / 3, "order": 1 / 3, "seats": 1 / 4, "count": 1 / 2}
 
 
 def drawn(name: str, level: int = 1, **fields: object) -> list[Question]:
@@ -90,7 +90,7 @@ def test_the_commonest_answer_is_no_shortcut(name: str) -> None:
 
 def test_neither_word_of_a_rule_gives_its_answer_away() -> None:
     seen: dict[str, Counter[str]] = {}
-    for question in drawn("logic", items=1200):
+    for question in drawn("logic", items=1200, level=2):
         if question.kind == "rule":
             cue = question.prompt.split()[0]
             seen.setdefault(cue, Counter())[question.answer] += 1

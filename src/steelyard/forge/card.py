@@ -52,7 +52,7 @@ def training(recipe: Recipe, log: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         "recipe": asdict(recipe),
         "recipe_sha256": recipe.sha256,
         "steps": last["step"],
-        "decay_from": last["decay_from"],
+        "decay_from": last["decay_from"] or last["step"],
         "tokens": last["tokens"],
         "wall_s": last["wall_s"],
         "answer_loss": last["loss"],

@@ -54,9 +54,9 @@ class Document(NamedTuple):
     answers: list[bool]
 
 
-def _family_turns(rng: Random) -> list[Turn]:
+def _family_turns(shares: tuple[int, int, int, int], rng: Random) -> list[Turn]:
     """Draw one cluster of the train split; most are of the shipped level."""
-    name = rng.choices(FAMILIES, weights=(32, 20, 26, 22))[0]
+    name = rng.choices(FAMILIES, weights=shares)[0]
     source = SOURCES[name]
     level = 1 if rng.random() < _EASY_SHARE or name in {"math_words", "logic"} else 2
     while True:
@@ -131,8 +131,9 @@ def conversation(recipe: Recipe, step: int, rng: Random) -> list[Turn]:
         return [atom(rng) for _ in range(rng.randint(1, 4))]
     if drawn < atoms + _FACT_SHARE:
         return [fact(rng.randrange(recipe.facts)) for _ in range(3)]
-    turns = _family_turns(rng)
-    return turns + _family_turns(rng)[:1] if rng.random() < _WANDER_SHARE else turns
+    shares = recipe.families_at(step)
+    turns = _family_turns(shares, rng)
+    return turns + _family_turns(shares, rng)[:1] if rng.random() < _WANDER_SHARE else turns
 
 
 def as_document(codec: Codec, turns: list[Turn]) -> Document:

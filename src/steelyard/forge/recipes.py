@@ -27,6 +27,11 @@ class Recipe:
     seed: int = 1
     rows: tuple[tuple[int, int], ...] = ((0, 16),)  # from this step on, so many rows a batch
     positions: int = 256
+    # From this step on, the shares of math_words, reading, logic, formats: what is learned rests.
+    families: tuple[tuple[int, tuple[int, int, int, int]], ...] = (
+        (0, (32, 20, 26, 22)),
+        (2000, (34, 24, 34, 8)),
+    )
     steps: int = 20_000
     decay_steps: int = 2000
     warmup_steps: int = 20
@@ -45,6 +50,10 @@ class Recipe:
     def rows_at(self, step: int) -> int:
         """Rows of one step's batch."""
         return [rows for start, rows in self.rows if start <= step][-1]
+
+    def families_at(self, step: int) -> tuple[int, int, int, int]:
+        """Shares of the four families at one step."""
+        return [shares for start, shares in self.families if start <= step][-1]
 
     def tokens_at(self, step: int) -> int:
         """Positions of one step's batch."""

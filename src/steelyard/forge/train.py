@@ -137,7 +137,9 @@ class Trainer:
         mask = None if long else document_mask(torch.from_numpy(batch.documents))
         turning = self._rotation[batch.tokens.shape[1]]
         with torch.autocast("cpu", torch.bfloat16):
-            losses = self._loss(torch.from_numpy(batch.tokens), mask, turning, targets)
+            # Too few steps are long for their compilation to pay.
+            loss = self.network.loss if long else self._loss
+            losses = loss(torch.from_numpy(batch.tokens), mask, turning, targets)
         weights = targets[2]
         ((losses * weights).sum() / weights.sum()).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

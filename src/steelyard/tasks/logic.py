@@ -1,8 +1,8 @@
 """Logic: orders, rules with exceptions, and who is where by elimination.
 
 Every puzzle has one answer; the independent solver finds it by brute force over all worlds.
-Level 1: three people in a chain, rules of one step, three places. Levels 2 and 3: longer chains,
-longer rules, more places with more negative clues.
+Level 1: three people in a chain, one of three rules to apply, two places and one clue. Levels 2 and
+3: longer chains, chained rules with three possible answers, more places with negative clues.
 """
 
 from __future__ import annotations
@@ -64,9 +64,21 @@ def _rule(rng: Random, level: int, answer: str) -> Draft:
     return _draft("rule", said, question, answer, ("yes", "no", "unknown"), level, _THREE)
 
 
+def _trait(rng: Random, level: int) -> Draft:
+    """Apply the one of three rules that fits: from a kind to its trait."""
+    name = rng.choice(first(NAMES, level))
+    kinds = rng.sample(KINDS, 3)
+    traits = rng.sample(first(TRAITS, level)[:16], 3)
+    said = [f"All {plural(kind)} are {trait}." for kind, trait in zip(kinds, traits, strict=True)]
+    said.append(f"{name} is a {kinds[0]}.")
+    # The rule that fits stands anywhere.
+    said[:3] = rng.sample(said[:3], 3)
+    return _draft("trait", said, f"What is {name} like?", traits[0], tuple(traits), level, _PLACE)
+
+
 def _seats(rng: Random, level: int) -> Draft:
     """Put each person in another place and say just enough to find one of them."""
-    size = {1: 3, 2: 4, 3: 6}[level]
+    size = {1: 2, 2: 4, 3: 6}[level]
     people = rng.sample(first(NAMES, level), size)
     places = rng.sample(first(PLACES, level), size)
     home = dict(zip(people, rng.sample(places, size), strict=True))
@@ -137,8 +149,10 @@ class Logic:
     revision: Final = 1
     levels: Final = (1, 2, 3)
 
-    def kinds(self, _level: int) -> tuple[str, ...]:
-        """Return the kinds in turn: three puzzles, the rules with each of their answers."""
+    def kinds(self, level: int) -> tuple[str, ...]:
+        """Return the kinds in turn: three puzzles; each answer of a rule has its turn too."""
+        if level == 1:
+            return ("order", "trait", "seats")
         rules = ("rule_yes", "rule_no", "rule_unknown")
         return tuple(kind for rule in rules for kind in ("order", rule, "seats"))
 
@@ -147,4 +161,4 @@ class Logic:
         puzzle, _, answer = kind.partition("_")
         if puzzle == "rule":
             return alone(_rule(rng, level, answer))
-        return alone((_order if puzzle == "order" else _seats)(rng, level))
+        return alone({"order": _order, "trait": _trait, "seats": _seats}[puzzle](rng, level))

@@ -79,6 +79,7 @@ def _asked(rng: Random, graph: Graph) -> dict[str, tuple[str, str]]:
     return {
         "where_person": (f"Where is {person}?", graph.place[person]),
         "who_has": (f"Who has the {thing}?", graph.holder[thing]),
+        "what_has": (f"What does {graph.holder[thing]} have?", thing),
         "two_hop": (f"Where is the {other}?", graph.place[graph.holder[other]]),
         "count": (f"How many people are in the {crowded}?", str(here)),
     }
@@ -105,10 +106,12 @@ class Reading:
         """Write one passage and its questions."""
         graph = _scene(rng, level) if kind == "scene" else _events(rng, level)
         asked = _asked(rng, graph)
+        # Of a still scene each holder's one thing can be asked for; in events some carry several.
+        asked.pop("who_has" if kind == "scene" else "what_has")
         if level == _UNSAID_LEVEL:
             asked["unsaid"] = _absent(rng, graph)
         text = " ".join(graph.sentences)
-        options = (*graph.place, *set(graph.place.values()), _UNKNOWN)
+        options = (*graph.place, *set(graph.place.values()), *graph.holder, _UNKNOWN)
         drafts = (
             Draft(
                 name,
