@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,17 @@ def decision(out: Path) -> list[Any]:
     return [minimum, marks, verdicts]
 
 
-def killed_after(made: Stage, out: Path, delay_s: float, number: signal.Signals) -> bool:
-    """Start or resume the sweep, kill it after a while; return whether it had ended before."""
+def killed_after(
+    made: Stage, out: Path, delay_s: float, number: signal.Signals, first: Sequence[str] = ()
+) -> bool:
+    """Start or resume the sweep, kill it after a while; return whether it had ended before.
+
+    `first` are the words that begin it, where it is not the scripted one.
+    """
     words = (
         ("--resume", "--include-polluted")
         if (out / "campaign.json").exists()
-        else (f"{made.ladder}@scripted", *FAST)
+        else (first or (f"{made.ladder}@scripted", *FAST))
     )
     child = subprocess.Popen(
         made.argv("sweep", *words, "--out", str(out)),
@@ -79,12 +85,14 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def kill_often(made: Stage, out: Path, kills: int, spread_s: float) -> int:
+def kill_often(
+    made: Stage, out: Path, kills: int, spread_s: float, first: Sequence[str] = ()
+) -> int:
     """Kill the sweep at random points until it has been killed so often or has ended."""
     draw = random.Random(7)
     done = 0
     while done < kills:
-        if killed_after(made, out, 0.5 + draw.random() * spread_s, signal.SIGKILL):
+        if killed_after(made, out, 0.5 + draw.random() * spread_s, signal.SIGKILL, first):
             break
         done += 1
     return done

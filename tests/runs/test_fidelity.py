@@ -12,7 +12,7 @@ from steelyard.domain.errors import SteelyardError
 from steelyard.domain.progress import Progress
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import Controls
-from steelyard.domain.subject import Variant
+from steelyard.domain.subject import ReferenceKind, Variant
 from steelyard.domain.summary import Estimate
 from steelyard.models import artifacts, ladder
 from steelyard.runs import fidelity
@@ -20,7 +20,7 @@ from steelyard.runs.fidelity import Weighed
 
 
 def weighed(path: Path, *, reference: bool = False) -> Weighed:
-    kind = "native" if reference else None
+    kind: ReferenceKind | None = "native" if reference else None
     return Weighed(
         Variant(path.stem, artifacts.fingerprint(path), artifacts.inspect(path), kind), path
     )
