@@ -13,6 +13,7 @@ from typing import assert_never, cast, final
 from steelyard.app.folder import SweepFolder
 from steelyard.campaigns import canary
 from steelyard.campaigns.events import (
+    BudgetSpent,
     Calibrated,
     CellFailed,
     CellFinished,
@@ -103,9 +104,12 @@ class _Shell:
         total = len(self._plan.cells)
         self._crew.emit(PhaseStarted("sweep", total))
         started_ns = clock.monotonic_ns()
-        todo = self._book(campaign, first)
+        todo, spent = self._book(campaign, first), False
         while not isinstance(todo, Stop):
             todo = self._book(campaign, self._answer(campaign, todo))
+            if budget_s is not None and campaign.progress.spent_s >= budget_s and not spent:
+                spent = True
+                todo = self._book(campaign, BudgetSpent())
             self._crew.emit(Advanced("sweep", campaign.progress.done, _left(campaign)))
         self._crew.emit(PhaseEnded("sweep", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
         if todo.exit_code in (0, 1):

@@ -81,6 +81,11 @@ def run(arguments: list[str]) -> int:
             "Interrupted. What had finished is kept; a sweep goes on with --resume.", err=True
         )
         return 130
+    except OSError as error:
+        click.echo(
+            f"Error: {error.strerror or error}: {error.filename or 'no file named'}", err=True
+        )
+        return 3
     except SteelyardError as error:
         click.echo(f"Error: {error}", err=True)
         if error.hint:
