@@ -105,6 +105,11 @@ def export_text(form: str, out: Path | None, *, simulated: bool) -> str:
 
 def rebuild_text(folders: Sequence[Path]) -> str:
     """Load the records of sweep folders into the database, made anew if it is damaged."""
+    if not any(folder.is_dir() for folder in folders):
+        raise BadInput(
+            f"there is no folder {', '.join(map(str, folders))}",
+            hint="name the folders that `steelyard sweep` printed at its end",
+        )
     return _rebuilt(rebuild_store(settings.load().database, folders))
 
 

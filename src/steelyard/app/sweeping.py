@@ -21,7 +21,7 @@ from steelyard.app.reporting import Outcome
 from steelyard.campaigns.plan import Plan, Skip
 from steelyard.campaigns.planner import Rates, plan
 from steelyard.domain.campaign import Gates, Suite, Sweep
-from steelyard.domain.errors import BadInput, TooLittleRoom
+from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import ControlProfile, Controls, Place, Proof, RunSpec
@@ -129,7 +129,7 @@ def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
     folder = SweepFolder(request.out or _new_folder(chosen.model))
     _refuse_used(folder)
     sweep = _sweep(request, chosen.model, chosen.engine, ladder.foreseen(order))
-    ahead = Foreseen(request, order, folder, sweep, _planned(sweep, _too_large(sweep)))
+    ahead = Foreseen(request, order, folder, sweep, _planned(sweep))
     _announce(ahead, emit)
     return ahead
 
@@ -192,7 +192,7 @@ def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     seconds = (clock.monotonic_ns() - started_ns) / _NS_PER_S
     folder.write(reporting.LADDER_TIME, {"ladder": round(seconds, 3)})
     sweep = _sweep(request, ahead.sweep.model, ahead.sweep.engine, variants)
-    planned = _planned(sweep, _too_large(sweep))
+    planned = _planned(sweep)
     folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})
     folder.write(_REQUEST, _settings(request))
     folder.begin(sweep, planned)
@@ -297,20 +297,9 @@ def _items(gates: Gates, comparisons: int) -> int:
     return max(ITEMS, items_for_margin(gates, comparisons, len(FAMILIES)) // len(FAMILIES))
 
 
-def _too_large(sweep: Sweep) -> dict[str, str]:
-    """Say which candidates this machine has no memory for."""
-    refused = {}
-    for variant in sweep.candidates:
-        try:
-            memory.require(variant.facts, sweep.profile)
-        except TooLittleRoom as error:
-            refused[variant.label] = str(error)
-    return refused
-
-
-def _planned(sweep: Sweep, refused: Mapping[str, str]) -> Plan:
+def _planned(sweep: Sweep) -> Plan:
     """Lay out the sweep, and say which of the suite's workloads the model is too short for."""
-    found = plan(sweep, _rates(sweep), refused=refused)
+    found = plan(sweep, _rates(sweep))
     trained = sweep.reference.facts.context_tokens
     why = f"the model was trained for {trained:,} tokens of context"
     out = (Skip(w.name, why) for w in suites.workloads(sweep.suite) if w not in sweep.workloads)
@@ -357,6 +346,7 @@ def _check_room(ahead: Foreseen) -> None:
     sweep, request = ahead.sweep, ahead.request
     disk.require(ahead.folder.root, ahead.disk_bytes, what="this sweep")
     require_cores(sweep.controls)
+    # No candidate has more bits than the reference: what holds that one holds them all.
     memory.require(sweep.reference.facts, sweep.profile)
     for variant in sweep.variants:
         trained = variant.facts.context_tokens
