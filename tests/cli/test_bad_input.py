@@ -122,11 +122,6 @@ QUANTS: list[Case] = [
         ("q8.gguf is already quantised (Q8_0)", "--requantise"),
     ),
     (
-        "no disk",
-        lambda r: [wrong.vast(r.at("vast.gguf"), wrong.TERA), "Q8_0"],
-        (" needs 5", " GB in ", "are free", "choose another folder"),
-    ),
-    (
         "no native llama.cpp",
         lambda r: [r.good, "Q4_0", "--runtime", "native"],
         ("needs llama-quantize on PATH", "--runtime wheel"),
@@ -154,7 +149,21 @@ def test_a_quant_that_cannot_be_made_is_refused_before_anything_is_made(
     refused(steelyard(*asked, *rest, "--out", room.out), room, *phrases)
 
 
+def test_quants_that_the_disk_has_no_room_for_are_refused_before_the_source_is_read(
+    steelyard: Steelyard, room: Room
+) -> None:
+    vast = wrong.vast(room.at("vast.gguf"), wrong.TERA)
+    said = steelyard("models", "quantise", vast, "Q8_0", "--out", room.out)
+    refused(said, room, "quantising vast.gguf needs 5", " GB in ", "are free", "another folder")
+    assert "hashing" not in said.err
+
+
 SWEEPS: list[Case] = [
+    (
+        "no disk",
+        lambda r: [wrong.vast(r.at("vast.gguf"), wrong.TERA), "--yes"],
+        ("this sweep needs", " TB in ", "are free", "ask for fewer quants"),
+    ),
     (
         "no memory",
         lambda r: [vast_ladder(r), "--yes"],
@@ -346,6 +355,11 @@ OTHERS: list[Case] = [
         "engine",
         lambda _: ["engines", "check", "lamacpp"],
         ("no engine 'lamacpp'", "did you mean 'llamacpp'"),
+    ),
+    (
+        "nothing to rebuild from",
+        lambda r: ["results", "rebuild", r.at("gone")],
+        ("there is no folder", "gone", "printed at its end"),
     ),
     ("no folder", lambda r: ["models", "list", r.at("gone")], ("gone is no folder",)),
 ]
