@@ -19,7 +19,7 @@ TINY = Recipe(
     induction_steps=1,
     atom_steps=2,
     long_share=1.0,
-    long_positions=512,
+    long_positions=1024,
 )
 
 

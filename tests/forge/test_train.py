@@ -19,7 +19,7 @@ from steelyard.forge import checkpoint
 from steelyard.forge.recipes import BASE, SMOKE
 from steelyard.forge.train import Crew, Progress, Trainer, append_log, document_mask, train
 
-SMOKE_LOSS_BOUND = 2.6  # nats an answer token; an untrained network starts above 7
+SMOKE_LOSS_BOUND = 1.8  # nats an answer token; untrained above 7, 1.34 when last measured
 
 
 def test_a_resumed_training_ends_in_the_same_weights(tmp_path: Path) -> None:
