@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +36,12 @@ def decision(out: Path) -> list[Any]:
     return [minimum, marks, verdicts]
 
 
-def killed_after(
-    made: Stage, out: Path, delay_s: float, number: signal.Signals, first: Sequence[str] = ()
-) -> bool:
-    """Start or resume the sweep, kill it after a while; return whether it had ended before.
-
-    `first` are the words that begin it, where it is not the scripted one.
-    """
+def killed_after(made: Stage, out: Path, delay_s: float, number: signal.Signals) -> bool:
+    """Start or resume the sweep, kill it after a while; return whether it had ended before."""
     words = (
         ("--resume", "--include-polluted")
         if (out / "campaign.json").exists()
-        else (first or (f"{made.ladder}@scripted", *FAST))
+        else (f"{made.ladder}@scripted", *FAST)
     )
     child = subprocess.Popen(
         made.argv("sweep", *words, "--out", str(out)),
@@ -62,12 +56,12 @@ def killed_after(
         family = stage.children_of(child.pid)
         child.send_signal(number)
         child.wait(30)
-        _gone(family)
+        gone(family)
         return False
     return True
 
 
-def _gone(family: list[int]) -> None:
+def gone(family: list[int]) -> None:
     """Wait until none of these processes is left, and fail if one is."""
     until = time.monotonic() + 15
     while time.monotonic() < until:
@@ -85,14 +79,12 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def kill_often(
-    made: Stage, out: Path, kills: int, spread_s: float, first: Sequence[str] = ()
-) -> int:
+def kill_often(made: Stage, out: Path, kills: int, spread_s: float) -> int:
     """Kill the sweep at random points until it has been killed so often or has ended."""
     draw = random.Random(7)
     done = 0
     while done < kills:
-        if killed_after(made, out, 0.5 + draw.random() * spread_s, signal.SIGKILL, first):
+        if killed_after(made, out, 0.5 + draw.random() * spread_s, signal.SIGKILL):
             break
         done += 1
     return done
@@ -159,7 +151,7 @@ def test_an_interrupt_leaves_no_process_and_a_sweep_that_can_go_on(
     _, said = child.communicate(timeout=30)
     assert child.returncode == 130, said
     assert "Traceback" not in said
-    _gone(family)
+    gone(family)
     last = made.run("sweep", "--resume", "--include-polluted", "--out", str(out))
     assert last.returncode in (0, 1), last.stderr
 

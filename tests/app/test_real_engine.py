@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +14,7 @@ from typing import Any
 import pytest
 from tests.app import stage
 from tests.app.stage import Stage
-from tests.app.test_kills import decision, kill_often, sent_twice
+from tests.app.test_kills import decision, gone, sent_twice
 from tests.llamalib import tiny
 
 from steelyard.analysis.validity import telemetry_status
@@ -122,8 +126,8 @@ def test_the_same_spec_names_the_same_requests(ran: Ran) -> None:
 
 
 # Slow enough that a busy client still sees tokens come one by one, or the canary stops the sweep.
-SLOWER = tiny.Shape(width=512, layers=4, feed_forward=1024, context=4096)
-FAST = ("--items", "12", "--repeats", "1", "--quants", "Q2_K", "--include-polluted", "--yes")
+SLOWER = tiny.Shape(layers=4, feed_forward=1024, context=4096)
+FAST = ("--items", "6", "--repeats", "1", "--quants", "Q2_K", "--include-polluted", "--yes")
 
 
 @pytest.mark.full
@@ -133,17 +137,46 @@ def test_three_kills_on_llama_cpp_send_no_finished_request_twice(tmp_path: Path)
     made.home.mkdir()
     subject = str(tiny.write(made.file("F16"), SLOWER))
     straight, broken = made.home / "straight", made.home / "broken"
-    done = made.run("sweep", subject, *FAST, "--out", str(straight), timeout_s=900)
+    done = made.run("sweep", subject, *FAST, "--out", str(straight), timeout_s=1800)
     assert done.returncode in (0, 1), done.stderr
-    kills = kill_often(made, broken, 3, spread_s=12.0, first=(subject, *FAST))
-    assert kills == 3
-    last = made.run("sweep", "--resume", "--include-polluted", "--out", str(broken), timeout_s=900)
+    words: tuple[str, ...] = (subject, *FAST)
+    for _ in range(3):
+        kill_in_a_task(made, broken, words)
+        words = ("--resume", "--include-polluted")
+    last = made.run("sweep", *words, "--out", str(broken), timeout_s=1800)
     assert last.returncode == done.returncode, last.stderr
     assert sent_twice(broken) == []
     assert names(broken) == names(straight)
     minimum, _, verdicts = decision(broken)
     # Two streams share a batch, so the last bits and a wrong answer's words may differ.
     assert [minimum, verdicts] == [decision(straight)[0], decision(straight)[2]]
+
+
+def kill_in_a_task(made: Stage, out: Path, words: Sequence[str]) -> None:
+    """Begin or resume the sweep, and kill it when it has answers to task items that are new."""
+    before = answered(out)
+    child = subprocess.Popen(
+        made.argv("sweep", *words, "--out", str(out)),
+        env=made.env,
+        cwd=made.home,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 600
+    while answered(out) < before + 5 and child.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    family = stage.children_of(child.pid)
+    child.send_signal(signal.SIGKILL)
+    child.wait(30)
+    gone(family)
+    assert answered(out) >= before + 5
+    assert not (out / "sweep_summary.json").exists()
+
+
+def answered(out: Path) -> int:
+    """Return how many task requests have come whole."""
+    found = [e for path in (out / "runs").glob("*/spool.bin") for e in spool.read(path)]
+    return sum("/l" in Key.read(e.id).section for e in found if e.failure is None)
 
 
 def names(out: Path) -> list[tuple[str, str]]:
