@@ -21,6 +21,7 @@ from steelyard.app.reporting import Outcome
 from steelyard.campaigns.plan import Plan, Skip
 from steelyard.campaigns.planner import Rates, plan
 from steelyard.domain.campaign import Gates, Suite, Sweep
+from steelyard.domain.codec import from_plain
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.progress import Emit, Noted
@@ -139,8 +140,10 @@ def perform(request: SweepRequest, emit: Emit) -> Outcome:
     if request.resume:
         _check_settings()
         folder = _to_resume(request)
-        with locks.folder_lock(folder.root):
-            return _campaign(request, _resumed(folder), emit)
+        if folder.exists():
+            with locks.folder_lock(folder.root):
+                return _campaign(request, _resumed(folder), emit)
+        request = _asked_at_first(request, folder)
     ahead = foresee(request, emit)
     _check_room(ahead)
     with locks.folder_lock(ahead.folder.root):
@@ -187,6 +190,7 @@ def _campaign(request: SweepRequest, prepared: Prepared, emit: Emit) -> Outcome:
 def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     """Make and verify the ladder, then write down what is asked."""
     request, folder = ahead.request, ahead.folder
+    folder.write(_REQUEST, _settings(request))
     started_ns = clock.monotonic_ns()
     variants, paths = ladder.make(ahead.order, folder.models, emit)
     seconds = (clock.monotonic_ns() - started_ns) / _NS_PER_S
@@ -194,7 +198,6 @@ def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     sweep = _sweep(request, ahead.sweep.model, ahead.sweep.engine, variants)
     planned = _planned(sweep)
     folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})
-    folder.write(_REQUEST, _settings(request))
     folder.begin(sweep, planned)
     return Prepared(folder, sweep, planned, paths)
 
@@ -209,8 +212,9 @@ def _to_resume(request: SweepRequest) -> SweepFolder:
     if request.out is None:
         raise BadInput("--resume needs --out", hint="name the folder of the sweep to go on with")
     folder = SweepFolder(request.out)
-    folder.sweep()
-    begun = folder.read(dict[str, str], _REQUEST)
+    begun = folder.read(dict[str, Any], _REQUEST)
+    if begun is None:
+        folder.sweep()
     for name, said in _settings(request).items():
         if begun is not None and begun.get(name) != said:
             raise BadInput(
@@ -220,16 +224,27 @@ def _to_resume(request: SweepRequest) -> SweepFolder:
     return folder
 
 
-def _settings(request: SweepRequest) -> dict[str, str]:
+def _asked_at_first(request: SweepRequest, folder: SweepFolder) -> SweepRequest:
+    """Return the request of a sweep that ended while its ladder was made: it is made again."""
+    begun = folder.read(dict[str, Any], _REQUEST) or {}
+    first = from_plain(SweepRequest, begun, source=str(folder.root / _REQUEST))
+    anew = {name: getattr(request, name) for name in _ANEW - {"resume"}}
+    return replace(first, **anew)
+
+
+def _settings(request: SweepRequest) -> dict[str, Any]:
     """Return what was asked for beyond the defaults, as far as it is settled at the start."""
     usual = SweepRequest()
-    found = {}
+    found: dict[str, Any] = {}
     for field in fields(request):
         value = getattr(request, field.name)
         if field.name in _ANEW or value == getattr(usual, field.name):
             continue
-        path = Path(str(value)).expanduser()
-        found[field.name] = str(path.resolve() if path.exists() else value)
+        found[field.name] = list(value) if isinstance(value, tuple) else value
+        if isinstance(value, str | Path):
+            name, at, engine = str(value).partition("@")
+            path = Path(name).expanduser()
+            found[field.name] = f"{path.resolve()}{at}{engine}" if path.exists() else str(value)
     return found
 
 
