@@ -40,7 +40,7 @@ def killed_after(made: Stage, out: Path, delay_s: float, number: signal.Signals)
     """Start or resume the sweep, kill it after a while; return whether it had ended before."""
     words = (
         ("--resume", "--include-polluted")
-        if (out / "campaign.json").exists()
+        if (out / "request.json").exists()
         else (f"{made.ladder}@scripted", *FAST)
     )
     child = subprocess.Popen(
