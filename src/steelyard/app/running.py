@@ -24,7 +24,7 @@ from steelyard.models import artifacts, disk, find
 from steelyard.platform import locks, settings
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import place_for, require_cores
+from steelyard.runs.places import default_threads, place_for, require_cores
 from steelyard.store.records import RECORD_NAME, read_record, write_whole
 from steelyard.tasks import registry
 from steelyard.workloads import suites
@@ -125,7 +125,7 @@ def example_spec() -> str:
     context = suites.context_needed(suites.QUICK)
     spec = RunSpec(
         Subject(artifact, profile=EngineProfile(context_tokens=context, slots=2)),
-        Controls(threads=cores()),
+        Controls(threads=default_threads(cores())),
         workloads=suites.workloads("quick"),
         tasks=(Task("reading", items=30),),
         task_streams=2,

@@ -34,7 +34,7 @@ from steelyard.models.ladder import Runtime
 from steelyard.platform import clock, hardware, locks, settings
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import place_for, require_cores
+from steelyard.runs.places import default_threads, place_for, require_cores
 from steelyard.tasks.registry import FAMILIES
 from steelyard.workloads import suites
 
@@ -301,7 +301,7 @@ def _controls(request: SweepRequest) -> Controls:
     strict = ControlProfile(name="strict", blocking_noise_cv=_STRICT_CV)
     return Controls(
         seed=request.seed,
-        threads=request.threads or usable,
+        threads=request.threads or default_threads(usable),
         affinity=request.affinity,
         warmup=request.warmup,
         profile=strict if request.strict else ControlProfile(),

@@ -20,7 +20,11 @@ from steelyard.cli.values import CORES, DURATION, NAMES
 @click.option("--items", type=click.IntRange(1, 5000), help="Items per task family.")
 @click.option("--level", type=click.IntRange(1, 3), default=1, help="Difficulty of the items.")
 @click.option("--private-seed", help="Draw the items from a seed that only you know.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the engine.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    help="Threads of the engine. [default: all cores but one]",
+)
 @click.option("--affinity", type=CORES, help="Cores of the engine, e.g. 0-3.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(

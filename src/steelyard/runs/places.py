@@ -39,6 +39,15 @@ def require_cores(controls: Controls) -> None:
         )
 
 
+def default_threads(cores: int) -> int:
+    """Return the engine's threads where nobody asks for a number: all cores but one.
+
+    With a thread on every core the part of the server that writes answers gets no turn while
+    tokens are computed: they arrive in one burst, and a burst cannot be timed.
+    """
+    return max(1, cores - 1)
+
+
 def build_of(subject: Subject, claimed: Reading[str]) -> Reading[str]:
     """Return the engine's build: the wheel's server does not know its own, its package does."""
     if subject.runtime not in runtimes.NAMES:
