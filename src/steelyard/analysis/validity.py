@@ -110,7 +110,7 @@ def _background(record: RunRecord, limits: ControlProfile) -> Iterator[Caution]:
         return
     vitals = record.vitals.value
     if early := _before(record.sections, vitals):
-        yield _unobserved(f"{early} requests were answered before this session of a resumed run")
+        yield _unobserved(f"{early} requests were answered before the run was resumed")
     if isinstance(vitals.other_cpu_share, Missing):
         yield _unobserved(f"background load: {vitals.other_cpu_share}")
     elif (share := vitals.other_cpu_share.value / vitals.cores) > limits.other_cpu_share_max:

@@ -104,32 +104,32 @@ class _Shell:
         total = len(self._plan.cells)
         self._crew.emit(PhaseStarted("sweep", total))
         started_ns = clock.monotonic_ns()
-        todo, spent = self._book(campaign, first), False
-        while not isinstance(todo, Stop):
-            todo = self._book(campaign, self._answer(campaign, todo))
+        step, spent = self._book(campaign, first), False
+        while not isinstance(step, Stop):
+            step = self._book(campaign, self._answer(campaign, step))
             if budget_s is not None and campaign.progress.spent_s >= budget_s and not spent:
                 spent = True
-                todo = self._book(campaign, BudgetSpent())
+                step = self._book(campaign, BudgetSpent())
             self._crew.emit(Advanced("sweep", campaign.progress.done, _left(campaign)))
         self._crew.emit(PhaseEnded("sweep", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
-        if todo.exit_code in (0, 1):
+        if step.exit_code in (0, 1):
             fidelity.forget(self._folder.root / "fidelity")
-        return todo
+        return step
 
     def _book(self, campaign: Campaign, event: Event) -> Instruction:
         """Write an event down, then ask what to do next."""
         self._journal.append(line(event))
-        (todo,) = campaign.handle(event)
-        return todo
+        (step,) = campaign.handle(event)
+        return step
 
-    def _answer(self, campaign: Campaign, todo: Instruction) -> Event:
+    def _answer(self, campaign: Campaign, step: Instruction) -> Event:
         """Perform one instruction and return what came of it."""
         started_ns = clock.monotonic_ns()
 
         def seconds() -> float:
             return (clock.monotonic_ns() - started_ns) / _NS_PER_S
 
-        match todo:
+        match step:
             case Calibrate():
                 return self._calibrate(seconds)
             case ProveEngine():
@@ -138,7 +138,7 @@ class _Shell:
                 record = self._run(spec)
                 return canary.judge(record, seconds=seconds())
             case RunCell():
-                return self._cell(campaign, todo, seconds)
+                return self._cell(campaign, step, seconds)
             case MeasureFidelity(label=label):
                 return self._fidelity(label, seconds)
             case Summarise(skipped=skipped):
@@ -148,7 +148,7 @@ class _Shell:
             case Stop():
                 raise AssertionError("a stop is never performed")
             case _:
-                assert_never(todo)
+                assert_never(step)
 
     def _calibrate(self, seconds: Callable[[], float]) -> Event:
         try:
@@ -164,22 +164,22 @@ class _Shell:
         self._folder.write("proofs.json", [proof])
         return EngineProven(proof.passed, proof.found, seconds())
 
-    def _cell(self, campaign: Campaign, todo: RunCell, seconds: Callable[[], float]) -> Event:
-        started = CellStarted(todo.spec.id)
+    def _cell(self, campaign: Campaign, step: RunCell, seconds: Callable[[], float]) -> Event:
+        started = CellStarted(step.spec.id)
         self._journal.append(line(started))
         campaign.take(started)
-        record = self._run(todo.spec)
+        record = self._run(step.spec)
         if record.outcome == "completed":
             reasons = tuple(sorted({c.code for c in record.cautions if c.pollutes}))
             found = quality(record.cautions)
             if reasons:
                 self._crew.emit(
-                    Noted(f"{todo.label} ({todo.role}) is polluted: {', '.join(reasons)}")
+                    Noted(f"{step.label} ({step.role}) is polluted: {', '.join(reasons)}")
                 )
-            return CellFinished(todo.spec.id, "completed", found, seconds(), reasons)
-        self._crew.emit(Noted(f"{todo.label} ({todo.role}) failed: {record.reason}", warning=True))
+            return CellFinished(step.spec.id, "completed", found, seconds(), reasons)
+        self._crew.emit(Noted(f"{step.label} ({step.role}) failed: {record.reason}", warning=True))
         died = record.reason.startswith("EngineError")
-        return CellFailed(todo.spec.id, record.reason, seconds(), engine_died=died)
+        return CellFailed(step.spec.id, record.reason, seconds(), engine_died=died)
 
     def _run(self, spec: RunSpec) -> RunRecord:
         variant = self._variants[spec.subject.artifact.sha256]

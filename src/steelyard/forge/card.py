@@ -91,7 +91,9 @@ def text(card: Mapping[str, Any]) -> str:
 
 A Llama of {card["parameters"]:,} parameters ({base["recipe"]["layers"]} layers, hidden 256,
 2,048-token vocabulary, context {card["context"]:,}), trained from scratch on generated text only,
-so that a sweep has something to weigh offline. It answers the shipped level of Steelyard's four
+so that a sweep has something to weigh offline. Its fresh weights
+held a rough copying circuit, laid in by rule; training started from there.
+It answers the shipped level of Steelyard's four
 task families and little else. Licence: Apache-2.0, weights included. No text of others was used.
 
 ## Held-out exact answers, F16 file, greedy, by the embedded llama.cpp and the chat template
