@@ -142,6 +142,13 @@ def test_one_token_has_a_wait_and_no_rate() -> None:
     assert code(timing.output_tps(miscounted)) == "single_token"
 
 
+def test_a_burst_has_a_wait_and_no_rate() -> None:
+    """Tokens that come closer than the client can tell apart say nothing about the engine."""
+    burst = replace(attempt(tokens=10), arrivals=arrivals(60, 0.05, 10))
+    near(timing.ttft_s(burst), 0.06)
+    assert code(timing.output_tps(burst)) == code(timing.tpot_s(burst)) == "burst"
+
+
 def test_a_failed_request_gives_its_reason_for_every_number() -> None:
     broken = failed(why="stalled")
     for formula in (*SPEEDS, timing.ttft_s, timing.ttfat_s, timing.e2e_s):

@@ -116,6 +116,25 @@ def test_three_kills_end_in_the_same_decision(tmp_path: Path) -> None:
     kills_end_in_the_same_decision(tmp_path, 3)
 
 
+def test_a_kill_between_a_record_and_its_line_in_the_journal_keeps_the_record(
+    tmp_path: Path,
+) -> None:
+    made = stage.build(tmp_path, items=ITEMS)
+    out = made.home / "out"
+    done = made.run("sweep", f"{made.ladder}@scripted", *FAST, "--out", str(out))
+    assert done.returncode in (0, 1), done.stderr
+    journal = out / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    ended = next(n for n, text in enumerate(lines) if b"cell_finished" in text)
+    spec = json.loads(lines[ended])["event"]["run_id"]
+    record = out / "runs" / spec / "record.json"
+    before = record.read_bytes()
+    journal.write_bytes(b"".join(lines[:ended]))
+    again = made.run("sweep", "--resume", "--include-polluted", "--out", str(out))
+    assert again.returncode == done.returncode, again.stderr
+    assert record.read_bytes() == before
+
+
 @pytest.mark.full
 def test_thirty_kills_end_in_the_same_decision(tmp_path: Path) -> None:
     kills = 0

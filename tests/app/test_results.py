@@ -20,10 +20,11 @@ from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import Controls, RunRecord
 from steelyard.domain.subject import EngineProfile
 from steelyard.domain.task import Mark, NotRun
+from steelyard.platform import atomic
 from steelyard.stats.paired import mcnemar_exact
 from steelyard.store.database import Store
 from steelyard.store.query import RunQuery
-from steelyard.store.records import write_record, write_whole
+from steelyard.store.records import write_record
 
 OTHER = subject("tiny-Q2_K.gguf", "cd" * 32)
 HOG = Caution("HIGH_CPU_SATURATION", "another process took 90 %", "stop it")
@@ -205,7 +206,7 @@ def test_exported_records_read_back_equal_and_say_their_version(home: Path, form
 
 def test_a_lost_database_is_loaded_again_from_sweep_folders(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sweeps" / "s1"
-    write_whole(folder / "campaign.json", encode(sweep()).encode())
+    atomic.write(folder / "campaign.json", encode(sweep()).encode())
     write_record(folder / "runs" / "r1", record("one"))
     said = results.rebuild_text((folder, tmp_path / "nowhere"))
     assert "runs loaded: 1, of campaigns: 1" in said

@@ -71,3 +71,24 @@ def test_a_model_that_is_not_there_is_named(made: Stage) -> None:
     done = made.run("run", spec, "--model", str(made.home / "gone"))
     assert done.returncode == 2
     assert f"there is no {made.home / 'gone'}" in done.stderr.replace("\n", " ")
+
+
+def test_what_turns_out_to_be_impossible_in_the_middle_ends_with_exit_code_2(
+    made: Stage,
+) -> None:
+    path = spec_file(made, "level.json", Controls(seed=5))
+    spec = json.loads(path.read_text())
+    path.write_text(json.dumps({**spec, "tasks": [{"family": "reading", "level": 9}]}))
+    done = made.run("run", str(path), "--model", str(made.ladder))
+    assert done.returncode == 2, done.stderr
+    assert "bad_input: reading" in done.stdout
+
+
+def test_what_a_record_tells_names_no_folder_of_this_machine(made: Stage) -> None:
+    spec = str(spec_file(made, "quiet.json", Controls(seed=9)))
+    done = made.run("run", spec, "--model", str(made.ladder), "--json")
+    assert done.returncode == 0
+    record = json.loads(done.stdout)
+    told = json.dumps([record["proofs"], record["reason"], record["log_excerpt"]])
+    assert str(made.ladder) not in told
+    assert str(made.home) not in told

@@ -402,7 +402,7 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(
 def test_an_export_that_cannot_be_written_is_refused(
     steelyard: Steelyard, room: Room, place: str
 ) -> None:
-    refused(steelyard("results", "export", "--out", place), room, "cannot write")
+    refused(steelyard("results", "export", "--out", place), room, "cannot be written")
 
 
 SETTINGS = [

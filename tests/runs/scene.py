@@ -40,7 +40,11 @@ def spec_of(*work: Workload | Task, streams: int = 2, warmup: int = 1) -> RunSpe
 
 @contextmanager
 def bench(
-    folder: Path, plan: Plan, spec: RunSpec, known: list[Exchange] | None = None
+    folder: Path,
+    plan: Plan,
+    spec: RunSpec,
+    known: list[Exchange] | None = None,
+    stall_s: float = 60.0,
 ) -> Iterator[Bench]:
     """Open a session of a run; `known` stands in for what the spool holds of earlier ones."""
     model = folder / "m.gguf"
@@ -55,6 +59,7 @@ def bench(
         Client(engine.host, engine.port, folder / "spool.bin") as client,
     ):
         opened = Bench(spec, engine.dialect, engine, client, told.append)
+        opened.stall_ns = int(stall_s * 1e9)
         opened.remember(earlier)
         yield opened
 

@@ -99,6 +99,22 @@ def test_the_engines_death_ends_the_task_and_a_resume_asks_only_the_rest(tmp_pat
     assert whole.isdisjoint(asked)
 
 
+def test_one_stalled_request_is_asked_again_and_a_silent_engine_ends_the_task(
+    tmp_path: Path,
+) -> None:
+    once, dead = tmp_path / "once", tmp_path / "dead"
+    once.mkdir()
+    dead.mkdir()
+    with scene.bench(once, script(Fault("stall", requests=(3,))), SPEC, stall_s=0.3) as bench:
+        assert rights(judged.judge(bench, TASK)) == set(prompts())
+    with (
+        scene.bench(dead, script(Fault("stall", rate=1.0)), SPEC, stall_s=0.3) as bench,
+        pytest.raises(EngineError, match="fell silent: 3 requests"),
+    ):
+        judged.judge(bench, TASK)
+    assert len(scene.sent(dead)) < TASK.items
+
+
 def test_a_resume_of_a_finished_task_sends_nothing_and_finds_the_same(tmp_path: Path) -> None:
     first = judge(tmp_path, script(wrong_rate=0.3))
     before = len(scene.sent(tmp_path))

@@ -9,13 +9,14 @@ from tests.store.sweeps import sweep
 
 from steelyard.domain.codec import encode
 from steelyard.domain.errors import StoreError
+from steelyard.platform import atomic
 from steelyard.store.care import rebuild
 from steelyard.store.database import Store
-from steelyard.store.records import write_record, write_whole
+from steelyard.store.records import write_record
 
 
 def campaign(folder: Path) -> Path:
-    write_whole(folder / "campaign.json", encode(sweep()).encode())
+    atomic.write(folder / "campaign.json", encode(sweep()).encode())
     for name in ("one", "two"):
         write_record(folder / "runs" / name, record(name))
     return folder

@@ -107,7 +107,7 @@ def test_what_was_appended_before_a_kill_is_there_after_it(tmp_path: Path) -> No
 
 def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(BadInput, match="cannot write"):
+    with pytest.raises(BadInput, match="cannot be written"):
         Journal(tmp_path / "file" / "journal.jsonl")
 
 

@@ -9,7 +9,8 @@ from tests.store.records import record, run_records
 
 from steelyard.domain.errors import BadInput, StoreError
 from steelyard.domain.run import RunRecord
-from steelyard.store.records import read_record, write_record, write_whole
+from steelyard.platform import atomic
+from steelyard.store.records import read_record, write_record
 
 
 @given(run_records)
@@ -54,7 +55,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
     target = tmp_path / "taken"
     target.mkdir()
     (target / "inside").write_text("kept")
-    with pytest.raises(BadInput, match="cannot write"):
-        write_whole(target, b"new")
+    with pytest.raises(BadInput, match="cannot be written"):
+        atomic.write(target, b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
     assert (target / "inside").read_text() == "kept"

@@ -17,8 +17,9 @@ from steelyard.domain.campaign import Sweep
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput
 from steelyard.domain.run import RunRecord
+from steelyard.platform import atomic
 from steelyard.store.journal import Journal, read_journal
-from steelyard.store.records import read_record, write_whole
+from steelyard.store.records import read_record
 
 T = TypeVar("T")
 
@@ -67,11 +68,11 @@ class SweepFolder:
 
     def write(self, name: str, value: object) -> None:
         """Write one of the side files whole."""
-        write_whole(self.root / name, encode(value, indent=1).encode())
+        atomic.write(self.root / name, encode(value, indent=1).encode())
 
     def write_text(self, name: str, text: str) -> None:
         """Write a report whole."""
-        write_whole(self.root / name, text.encode())
+        atomic.write(self.root / name, text.encode())
 
     def open_journal(self) -> Journal:
         """Open the journal for appending; a torn last line is cut off."""

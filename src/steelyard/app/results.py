@@ -17,12 +17,11 @@ from steelyard.app.exporting import Format
 from steelyard.domain.codec import encode
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.run import RunRecord
-from steelyard.platform import settings
+from steelyard.platform import atomic, settings
 from steelyard.store.care import Rebuilt
 from steelyard.store.care import rebuild as rebuild_store
 from steelyard.store.database import Store
 from steelyard.store.query import RunQuery, RunRow
-from steelyard.store.records import write_whole
 
 _BOTH: Final = (False, True)
 _MEASURED: Final = (False,)
@@ -58,7 +57,7 @@ def export(store: Store, form: Format, rows: Sequence[RunRow], out: Path | None 
     text = exporting.export(form, ((row, store.get(row.id)) for row in rows))
     if out is None:
         return text
-    write_whole(out, text.encode())
+    atomic.write(out, text.encode())
     return f"{len(rows)} {'run' if len(rows) == 1 else 'runs'} written to {out}\n"
 
 

@@ -21,11 +21,11 @@ from steelyard.domain.task import Task
 from steelyard.engines import api
 from steelyard.llamalib.kernels import cores
 from steelyard.models import artifacts, disk, find
-from steelyard.platform import locks, settings
+from steelyard.platform import atomic, locks, settings
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import default_threads, place_for, require_cores
-from steelyard.store.records import RECORD_NAME, read_record, write_whole
+from steelyard.store.records import RECORD_NAME, read_record
 from steelyard.tasks import registry
 from steelyard.workloads import suites
 
@@ -42,10 +42,10 @@ class Finished:
 
     @property
     def exit_code(self) -> int:
-        """0 measured, 2 the wrong model, 3 could not measure."""
+        """0 measured, 2 what was asked for cannot be, 3 could not measure."""
         if self.record.outcome == "completed":
             return 0
-        return 2 if self.record.reason.startswith("wrong_model") else 3
+        return 2 if self.record.reason.startswith(("wrong_model:", "bad_input:")) else 3
 
     @property
     def json(self) -> str:
@@ -88,7 +88,7 @@ def run_spec(path: Path, models: Sequence[Path], out: Path | None, emit: Emit) -
     disk.require(folder, 0, what="this run")
     place = place_for(spec.subject, folder, paths)
     with locks.folder_lock(folder):
-        write_whole(folder / SPEC, encode(spec, indent=1).encode())
+        atomic.write(folder / SPEC, encode(spec, indent=1).encode())
         record = Executor(Verifier(), emit).run(spec, variant, place)
     with keeper(emit) as keep:
         keep(record)

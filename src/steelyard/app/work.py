@@ -48,8 +48,9 @@ from steelyard.domain.run import Controls, Place, Proof, RunRecord, RunSpec
 from steelyard.domain.subject import Subject, Variant
 from steelyard.platform import clock
 from steelyard.runs import calibration, fidelity
-from steelyard.runs.execute import Executor
+from steelyard.runs.execute import SPOOL, Executor
 from steelyard.store.journal import Journal
+from steelyard.store.records import RECORD_NAME, read_record
 
 _NS_PER_S = 1e9
 
@@ -135,8 +136,9 @@ class _Shell:
             case ProveEngine():
                 return self._prove(seconds)
             case RunCanary(spec=spec):
-                record = self._run(spec)
-                return canary.judge(record, seconds=seconds())
+                # One that blocked was about the machine as it was then: it is measured anew.
+                (self._crew.place_of(spec).folder / SPOOL).unlink(missing_ok=True)
+                return canary.judge(self._run(spec), seconds=seconds())
             case RunCell():
                 return self._cell(campaign, step, seconds)
             case MeasureFidelity(label=label):
@@ -168,7 +170,7 @@ class _Shell:
         started = CellStarted(step.spec.id)
         self._journal.append(line(started))
         campaign.take(started)
-        record = self._run(step.spec)
+        record = self._finished(step.spec) or self._run(step.spec)
         if record.outcome == "completed":
             reasons = tuple(sorted({c.code for c in record.cautions if c.pollutes}))
             found = quality(record.cautions)
@@ -180,6 +182,17 @@ class _Shell:
         self._crew.emit(Noted(f"{step.label} ({step.role}) failed: {record.reason}", warning=True))
         died = record.reason.startswith("EngineError")
         return CellFailed(step.spec.id, record.reason, seconds(), engine_died=died)
+
+    def _finished(self, spec: RunSpec) -> RunRecord | None:
+        """Return the record of a run that ended just before a kill took the journal's line."""
+        folder = self._crew.place_of(spec).folder
+        if not (folder / RECORD_NAME).exists():
+            return None
+        record = read_record(folder)
+        if record.outcome != "completed":
+            return None
+        self._crew.keep(record)
+        return record
 
     def _run(self, spec: RunSpec) -> RunRecord:
         variant = self._variants[spec.subject.artifact.sha256]

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from steelyard.domain.errors import UnreadableModel
 from steelyard.llamalib import conformance, importance
 from steelyard.llamalib.tensor_types import BY_NAME
-from steelyard.models import atomic, gguf, writer
+from steelyard.models import gguf, writer
+from steelyard.platform import atomic
 
 Floats = npt.NDArray[np.float32]
 _SUMS, _COUNTS = ".in_sum2", ".counts"

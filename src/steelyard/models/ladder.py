@@ -18,9 +18,10 @@ import numpy as np
 from steelyard.domain.errors import BadInput, ConformanceError, UnreadableModel, UnsupportedSubject
 from steelyard.llamalib import conformance, library, runtimes
 from steelyard.llamalib.kernels import Bytes, Floats, Kernels
-from steelyard.models import atomic, disk, gguf, quants, recipes, shards, writer
+from steelyard.models import disk, gguf, quants, recipes, shards, writer
 from steelyard.models import imatrix as imatrices
 from steelyard.models.imatrix import Imatrix
+from steelyard.platform import atomic
 
 Runtime: TypeAlias = Literal["wheel", "native"]
 Progress: TypeAlias = Callable[[int, int], None]

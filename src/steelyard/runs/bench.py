@@ -6,10 +6,11 @@ so what stands in it whole is not sent again. Not aware of what is measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, final
 
+from steelyard.domain.errors import EngineError
 from steelyard.domain.progress import Advanced, Emit
 from steelyard.domain.run import RunSpec
 from steelyard.domain.stream import Attempt, Exchange
@@ -22,6 +23,7 @@ from steelyard.loadgen.client import Client
 
 # An engine that is silent for so long hangs: the longest prefill on small boards takes minutes.
 _STALL_NS: Final = 1800 * 10**9
+_SILENT: Final = 3  # stalled requests in a row: the rest would wait as long, each of them
 
 
 @final
@@ -57,6 +59,7 @@ class Bench:
     emit: Emit
     known: list[tuple[Key, Exchange]] = field(default_factory=list)
     done: int = 0
+    stall_ns: int = _STALL_NS
 
     def remember(self, exchanges: Iterable[Exchange]) -> None:
         """Take over what an earlier session of the same run has on disk."""
@@ -66,7 +69,19 @@ class Bench:
         """Prepare the bytes of one request and queue them."""
         call = self.dialect.encode(request)
         prepared = prepare(call, self.engine.host, self.engine.port)
-        self.client.submit(str(key), prepared, stall_ns=_STALL_NS)
+        self.client.submit(str(key), prepared, stall_ns=self.stall_ns)
+
+    def results(self) -> Iterator[Exchange]:
+        """Yield exchanges as they end; raise `EngineError` when the engine has fallen silent."""
+        silent = 0
+        for exchange in self.client.results():
+            yield exchange
+            silent = silent + 1 if exchange.failure == "stalled" else 0
+            if silent == _SILENT:
+                raise EngineError(
+                    f"the engine fell silent: {silent} requests in a row stalled",
+                    hint=f"see {self.engine.log_path}",
+                )
 
     def read(self, exchange: Exchange, *, prompt_tokens_wanted: int | None = None) -> Attempt:
         """Read an attempt out of an exchange; its ask and try come from its id."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis.validity import cautions
-from steelyard.domain.errors import SteelyardError, WrongModel
+from steelyard.domain.errors import BadInput, SteelyardError, WrongModel
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import (
@@ -85,10 +85,13 @@ class Executor:
         except WrongModel as error:
             found.outcome, found.reason = "failed", f"wrong_model: {error}"
             found.proofs += (Proof("identity", passed=False, found=str(error)),)
+        except BadInput as error:
+            found.outcome, found.reason = "failed", f"bad_input: {error}"
         except SteelyardError as error:
             found.outcome, found.reason = "failed", f"{type(error).__name__}: {error}"
         elapsed_s = (clock.monotonic_ns() - started_ns) / _NS_PER_S
         self.emit(PhaseEnded("run", elapsed_s))
+        found.proofs = tuple(replace(p, found=place.without(p.found)) for p in found.proofs)
         record = self._record(spec, found, place, started_at)
         record = replace(record, elapsed_s=Measured(elapsed_s, "client"))
         record = replace(record, cautions=cautions(record))
@@ -138,7 +141,7 @@ class Executor:
             id=str(clock.uuid7()),
             spec=spec,
             outcome=found.outcome,
-            reason=found.reason,
+            reason=place.without(found.reason),
             started_at=started_at,
             device=self.device(),
             environment=environment,
@@ -150,7 +153,7 @@ class Executor:
             vitals=found.vitals,
             cautions=(),
             simulated=api.dialect(spec.subject.engine).capabilities.simulated,
-            log_excerpt=log_excerpt(place.folder / ENGINE_LOG),
+            log_excerpt=place.without(log_excerpt(place.folder / ENGINE_LOG)),
         )
 
 

@@ -29,7 +29,7 @@ def judge(bench: Bench, task: Task) -> Section:
     """Ask every item of the task and return the marks; what the spool knows is not asked again."""
     state = _Asking(bench, task)
     state.begin()
-    for exchange in bench.client.results():
+    for exchange in bench.results():
         state.take(exchange)
         if not bench.engine.alive():
             raise EngineError("the engine died in the middle of a task", hint=state.log_hint)

@@ -40,7 +40,7 @@ def measure(bench: Bench, workload: Workload) -> Section:
     for number, request in enumerate(measured):
         bench.submit(Key(name, go, str(number)), request)
     attempts = []
-    for exchange in bench.client.results():
+    for exchange in bench.results():
         attempts.append(_read(bench, measured, exchange))
         bench.advance(name)
     return _section(bench, workload, attempts)

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias, cast, final
 
 from steelyard.domain.errors import StoreError
-from steelyard.store.records import sync_folder, unwritable
+from steelyard.platform.atomic import sync_folder, unwritable
 
 Event: TypeAlias = dict[str, Any]  # the wire edge: plain JSON
 

@@ -1,6 +1,6 @@
 """A file appears whole or not at all: written beside its place, flushed to disk, then renamed.
 
-Not aware of what is written.
+A crash leaves the old file or the new one. Not aware of what is written.
 """
 
 from __future__ import annotations
@@ -27,19 +27,30 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TooLittleRoom(
-                f"the disk filled up while {path.name} was written",
-                hint=f"free space in {path.parent}, or choose another folder",
-            ) from None
-        raise BadInput(
-            f"{path} cannot be written: {error.strerror}", hint="choose another folder with --out"
-        ) from None
+        raise unwritable(path, error) from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Make `data` the whole of `path`; raise `BadInput` or `TooLittleRoom`."""
+    with replacing(path) as stream:
+        stream.write(data)
+
+
+def unwritable(path: Path, error: OSError) -> BadInput:
+    """Return the error for a file that could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return TooLittleRoom(
+            f"the disk filled up while {path.name} was written",
+            hint=f"free space in {path.parent}, or choose another folder",
+        )
+    return BadInput(
+        f"{path} cannot be written: {error.strerror}", hint="choose a folder that you may write to"
+    )
 
 
 def part_of(path: Path) -> Path:
@@ -66,8 +77,8 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system can."""
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the system can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
