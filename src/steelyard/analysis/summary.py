@@ -12,6 +12,7 @@ from typing import Final
 
 from steelyard.analysis import drift as drifts
 from steelyard.analysis import noise, recommend, sentences, timing, verdict
+from steelyard.analysis.controls import in_force
 from steelyard.analysis.diagnostics import not_measured, proofs, run_line
 from steelyard.analysis.drift import Beat, Drift
 from steelyard.analysis.evidence import Evidence
@@ -95,7 +96,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         simulated=any(run.simulated for run in evidence.runs),
         text_sha256=_text(evidence),
         drift_corrected=found_drift.corrects,
-        applied_controls=first.controls,
+        applied_controls=in_force(_ordered(evidence)),
     )
 
 
