@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.analysis.marked import marked, with_constraints
 
-from steelyard.analysis.marks import adherence, count, same_text_share, too_few_run
+from steelyard.analysis.marks import adherence, count, too_few_run
 from steelyard.domain.reading import Measured, Missing, value_of
 
 
@@ -59,8 +59,3 @@ def test_adherence_pools_constraints_not_items() -> None:
 def test_without_constraints_there_is_no_adherence() -> None:
     found = marked("rrw")
     assert isinstance(adherence(found.marks, found.clusters).value, Missing)
-
-
-def test_sameness_is_the_share_of_the_most_frequent_text() -> None:
-    assert same_text_share(["a", "a", "b", "a"]) == Measured(0.75, "derived")
-    assert isinstance(same_text_share([]), Missing)

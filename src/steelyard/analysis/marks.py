@@ -8,7 +8,7 @@ are clustered Wilson intervals of `stats.proportions`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -60,13 +60,6 @@ def adherence(
             held.append(marks[item].constraints[name])
             owners.append(clusters.get(item, item))
     return share_estimate(held, owners, confidence)
-
-
-def same_text_share(texts: Sequence[str]) -> Reading[float]:
-    """Return the share of repeats of one request that gave the most frequent text."""
-    if not texts:
-        return Missing("no_samples", "the fixed cell was not repeated")
-    return Measured(Counter(texts).most_common(1)[0][1] / len(texts), "derived")
 
 
 def _share(part: int, whole: int) -> Reading[float]:

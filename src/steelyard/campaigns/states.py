@@ -81,11 +81,6 @@ class Campaign:
         """Count cells; `remaining_s` is an estimate."""
         return Progress(*self._ledger.counts(), self._ledger.spent_s, self._ledger.remaining_s())
 
-    @property
-    def stopped(self) -> Stop | None:
-        """Return the final instruction, once there is one."""
-        return self._stop
-
     def take(self, event: Event) -> None:
         """Take one event without asking what to do now: this is how a journal is replayed."""
         match event:

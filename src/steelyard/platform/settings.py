@@ -40,11 +40,6 @@ class Settings:
         return self.home / "steelyard.db"
 
     @property
-    def models(self) -> Path:
-        """Model files that were made here."""
-        return self.home / "models"
-
-    @property
     def calibration(self) -> Path:
         """What the instrument found about itself on this machine."""
         return self.home / "calibration.json"
@@ -75,11 +70,6 @@ def load(variables: Mapping[str, str] | None = None) -> Settings:
         if table not in _TABLES:
             raise UnknownName.among(f"setting in {path}", table, _TABLES)
     return Settings(home, _ratings(path, raw.get("ratings", {})))
-
-
-def environment() -> dict[str, str]:
-    """Return a copy of the process environment, for a child that inherits it."""
-    return dict(os.environ)
 
 
 def _ratings(path: Path, raw: object) -> dict[str, Bands]:
