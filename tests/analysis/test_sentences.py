@@ -112,9 +112,18 @@ def test_where_only_the_reference_is_left_it_says_so() -> None:
 
 def test_a_family_that_suffers_is_warned_of_at_the_largest_variant_that_shows_it() -> None:
     families = {
-        "Q2_K": (("math_words", 0.14, 0.09, 0.19), ("logic", 0.02, -0.01, 0.05)),
-        "Q3_K_M": (("math_words", 0.06, 0.02, 0.1), ("logic", 0.0, -0.03, 0.03)),
-        "Q4_K_M": (("math_words", 0.01, -0.01, 0.03), ("logic", 0.0, -0.03, 0.03)),
+        "Q2_K": (
+            FamilyLoss("math_words", 0.14, 0.09, 0.19, 0.0),
+            FamilyLoss("logic", 0.02, -0.01, 0.05, 0.0),
+        ),
+        "Q3_K_M": (
+            FamilyLoss("math_words", 0.06, 0.02, 0.1, 0.0),
+            FamilyLoss("logic", 0.0, -0.03, 0.03, 0.0),
+        ),
+        "Q4_K_M": (
+            FamilyLoss("math_words", 0.01, -0.01, 0.03, 0.0),
+            FamilyLoss("logic", 0.0, -0.03, 0.03, 0.0),
+        ),
     }
     warnings = [s for s in leading(ROWS, picks(ROWS), "F16", families) if s.startswith("WARNING")]
     (warning,) = warnings
@@ -122,3 +131,9 @@ def test_a_family_that_suffers_is_warned_of_at_the_largest_variant_that_shows_it
         "WARNING at Q3_K_M (3.9 bits per weight) this model loses 6.0 points of math words "
         "[2.0, 10.0]; no larger variant shows a loss there."
     )
+
+
+def test_a_family_within_its_own_noise_is_not_warned_of() -> None:
+    families = {"Q2_K": (FamilyLoss("logic", 0.04, 0.01, 0.07, floor=0.02),)}
+    said = leading(ROWS, picks(ROWS), "F16", families)
+    assert not [sentence for sentence in said if sentence.startswith("WARNING")]

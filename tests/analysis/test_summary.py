@@ -419,7 +419,8 @@ def test_mixed_environments_are_told() -> None:
         for number, run in enumerate(evidence.runs)
     )
     found = summarise(replace(evidence, runs=runs))
-    assert any(s.startswith("MIXED: runs come from 1 devices and 2") for s in found.sentences)
+    (mixed,) = (s for s in found.sentences if s.startswith("MIXED"))
+    assert "1 devices and 2 environments that differ in kernel;" in mixed
 
 
 def test_runs_without_vitals_say_so() -> None:

@@ -221,3 +221,12 @@ def test_a_family_is_bounded_on_its_own_items() -> None:
     assert loss == pytest.approx(0.3)
     assert 0.2 < low < loss < high < 0.41
     assert family_losses(reference, candidate, [], 0.025) is None
+
+
+def test_the_floor_of_a_family_is_that_of_its_own_items() -> None:
+    reference, twin = marked("r" * 200), marked("w" * 10 + "r" * 190)
+    first, rest = ([f"task/{n:05d}" for n in part] for part in (range(100), range(100, 200)))
+    found = floor(reference, twin, 0.95, first)
+    assert isinstance(found, Measured)
+    assert found.value > 0.1
+    assert floor(reference, twin, 0.95, rest) == Measured(0.0, "derived")

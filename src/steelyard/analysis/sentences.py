@@ -7,7 +7,7 @@ never stands without its interval, and what is undecided is called so. Not aware
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from steelyard.analysis.gates import points
 from steelyard.analysis.recommend import binding_gate, utility_inputs
@@ -17,8 +17,15 @@ from steelyard.domain.summary import Pick, VariantRow, Verdict
 _MINIMUM: Final = "minimum_viable_quant"
 _BEST: Final = "best_value_quant"
 
-# family, loss, low, high: bounds corrected over all families of all candidates.
-FamilyLoss = tuple[str, float, float, float]
+
+class FamilyLoss(NamedTuple):
+    """One family's loss, bounds corrected over all families of all candidates, its A/A floor."""
+
+    family: str
+    loss: float
+    low: float
+    high: float
+    floor: float
 
 
 def of_variant(row: VariantRow, picked: Sequence[Pick], reference: str) -> tuple[str, ...]:
@@ -117,26 +124,26 @@ def _warnings(
 ) -> list[str]:
     """Warn where one family suffers: name the largest variant that shows a loss in it."""
     found = []
-    families = sorted({loss[0] for losses in family_losses.values() for loss in losses})
+    families = sorted({loss.family for losses in family_losses.values() for loss in losses})
     by_size = sorted(
         (row for row in rows if row.role == "candidate"),
         key=lambda row: -row.variant.facts.file_bpw,
     )
     for family in families:
         for row in by_size:
-            losses = family_losses.get(row.variant.label, ())
-            shown = next((loss for loss in losses if loss[0] == family and loss[2] > 0), None)
+            losses = (x for x in family_losses.get(row.variant.label, ()) if x.family == family)
+            shown = next((loss for loss in losses if loss.low > loss.floor), None)
             if shown is not None:
-                found.append(_warning(row, *shown))
+                found.append(_warning(row, shown))
                 break
     return found
 
 
-def _warning(row: VariantRow, family: str, loss: float, low: float, high: float) -> str:
+def _warning(row: VariantRow, shown: FamilyLoss) -> str:
     bpw = f"{row.variant.facts.file_bpw:.1f} bits per weight"
     return (
-        f"WARNING at {row.variant.label} ({bpw}) this model loses {points(loss)} points of "
-        f"{family.replace('_', ' ')} [{points(low)}, {points(high)}]; "
+        f"WARNING at {row.variant.label} ({bpw}) this model loses {points(shown.loss)} points of "
+        f"{shown.family.replace('_', ' ')} [{points(shown.low)}, {points(shown.high)}]; "
         "no larger variant shows a loss there."
     )
 

@@ -7,7 +7,7 @@ Polluted runs are left out unless asked for, and the summary says which. Not awa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Final
 
 from steelyard.analysis import drift as drifts
@@ -177,14 +177,24 @@ def _family_losses(seats: Roster, setting: Setting) -> Mapping[str, tuple[Family
         families.setdefault(family_of(item), []).append(item)
     tests = max(1, len(families) * len(seats.candidates))
     alpha = (1 - setting.confidence) / 2 / tests
+    limits = setting.sweep.gates
+    floors = {
+        family: verdict.floor(reference, seats.twin.marked, limits.confidence, items)
+        for family, items in families.items()
+    }
     return {
         e.variant.label: tuple(
-            (family, *found)
+            FamilyLoss(family, *found, _or_margin(floors[family], limits.margin))
             for family, items in sorted(families.items())
             if (found := verdict.family_losses(reference, e.marked, items, alpha)) is not None
         )
         for e in seats.candidates
     }
+
+
+def _or_margin(floor: Reading[float], margin: float) -> float:
+    """Return the floor; where the reference was not run twice, the margin stands for it."""
+    return floor.value if isinstance(floor, Measured) else margin
 
 
 def _sameness(seats: Roster) -> tuple[Proof, ...]:
@@ -222,10 +232,25 @@ def _remarks(
     devices = {run.device.id for run in evidence.runs}
     if len(devices) > 1 or len(environments) > 1:
         said.append(
-            f"MIXED: runs come from {len(devices)} devices and {len(environments)} environments; "
+            f"MIXED: runs come from {len(devices)} devices and {len(environments)} environments "
+            f"that differ in {', '.join(_differing(evidence, seats))}; "
             "differences between variants may be differences between those."
         )
     return tuple(said)
+
+
+def _differing(evidence: Evidence, seats: Roster) -> list[str]:
+    """Name the facts of device and environment that are not the same in all runs."""
+    groups = (
+        [run.device for run in evidence.runs],
+        [run.environment for run in _counting(seats)],
+    )
+    return [
+        field.name.replace("_", " ")
+        for group in groups
+        for field in fields(group[0])
+        if len({repr(getattr(one, field.name)) for one in group}) > 1
+    ]
 
 
 def _counting(seats: Roster) -> tuple[RunRecord, ...]:

@@ -70,8 +70,16 @@ class _Pairs:
     too_few_run: bool
 
 
-def floor(reference: Marked, twin: Marked, confidence: float) -> Reading[float]:
-    """Return the A/A floor: the farther end of the reference's loss against itself."""
+def floor(
+    reference: Marked, twin: Marked, confidence: float, members: Sequence[str] | None = None
+) -> Reading[float]:
+    """Return the A/A floor: the farther end of the reference's loss against itself.
+
+    `members` are the items to look at, all of them where it is None.
+    """
+    if members is not None:
+        chosen = frozenset(members)
+        reference, twin = _only(reference, chosen), _only(twin, chosen)
     keys, seen, _, _ = _differences(reference, twin)
     if not seen:
         return Missing("no_aa_row", "the reference was not run twice")
