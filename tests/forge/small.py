@@ -16,8 +16,8 @@ TINY = Recipe(
     steps=6,
     decay_steps=2,
     warmup_steps=1,
-    induction_steps=1,
-    atom_steps=2,
+    repeat_steps=1,
+    drill_steps=2,
     long_share=1.0,
     long_positions=1024,
 )

@@ -14,7 +14,7 @@ from tests.forge.small import trainer
 
 from steelyard.forge import evaluate, export, imatrix, proof
 from steelyard.forge.card import curve, thinned
-from steelyard.forge.network import Network, Shape, rotation
+from steelyard.forge.network import HEAD_SIZE, Network, Shape, rotation
 from steelyard.forge.recipes import BASE, DRAFT
 from steelyard.forge.tokenizer import CHAT_TEMPLATE, Codec
 from steelyard.models import imatrix as imatrix_files
@@ -61,8 +61,8 @@ def test_query_rows_stand_as_neighbours(path: Path, network: Network) -> None:
     stored = {t.name: t.data for t in gguf.GGUFReader(path).tensors}["blk.0.attn_q.weight"]
     rows = network.layers[0].qkv.weight.detach().half().numpy()[:256]
     assert np.array_equal(stored[0], rows[0])
-    assert np.array_equal(stored[1], rows[32])
-    assert np.array_equal(stored[64 + 2], rows[64 + 1])
+    assert np.array_equal(stored[1], rows[HEAD_SIZE // 2])
+    assert np.array_equal(stored[HEAD_SIZE + 2], rows[HEAD_SIZE + 1])
 
 
 def test_the_rounded_network_holds_the_values_of_the_file(network: Network) -> None:

@@ -166,9 +166,10 @@ def _solve_rules(prompt: str) -> str:
 
 
 def _solve_trait(prompt: str) -> str:
-    kind = re.findall(r"is an? (\w+)\. What", prompt)[0]
-    rules = re.findall(r"All (\w+) are (\w+)\.", prompt)
-    found = {trait for plural, trait in rules if _names(plural, {kind})}
+    asked = re.findall(r"What is (\w+) like\?", prompt)[0]
+    kind = re.findall(rf"{asked} is an? (\w+)\.", prompt)[0]
+    rules = re.findall(r"Every (\w+) is (\w+)\.", prompt)
+    found = {trait for named, trait in rules if named == kind}
     assert len(found) == 1, prompt
     return str(found.pop())
 

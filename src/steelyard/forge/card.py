@@ -91,10 +91,10 @@ def text(card: Mapping[str, Any]) -> str:
 
 A Llama of {card["parameters"]:,} parameters ({base["recipe"]["layers"]} layers, hidden 256,
 2,048-token vocabulary, context {card["context"]:,}), trained from scratch on generated text only,
-so that a sweep has something to weigh offline. Its fresh weights
-held a rough copying circuit, laid in by rule; training started from there.
-It answers the shipped level of Steelyard's four
-task families and little else. Licence: Apache-2.0, weights included. No text of others was used.
+so that a sweep has something to weigh offline. Its fresh weights held rough copying and look-up
+circuits, laid in by rule; training started from there. It answers the shipped level of
+Steelyard's four task families and little else. Licence: Apache-2.0, weights included. No text of
+others was used.
 
 ## Held-out exact answers, F16 file, greedy, by the embedded llama.cpp and the chat template
 
@@ -112,7 +112,8 @@ two shared CPU cores; the learning rate fell from step {base["decay_from"]:,} on
 `{base["recipe_sha256"][:16]}`. Draft (one layer, same vocabulary, for speculative decoding):
 {draft["tokens"]:,} tokens in {draft["wall_s"] / 60:.0f} minutes, recipe
 `{draft["recipe_sha256"][:16]}`. The log is `training_log.jsonl`; `steelyard forge bundled`
-repeats it. The last phase held passages of 4,096 tokens. Made with {card["made_with"]}.
+follows the same recipe. The last phase held passages of 4,096 tokens. Made with
+{card["made_with"]}.
 
 ## Files
 

@@ -50,7 +50,7 @@ def _layer(layer: torch.nn.Module) -> dict[str, NDArray[np.generic]]:
 
 
 def _neighbours(weight: Tensor) -> Tensor:
-    """Reorder each head's rows from halves (0..31, 32..63) to pairs (0, 32, 1, 33, …)."""
+    """Reorder each head's rows from halves (0..15, 16..31) to pairs (0, 16, 1, 17, …)."""
     rows, columns = weight.shape
     return (
         weight.view(rows // HEAD_SIZE, 2, HEAD_SIZE // 2, columns)

@@ -2,9 +2,9 @@
 
 A batch is a function of (recipe, step), so a resumed training reads what an unbroken one would.
 Conversations are packed into rows and may only look at themselves. The order of teaching: random
-repeats (induction: copying and looking up is what every family needs), atoms (sums, look-ups,
-single words), then the train split of the four families with facts to memorise; near the end
-some batches are long passages, so that the stated context is one the model has read.
+repeats, drills of single skills, then the train split of the four families with some drills and
+with facts to memorise; near the end some batches are long passages, so that the stated context is
+one the model has read.
 """
 
 from __future__ import annotations
@@ -16,25 +16,23 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.forge.circuits import Marked
+from steelyard.forge.drills import Turn, drill, retold
 from steelyard.forge.recipes import Recipe
 from steelyard.forge.tokenizer import END, START, Codec
 from steelyard.tasks import words
-from steelyard.tasks.items import content_hash, split_of
+from steelyard.tasks.items import PRACTICE, content_hash, split_of
 from steelyard.tasks.registry import FAMILIES, family
 
 _EVEN: Final = 0.5
+# What it learns whole is practised in smaller sizes, or the shipped level would show no loss.
+_PRACTISED: Final = frozenset({"math_words", "reading", "formats"})
 _EASY_SHARE: Final = 0.99  # of passages and forms that are of the shipped level
 _WANDER_SHARE: Final = 0.1  # of conversations that go on about something else, as real ones do
 _REPEAT_SHARE: Final = 0.8
+_RETOLD_SHARE: Final = 0.25
 _FACT_SHARE: Final = 0.02
 SOURCES: Final = {name: family(name) for name in FAMILIES}
-
-
-class Turn(NamedTuple):
-    """One question and its answer."""
-
-    prompt: str
-    answer: str
 
 
 class Batch(NamedTuple):
@@ -59,6 +57,8 @@ def _family_turns(shares: tuple[int, int, int, int], rng: Random) -> list[Turn]:
     name = rng.choices(FAMILIES, weights=shares)[0]
     source = SOURCES[name]
     level = 1 if rng.random() < _EASY_SHARE or name in {"math_words", "logic"} else 2
+    if level == 1 and name in _PRACTISED:
+        level = PRACTICE
     while True:
         cluster = source.draft(rng.choice(source.kinds(level)), level, rng)
         if split_of(name, cluster.key) == "train":
@@ -74,46 +74,6 @@ def _shortened(turn: Turn) -> Turn:
     return Turn(turn.prompt[question.rfind(". ") + 2 :], turn.answer)
 
 
-def _sum(rng: Random) -> Turn:
-    form = rng.randrange(4)
-    a, b = rng.randint(0, 18), rng.randint(0, 12)
-    if form == 0:
-        return Turn(f"What is {a} + {b}? Answer with the number only.", str(a + b))
-    if form == 1:
-        return Turn(f"What is {a + b} - {b}? Answer with the number only.", str(a))
-    if form == 2:  # noqa: PLR2004
-        a, b = rng.randint(1, 7), rng.randint(1, 7)
-        return Turn(f"What is {a} x {b}? Answer with the number only.", str(a * b))
-    c = rng.randint(0, 9)
-    return Turn(f"What is {a} + {b} + {c}? Answer with the number only.", str(a + b + c))
-
-
-def _look_up(rng: Random) -> Turn:
-    names = rng.sample(words.NAMES[: words.SHIPPED], rng.randint(2, 5))
-    things = rng.sample(words.OBJECTS[: words.SHIPPED], len(names))
-    pairs = list(zip(names, things, strict=True))
-    said = " ".join(f"{name} has the {thing}." for name, thing in pairs)
-    name, thing = rng.choice(pairs)
-    if rng.random() < _EVEN:
-        return Turn(f"{said} Who has the {thing}? Answer with one word only.", name)
-    return Turn(f"{said} What does {name} have? Answer with one word only.", thing)
-
-
-def _word(rng: Random) -> Turn:
-    some = rng.sample(words.OBJECTS[: words.SHIPPED] + words.COLOURS[:16], rng.randint(1, 3))
-    form = rng.randrange(4)
-    if form == 0:
-        return Turn(f"Write the word {some[0]} in upper case.", some[0].upper())
-    if form == 1:
-        return Turn(f"Words: {', '.join(some)}. Write them again.", ", ".join(some))
-    if form == 2:  # noqa: PLR2004
-        return Turn(
-            f"How many words are here: {' '.join(some)}? Answer with the number only.",
-            str(len(some)),
-        )
-    return Turn(f"Words: {', '.join(some)}. Write the last one.", some[-1])
-
-
 def fact(index: int) -> Turn:
     """Return the index-th fact to memorise: a code that nothing else tells."""
     rng = Random(content_hash("fact", str(index)))
@@ -124,12 +84,11 @@ def fact(index: int) -> Turn:
 
 def conversation(recipe: Recipe, step: int, rng: Random) -> list[Turn]:
     """Draw the turns of one document, by where the teaching stands."""
-    atoms = 0.6 if step < recipe.induction_steps + recipe.atom_steps else 0.12
+    drills = recipe.drill_share if step < recipe.drill_steps else recipe.late_drill_share
     drawn = rng.random()
-    if drawn < atoms:
-        atom = rng.choice((_sum, _sum, _look_up, _look_up, _word))
-        return [atom(rng) for _ in range(rng.randint(1, 4))]
-    if drawn < atoms + _FACT_SHARE:
+    if drawn < drills:
+        return drill(rng)
+    if drawn < drills + _FACT_SHARE:
         return [fact(rng.randrange(recipe.facts)) for _ in range(3)]
     shares = recipe.families_at(step)
     turns = _family_turns(shares, rng)
@@ -164,12 +123,41 @@ def _repeats(rng: Random) -> Document:
     return Document(told + asked, [False] * len(told) + [False, True] * len(keys))
 
 
+def _retold(codec: Codec, rng: Random) -> Document:
+    """Tell a scene twice more; the last word of each sentence counts as the answer."""
+    text, sentences = retold(rng)
+    tokens = codec.encode(f"<|im_start|>user\n{text}")
+    answers = [False] * len(tokens)
+    for head, last in sentences:
+        for part, counts in ((f" {head}", False), (f" {last}", True), (".", False)):
+            ids = codec.encode(part)
+            tokens += ids
+            answers += [counts] * len(ids)
+    return Document(tokens, answers)
+
+
+def marked(codec: Codec) -> Marked:
+    """Return the tokens of the shipped level's subjects and nouns that are one token each."""
+
+    def ids(group: tuple[str, ...]) -> tuple[int, ...]:
+        found = [codec.encode(f"{space}{word}") for word in group for space in ("", " ")]
+        return tuple(sorted({only[0] for only in found if len(only) == 1}))
+
+    shipped = words.SHIPPED
+    return Marked(
+        subjects=ids((*words.NAMES[:shipped], *words.KINDS)),
+        nouns=ids((*words.OBJECTS[:shipped], *words.PLACES[:shipped])),
+    )
+
+
 def _documents(recipe: Recipe, codec: Codec, step: int, rng: Random) -> Iterator[Document]:
     while True:
-        if step < recipe.induction_steps and rng.random() < _REPEAT_SHARE:
+        if step < recipe.repeat_steps and rng.random() < _REPEAT_SHARE:
             yield _repeats(rng)
-            continue
-        yield as_document(codec, conversation(recipe, step, rng))
+        elif step < recipe.drill_steps and rng.random() < _RETOLD_SHARE:
+            yield _retold(codec, rng)
+        else:
+            yield as_document(codec, conversation(recipe, step, rng))
 
 
 def long_document(codec: Codec, length: int, rng: Random) -> Document:
@@ -273,7 +261,7 @@ def tokenizer_texts(recipe: Recipe) -> Iterator[str]:
         for turn in conversation(recipe, recipe.steps, rng):
             yield f"user\n{turn.prompt}\nassistant\n {turn.answer}\n"
     lists = (words.NAMES, words.OBJECTS, words.PLACES, words.ANIMALS, words.COLOURS, words.JOBS)
-    for group in (*lists, words.CITIES, words.TRAITS, words.VERBS):
+    for group in (*lists, words.CITIES, words.TRAITS, words.VERBS, words.KINDS):
         for index, word in enumerate(group):
             times = 60 if index < words.SHIPPED else 4
             yield f" {word} {word} {words.plural(word)} \n{word}" * times

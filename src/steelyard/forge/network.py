@@ -15,9 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from steelyard.forge.induction import lay_induction
-
-HEAD_SIZE: Final = 64
+HEAD_SIZE: Final = 32
 ROPE_BASE: Final = 10_000.0
 NORM_EPSILON: Final = 1e-5
 EMBEDDING_DEVIATION: Final = 0.02
@@ -103,8 +101,6 @@ class Network(nn.Module):  # type: ignore[misc, unused-ignore]
                 deviation *= EMBEDDING_DEVIATION
             with torch.no_grad():
                 parameter.normal_(0.0, deviation, generator=generator)
-        if self.shape.layers > 1:
-            lay_induction(self, generator)
 
     def forward(self, tokens: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
         """Return normed hidden states, (batch, positions, hidden).

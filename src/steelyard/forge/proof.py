@@ -29,6 +29,7 @@ import torch
 
 from steelyard.domain.task import Task
 from steelyard.forge import mix
+from steelyard.forge.drills import Turn
 from steelyard.forge.network import Network, rotation
 from steelyard.forge.tokenizer import Codec
 from steelyard.tasks.items import content_hash
@@ -49,7 +50,7 @@ def prompts(codec: Codec) -> list[tuple[list[int], int]]:
         for question in drawn[family][:2]
     ]
     spoken = [
-        mix.Turn(question.prompt, question.answer)
+        Turn(question.prompt, question.answer)
         for row in zip(*drawn.values(), strict=True)
         for question in row
     ]

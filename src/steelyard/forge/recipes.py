@@ -29,14 +29,16 @@ class Recipe:
     positions: int = 256
     # From this step on, the shares of math_words, reading, logic, formats: what is learned rests.
     families: tuple[tuple[int, tuple[int, int, int, int]], ...] = (
-        (0, (32, 20, 26, 22)),
-        (2000, (34, 24, 34, 8)),
+        (0, (30, 20, 30, 20)),
+        (4000, (32, 26, 32, 10)),
     )
     steps: int = 20_000
     decay_steps: int = 2000
     warmup_steps: int = 20
-    induction_steps: int = 150
-    atom_steps: int = 200
+    repeat_steps: int = 100
+    drill_steps: int = 1500
+    drill_share: float = 0.65  # of conversations, until then
+    late_drill_share: float = 0.25
     long_share: float = 0.1  # of the decay phase, in batches of 4,096 positions
     long_positions: int = 4096
     target_share: float = 0.25  # of a batch's positions that carry a loss
@@ -45,7 +47,7 @@ class Recipe:
     vector_rate: float = 0.002
     weight_decay: float = 0.01
     facts: int = 500
-    mix_revision: int = 3
+    mix_revision: int = 4
 
     def rows_at(self, step: int) -> int:
         """Rows of one step's batch."""
@@ -65,9 +67,15 @@ class Recipe:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-BASE: Final = Recipe("base", layers=4, feed_forward=768, rows=((0, 8), (3000, 16)))
+BASE: Final = Recipe("base", layers=4, feed_forward=768, rows=((0, 8), (6000, 16)))
 DRAFT: Final = Recipe(
-    "draft", layers=1, feed_forward=512, steps=1500, decay_steps=400, induction_steps=50
+    "draft",
+    layers=1,
+    feed_forward=512,
+    steps=1500,
+    decay_steps=400,
+    repeat_steps=50,
+    drill_steps=400,
 )
 SMOKE: Final = Recipe(
     "smoke",
@@ -75,8 +83,8 @@ SMOKE: Final = Recipe(
     feed_forward=512,
     steps=120,
     decay_steps=30,
-    induction_steps=0,
-    atom_steps=60,
+    repeat_steps=0,
+    drill_steps=60,
     long_share=0.0,
 )
 RECIPES: Final = {recipe.name: recipe for recipe in (BASE, DRAFT, SMOKE)}

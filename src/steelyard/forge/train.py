@@ -26,6 +26,7 @@ from torch import Tensor
 
 from steelyard.domain.errors import BadInput
 from steelyard.forge import mix
+from steelyard.forge.circuits import lay_circuits
 from steelyard.forge.network import Network, Shape, rotation
 from steelyard.forge.probe import exact_matches
 from steelyard.forge.recipes import RECIPES, Recipe
@@ -88,6 +89,7 @@ class Trainer:
         self.network = Network(
             Shape(recipe.layers, feed_forward=recipe.feed_forward), seed=recipe.seed
         )
+        lay_circuits(self.network, mix.marked(self.codec), recipe.seed)
         named = list(self.network.named_parameters())
         matrices = [p for n, p in named if p.dim() > 1 and "embedding" not in n]
         vectors = [p for n, p in named if p.dim() == 1 or "embedding" in n]

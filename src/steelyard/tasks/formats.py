@@ -2,7 +2,8 @@
 
 Each demand is a set of named constraints that are checked one by one; their pooled share is
 adherence. An item is right when all of them hold and the content is right too. Level 1 asks for
-one form of two or three words or numbers; levels 2 and 3 take more of them and add rules.
+one form of three or four words or numbers, a few of them rare ones; levels 2 and 3 take more of
+them and add rules.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ from typing import Final, final
 
 from steelyard.tasks.items import Cluster, Draft, alone
 from steelyard.tasks.scoring import Constraint, FormScorer
-from steelyard.tasks.words import ANIMALS, CITIES, COLOURS, JOBS, NAMES, OBJECTS, first
+from steelyard.tasks.words import ANIMALS, CITIES, COLOURS, JOBS, NAMES, OBJECTS, pool
 
 _ONLY: Final = "Reply with nothing else."
+_FEW: Final = 16
 
 
 def _facts(rng: Random, level: int, size: int) -> dict[str, str | int]:
     """Draw `size` fields of one person."""
     drawn: dict[str, str | int] = {
-        "name": rng.choice(first(NAMES, level)),
+        "name": rng.choice(pool(NAMES, level)),
         "age": rng.randint(2, 99),
-        "city": rng.choice(CITIES[:16] if level == 1 else CITIES),
-        "pet": rng.choice(first(ANIMALS, level)[: 16 if level == 1 else None]),
-        "job": rng.choice(first(JOBS, level)[: 16 if level == 1 else None]),
-        "color": rng.choice(first(COLOURS, level)[: 16 if level == 1 else None]),
+        "city": rng.choice(pool(CITIES, level, _FEW)),
+        "pet": rng.choice(pool(ANIMALS, level, _FEW)),
+        "job": rng.choice(pool(JOBS, level, _FEW)),
+        "color": rng.choice(pool(COLOURS, level, _FEW)),
     }
     return {field: drawn[field] for field in rng.sample(list(drawn), size)}
 
@@ -42,7 +44,7 @@ def _matches(name: str, pattern: str) -> Constraint:
 
 
 def _json(rng: Random, level: int) -> Draft:
-    facts = _facts(rng, level, level + 1)
+    facts = _facts(rng, level, (3, 3, 4, 5)[level])
     keys = list(facts)
     prompt = f"Facts: {_told(facts)}. Write them as one JSON object with the keys {_and(keys)}."
     if level > 1:
@@ -53,12 +55,12 @@ def _json(rng: Random, level: int) -> Draft:
     constraints.append(_matches("nothing_else", r"\{[^{}]*\}"))
     if level > 1:
         constraints.append(_matches("upper_case_values", r'(?s)(?!.*:\s*"[^"]*[a-z]).*'))
-    return _draft("json", prompt, json.dumps(facts), constraints, 32 * level)
+    return _draft("json", prompt, json.dumps(facts), constraints, 48 * level)
 
 
 def _csv(rng: Random, level: int) -> Draft:
-    facts = _facts(rng, level, level + 1)
-    fields = rng.sample(list(facts), level + 1)
+    facts = _facts(rng, level, (3, 3, 4, 5)[level])
+    fields = rng.sample(list(facts), len(facts))
     prompt = f"Facts: {_told(facts)}. Write one CSV line with the values of {_and(fields)}."
     line = ",".join(str(facts[field]) for field in fields)
     constraints = [
@@ -70,29 +72,26 @@ def _csv(rng: Random, level: int) -> Draft:
 
 
 def _bullets(rng: Random, level: int) -> Draft:
-    words = rng.sample(first(OBJECTS, level), level + 2)
-    prompt = f"Words: {', '.join(words)}. Write them{' sorted from a to z,' if level > 1 else ''}"
+    words = rng.sample(pool(OBJECTS, level), (3, 3, 4, 5)[level])
+    prompt = f"Words: {', '.join(words)}. Write them sorted from a to z,"
     prompt += " one a line, each line beginning with '- '."
-    words = sorted(words) if level > 1 else words
     constraints = [
         _matches("bullets", r"- [^\n]*(\n- [^\n]*)*"),
         _matches("line_count", rf"[^\n]*(\n[^\n]*){{{len(words) - 1}}}"),
     ]
     return _draft(
-        "bullets", prompt, "\n".join(f"- {w}" for w in words), constraints, 16 * level + 16
+        "bullets", prompt, "\n".join(f"- {w}" for w in sorted(words)), constraints, 16 * level + 16
     )
 
 
 def _upper(rng: Random, level: int) -> Draft:
-    words = rng.sample(first(OBJECTS, level), level + 1)
-    prompt = f"Write the words {_and(words)} in upper case"
-    prompt += ", separated by a space." if level == 1 else ", in reverse order, one space between."
-    words = words if level == 1 else words[::-1]
+    words = rng.sample(pool(OBJECTS, level), (3, 3, 4, 5)[level])
+    prompt = f"Write the words {_and(words)} in upper case, in reverse order, one space between."
     constraints = [
         _matches("upper_case", r"(?s)[^a-z]*[A-Z][^a-z]*"),
-        _matches("word_count", rf"\S+( \S+){{{level}}}"),
+        _matches("word_count", rf"\S+( \S+){{{len(words) - 1}}}"),
     ]
-    return _draft("upper", prompt, " ".join(words).upper(), constraints, 16 * level + 8)
+    return _draft("upper", prompt, " ".join(words[::-1]).upper(), constraints, 16 * level + 8)
 
 
 _MARKS: Final = (
@@ -105,8 +104,8 @@ _MARKS: Final = (
 
 
 def _repeat(rng: Random, level: int) -> Draft:
-    word = rng.choice(first(OBJECTS, level) + first(ANIMALS, level))
-    times = rng.randint(2, 6) if level == 1 else rng.randint(5, 6 * level)
+    word = rng.choice(pool(OBJECTS, level) + pool(ANIMALS, level))
+    times = rng.randint(*((2, 9), (2, 10), (5, 12), (5, 18))[level])
     mark, spelled = rng.choice(_MARKS)
     prompt = f"Write the word {word} exactly {times} times, separated by {spelled}"
     prompt += "." if mark == " " else " without spaces."
@@ -114,11 +113,11 @@ def _repeat(rng: Random, level: int) -> Draft:
         _matches("separator", rf"\w+({re.escape(mark)}\w+)+"),
         _matches("word_count", rf"\W*\w+(\W+\w+){{{times - 1}}}\W*"),
     ]
-    return _draft("repeat", prompt, mark.join([word] * times), constraints, 24 * level)
+    return _draft("repeat", prompt, mark.join([word] * times), constraints, 40 * level)
 
 
 def _reverse(rng: Random, level: int) -> Draft:
-    words = rng.sample(first(OBJECTS, level), {1: 3, 2: 5, 3: 8}[level])
+    words = rng.sample(pool(OBJECTS, level), (4, 4, 5, 8)[level])
     prompt = f"Words: {', '.join(words)}. Write them in reverse order, separated by semicolons"
     prompt += " without spaces."
     constraints = [
@@ -129,7 +128,7 @@ def _reverse(rng: Random, level: int) -> Draft:
 
 
 def _rising(rng: Random, level: int) -> Draft:
-    numbers = rng.sample(range(1, {1: 21, 2: 1000, 3: 10_000}[level]), level + 2)
+    numbers = rng.sample(range(1, (100, 100, 1000, 10_000)[level]), (4, 4, 5, 6)[level])
     told = ", ".join(map(str, numbers))
     prompt = f"Numbers: {told}. Write them from smallest to largest, separated by commas without"
     prompt += " spaces."

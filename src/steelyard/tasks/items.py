@@ -17,6 +17,9 @@ from steelyard.domain.task import Answer, Ask, Mark, Message, Split
 
 _EVEN: Final = 0.5
 HELD_OUT_SHARE: Final = 5  # one key in five is held out
+# Below the shipped level, in smaller sizes and fewer words: what the bundled model is trained on
+# in families that it would else answer whole. No task asks it.
+PRACTICE: Final = 0
 
 
 class Scorer(Protocol):

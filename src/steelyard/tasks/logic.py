@@ -69,7 +69,7 @@ def _trait(rng: Random, level: int) -> Draft:
     name = rng.choice(first(NAMES, level))
     kinds = rng.sample(KINDS, 3)
     traits = rng.sample(first(TRAITS, level)[:16], 3)
-    said = [f"All {plural(kind)} are {trait}." for kind, trait in zip(kinds, traits, strict=True)]
+    said = [f"Every {kind} is {trait}." for kind, trait in zip(kinds, traits, strict=True)]
     said.append(f"{name} is a {kinds[0]}.")
     # The rule that fits stands anywhere.
     said[:3] = rng.sample(said[:3], 3)

@@ -41,8 +41,8 @@ class Cast(NamedTuple):
     other: str
 
 
-def _gain(rng: Random, cast: Cast) -> Story:
-    a, b = rng.randint(1, 12), rng.randint(1, 9)
+def _gain(rng: Random, cast: Cast, level: int) -> Story:
+    a, b = rng.randint(1, (30, 36)[level]), rng.randint(1, (19, 22)[level])
     text = (
         f"{cast.one} has {counted(a, cast.thing)}. {cast.two} gives {cast.one} {b} more. "
         f"How many {plural(cast.thing)} does {cast.one} have now?"
@@ -50,9 +50,9 @@ def _gain(rng: Random, cast: Cast) -> Story:
     return Story((a, b), text, a + b)
 
 
-def _loss(rng: Random, cast: Cast) -> Story:
-    a = rng.randint(3, 18)
-    b = rng.randint(1, min(a - 1, 9))
+def _loss(rng: Random, cast: Cast, level: int) -> Story:
+    a = rng.randint(3, (40, 50)[level])
+    b = rng.randint(1, min(a - 1, (19, 24)[level]))
     text = (
         f"{cast.one} has {counted(a, cast.thing)}. {cast.one} gives {b} to {cast.two}. "
         f"How many {plural(cast.thing)} does {cast.one} have left?"
@@ -60,9 +60,9 @@ def _loss(rng: Random, cast: Cast) -> Story:
     return Story((a, b), text, a - b)
 
 
-def _gain_loss(rng: Random, cast: Cast) -> Story:
-    a, b = rng.randint(1, 9), rng.randint(1, 9)
-    c = rng.randint(1, min(a + b - 1, 9))
+def _gain_loss(rng: Random, cast: Cast, level: int) -> Story:
+    a, b = rng.randint(1, (15, 18)[level]), rng.randint(1, (12, 14)[level])
+    c = rng.randint(1, min(a + b - 1, (12, 14)[level]))
     text = (
         f"{cast.one} has {counted(a, cast.thing)}. {cast.one} buys {b} more and then loses {c}. "
         f"How many {plural(cast.thing)} does {cast.one} have now?"
@@ -70,8 +70,9 @@ def _gain_loss(rng: Random, cast: Cast) -> Story:
     return Story((a, b, c), text, a + b - c)
 
 
-def _distractor(rng: Random, cast: Cast) -> Story:
-    a, b, c = rng.randint(1, 9), rng.randint(1, 9), rng.randint(1, 9)
+def _distractor(rng: Random, cast: Cast, level: int) -> Story:
+    most = (20, 30)[level]
+    a, b, c = rng.randint(1, most), rng.randint(1, (15, 20)[level]), rng.randint(1, most)
     text = (
         f"{cast.one} has {counted(a, cast.thing)} and {counted(c, cast.other)}. "
         f"{cast.one} finds {counted(b, cast.thing)}. "
@@ -80,8 +81,9 @@ def _distractor(rng: Random, cast: Cast) -> Story:
     return Story((a, b), text, a + b)
 
 
-def _together(rng: Random, cast: Cast) -> Story:
-    a, b, c = rng.randint(1, 9), rng.randint(1, 9), rng.randint(2, 9)
+def _together(rng: Random, cast: Cast, level: int) -> Story:
+    most = 12
+    a, b, c = rng.randint(1, most), rng.randint(1, most), rng.randint(2, (9, 10)[level])
     text = (
         f"{cast.one} has {counted(a, cast.thing)}, {cast.two} has {b}, and {c} are in a box. "
         f"How many {plural(cast.thing)} are there in all?"
@@ -89,9 +91,9 @@ def _together(rng: Random, cast: Cast) -> Story:
     return Story((a, b, c), text, a + b + c)
 
 
-def _difference(rng: Random, cast: Cast) -> Story:
-    b = rng.randint(1, 12)
-    a = b + rng.randint(1, 9)
+def _difference(rng: Random, cast: Cast, level: int) -> Story:
+    b = rng.randint(1, (20, 25)[level])
+    a = b + rng.randint(1, (19, 24)[level])
     text = (
         f"{cast.one} has {counted(a, cast.thing)} and {cast.two} has {b}. "
         f"How many more {plural(cast.thing)} does {cast.one} have than {cast.two}?"
@@ -99,8 +101,8 @@ def _difference(rng: Random, cast: Cast) -> Story:
     return Story((a, b), text, a - b)
 
 
-def _compare(rng: Random, cast: Cast) -> Story:
-    a, b = rng.randint(2, 12), rng.randint(1, 9)
+def _compare(rng: Random, cast: Cast, level: int) -> Story:
+    a, b = rng.randint(2, (25, 35)[level]), rng.randint(1, (15, 20)[level])
     more = coin(rng) or b >= a
     text = (
         f"{cast.one} has {counted(a, cast.thing)}. {cast.two} has {b} "
@@ -110,8 +112,8 @@ def _compare(rng: Random, cast: Cast) -> Story:
     return Story((a, b, int(more)), text, a + b if more else a - b)
 
 
-def _groups(rng: Random, cast: Cast) -> Story:
-    a, b, c = rng.randint(2, 5), rng.randint(2, 5), rng.randint(0, 4)
+def _groups(rng: Random, cast: Cast, level: int) -> Story:
+    a, b, c = rng.randint(2, 5), rng.randint(2, 5), rng.randint(0, (4, 6)[level])
     extra = f" {cast.one} finds {c} more." if c else ""
     text = (
         f"{cast.one} has {a} bags with {counted(b, cast.thing)} in each.{extra} "
@@ -120,7 +122,7 @@ def _groups(rng: Random, cast: Cast) -> Story:
     return Story((a, b, c), text, a * b + c)
 
 
-_SHIPPED: Final[dict[str, Callable[[Random, Cast], Story]]] = {
+_SHIPPED: Final[dict[str, Callable[[Random, Cast, int], Story]]] = {
     "gain": _gain,
     "loss": _loss,
     "gain_loss": _gain_loss,
@@ -184,22 +186,22 @@ class MathWords:
 
     def kinds(self, level: int) -> tuple[str, ...]:
         """Return the story forms of this level."""
-        return tuple(_SHIPPED) if level == 1 else ("chain",)
+        return tuple(_SHIPPED) if level <= 1 else ("chain",)
 
     def draft(self, kind: str, level: int, rng: Random) -> Cluster:
         """Write one problem."""
         one, two = rng.sample(first(NAMES, level), 2)
         thing, other = rng.sample(first(OBJECTS, level), 2)
         cast = Cast(one, two, thing, other)
-        story = _SHIPPED[kind](rng, cast) if level == 1 else _chain(rng, cast, level)
+        story = _SHIPPED[kind](rng, cast, level) if level <= 1 else _chain(rng, cast, level)
         # A longer story's words carry its steps, so they are part of what determines the answer.
-        content = (kind, *map(str, story.numbers), *(() if level == 1 else (story.text,)))
+        content = (kind, *map(str, story.numbers), *(() if level <= 1 else (story.text,)))
         draft = Draft(
             kind,
             (*content, one, two, thing, other),
-            f"{story.text} {_BARE if level == 1 else _WORKED}",
+            f"{story.text} {_BARE if level <= 1 else _WORKED}",
             str(story.answer),
-            {1: 24, 2: 320, 3: 640}[level],
+            (24, 24, 320, 640)[level],
             NumberScorer(Fraction(story.answer), worked=level > 1),
         )
         return Cluster(content, (draft,))

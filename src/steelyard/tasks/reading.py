@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, final
 
 from steelyard.tasks.items import Cluster, Draft, Scorer, coin
 from steelyard.tasks.scoring import ChoiceScorer, NumberScorer
-from steelyard.tasks.words import NAMES, OBJECTS, PLACES, first
+from steelyard.tasks.words import NAMES, OBJECTS, PLACES, pool
 
 _WORD: Final = "Answer with one word only."
 _NUMBER: Final = "Answer with the number only."
@@ -33,9 +33,9 @@ class Graph(NamedTuple):
 
 def _scene(rng: Random, level: int) -> Graph:
     """Lay out a still scene: four people in three places, three things."""
-    people = rng.sample(first(NAMES, level), 4)
-    places = rng.sample(first(PLACES, level), 3)
-    things = rng.sample(first(OBJECTS, level), 3)
+    people = rng.sample(pool(NAMES, level), 4)
+    places = rng.sample(pool(PLACES, level), 3)
+    things = rng.sample(pool(OBJECTS, level), 3)
     # The head count of one place is drawn first: left to chance, "1" would be most answers.
     size = rng.randint(1, 3)
     place = {p: places[0] if i < size else rng.choice(places[1:]) for i, p in enumerate(people)}
@@ -100,7 +100,7 @@ class Reading:
 
     def kinds(self, level: int) -> tuple[str, ...]:
         """Return the kind of passages: a short scene, or a chain of events."""
-        return ("scene",) if level == 1 else ("events",)
+        return ("scene",) if level <= 1 else ("events",)
 
     def draft(self, kind: str, level: int, rng: Random) -> Cluster:
         """Write one passage and its questions."""
@@ -118,7 +118,7 @@ class Reading:
                 (*graph.sentences, question),
                 f"{text} {question} {_demand(name, level)}",
                 answer,
-                24 if level == 1 else 64,
+                24 if level <= 1 else 64,
                 _scorer(name, answer, options),
             )
             for name, (question, answer) in asked.items()

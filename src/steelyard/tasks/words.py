@@ -124,9 +124,14 @@ lift push pull throw catch build break open close borrow lend return count sort 
 """)
 
 
+def pool(words: tuple[str, ...], level: int, few: int = SHIPPED) -> tuple[str, ...]:
+    """Return the words of a level: `few` to practise on, some more on the shipped one, or all."""
+    return words[: (few, few * 17 // 16)[level]] if level <= 1 else words
+
+
 def first(words: tuple[str, ...], level: int) -> tuple[str, ...]:
     """Return the words that `level` draws from: the plainest ones, or all."""
-    return words[:SHIPPED] if level == 1 else words
+    return words[:SHIPPED] if level <= 1 else words
 
 
 def plural(noun: str) -> str:
