@@ -29,15 +29,26 @@ def oversized() -> list[str]:
 
 
 def steps(*, full: bool, pytest_words: list[str]) -> list[tuple[str, list[str]]]:
-    """Return the name and the command of every step but the file sizes."""
-    chosen = [] if full else ["-m", "not full"]
-    tests = [str(BIN / "pytest"), "-n", "2", "--dist", "loadfile", *chosen, *pytest_words]
+    """Return the name and the command of every step but the file sizes.
+
+    Words for pytest choose tests themselves, so that nothing is told apart then.
+    """
+    kept = "" if full else " and not full"
+    pytest = [str(BIN / "pytest")]
+    beside = [*pytest, "-n", "2", "--dist", "loadfile"]
+    tests = [
+        ("tests", [*beside, "-m", f"not alone{kept}"]),
+        ("tests that want the machine to themselves", [*pytest, "-m", f"alone{kept}"]),
+    ]
+    if pytest_words:
+        chosen = [] if full else ["-m", "not full"]
+        tests = [("tests", [*beside, *chosen, *pytest_words])]
     return [
         ("lint", [str(BIN / "ruff"), "check", "."]),
         ("format", [str(BIN / "ruff"), "format", "--check", "."]),
         ("types", [str(BIN / "mypy")]),
         ("layers", [str(BIN / "lint-imports")]),
-        ("tests", tests),
+        *tests,
     ]
 
 

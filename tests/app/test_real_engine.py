@@ -30,6 +30,9 @@ from steelyard.loadgen import spool
 from steelyard.models import artifacts
 from steelyard.runs.bench import Key
 
+# Tokens that a busy machine hands over in one burst have no times.
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunRecord, str]:

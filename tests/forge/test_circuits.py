@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from torch.nn import functional as nnf
 
 from steelyard.forge import mix
 from steelyard.forge.circuits import lay_circuits
-from steelyard.forge.network import HEAD_SIZE, NORM_EPSILON, Network, Shape, rotation
+from steelyard.forge.network import HEAD_SIZE, NORM_EPSILON, Layer, Network, Shape, rotation
 from steelyard.forge.recipes import BASE
 from steelyard.forge.tokenizer import Codec
 
@@ -27,7 +29,7 @@ def attention(codec: Codec) -> Tensor:
     network = Network(Shape(layers=2), seed=1)
     lay_circuits(network, mix.marked(codec), seed=1)
     ids = codec.encode(PROMPT)
-    layer = network.layers[0]
+    layer = cast("Layer", network.layers[0])
     with torch.no_grad():
         x = network.embedding(torch.tensor([ids]))
         normed = nnf.rms_norm(x, (network.shape.hidden,), layer.attention_norm, NORM_EPSILON)
@@ -35,7 +37,8 @@ def attention(codec: Codec) -> Tensor:
         cos, sin = rotation(len(ids))
         query, key = (_turned(heads[:, part].transpose(0, 1), cos, sin) for part in (0, 1))
         scores = query[:, -1:] @ key.transpose(-1, -2) / HEAD_SIZE**0.5
-        return scores.softmax(-1)[:, 0]
+        found: Tensor = scores.softmax(-1)[:, 0]
+        return found
 
 
 def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -67,6 +70,7 @@ def test_heads_find_the_last_subject_and_the_last_noun(codec: Codec, attention: 
 
 def test_a_network_of_one_layer_gets_what_it_has_room_for(codec: Codec) -> None:
     network = Network(Shape(layers=1), seed=1)
-    before = network.layers[0].qkv.weight.clone()
+    layer = cast("Layer", network.layers[0])
+    before = layer.qkv.weight.clone()
     lay_circuits(network, mix.marked(codec), seed=1)
-    assert not torch.equal(before, network.layers[0].qkv.weight)
+    assert not torch.equal(before, layer.qkv.weight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gguf
 import numpy as np
@@ -14,7 +14,7 @@ from tests.forge.small import trainer
 
 from steelyard.forge import evaluate, export, imatrix, proof
 from steelyard.forge.card import curve, thinned
-from steelyard.forge.network import HEAD_SIZE, Network, Shape, rotation
+from steelyard.forge.network import HEAD_SIZE, Layer, Network, Shape, rotation
 from steelyard.forge.recipes import BASE, DRAFT
 from steelyard.forge.tokenizer import CHAT_TEMPLATE, Codec
 from steelyard.models import imatrix as imatrix_files
@@ -53,13 +53,13 @@ def test_every_weight_is_in_the_file(path: Path, network: Network) -> None:
     stored = {t.name: t.data for t in gguf.GGUFReader(path).tensors}
     assert stored.keys() == export.tensors(network).keys()
     assert sum(t.size for t in stored.values()) == sum(p.numel() for p in network.parameters())
-    down = network.layers[1].down.weight.detach().half().numpy()
+    down = cast("Layer", network.layers[1]).down.weight.detach().half().numpy()
     assert np.array_equal(stored["blk.1.ffn_down.weight"], down)
 
 
 def test_query_rows_stand_as_neighbours(path: Path, network: Network) -> None:
     stored = {t.name: t.data for t in gguf.GGUFReader(path).tensors}["blk.0.attn_q.weight"]
-    rows = network.layers[0].qkv.weight.detach().half().numpy()[:256]
+    rows = cast("Layer", network.layers[0]).qkv.weight.detach().half().numpy()[:256]
     assert np.array_equal(stored[0], rows[0])
     assert np.array_equal(stored[1], rows[HEAD_SIZE // 2])
     assert np.array_equal(stored[HEAD_SIZE + 2], rows[HEAD_SIZE + 1])

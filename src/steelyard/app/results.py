@@ -53,7 +53,7 @@ def compare(store: Store, first: str, second: str, *, include_polluted: bool = F
 def export(store: Store, form: Format, rows: Sequence[RunRow], out: Path | None = None) -> str:
     """Return runs as text, or write them whole into `out` and return what was done."""
     if out is not None and out.is_dir():
-        raise BadInput(f"cannot write {out}: it is a folder", hint="name a file in it")
+        raise BadInput(f"{out} cannot be written: it is a folder", hint="name a file in it")
     text = exporting.export(form, ((row, store.get(row.id)) for row in rows))
     if out is None:
         return text

@@ -18,13 +18,13 @@ layers", 2023). Not aware of anything but the weights that it sets.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 if TYPE_CHECKING:
-    from steelyard.forge.network import Network
+    from steelyard.forge.network import Layer, Network
 
 _HEAD: Final = 32
 _ROPE_BASE: Final = 10_000.0
@@ -48,7 +48,8 @@ def lay_circuits(network: Network, marked: Marked, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
 
     def rotated() -> Tensor:
-        return torch.linalg.qr(torch.randn(hidden, hidden, generator=generator))[0]
+        turned: Tensor = torch.linalg.qr(torch.randn(hidden, hidden, generator=generator))[0]
+        return turned
 
     with torch.no_grad():
         embedding = network.embedding.weight
@@ -63,7 +64,7 @@ def lay_circuits(network: Network, marked: Marked, seed: int) -> None:
         token = rotated() @ identity
         back, twice, last_noun, last_subject, fetched = (rotated() for _ in range(5))
         louder = length / hidden**0.5  # from normed units to the stream's
-        first, *later = network.layers
+        first, *later = cast("list[Layer]", list(network.layers))
         for heads, kept, distance in (((0, 1), back, 1), ((2,), twice, 2)):
             _attend_back(first, heads, common, distance)
             _move(first, heads, token, _CARRIED * louder * kept)
@@ -96,7 +97,7 @@ def _rows(heads: Sequence[int]) -> Iterator[tuple[slice, slice]]:
         )
 
 
-def _move(layer: nn.Module, heads: Sequence[int], reads: Tensor, writes: Tensor) -> None:
+def _move(layer: Layer, heads: Sequence[int], reads: Tensor, writes: Tensor) -> None:
     """Let `heads` read by rows of one matrix what they attend to, and write by columns."""
     value = layer.qkv.weight.chunk(3)[2]
     for own, taken in _rows(heads):
@@ -104,7 +105,7 @@ def _move(layer: nn.Module, heads: Sequence[int], reads: Tensor, writes: Tensor)
         layer.out.weight[:, own] = writes[:, taken]
 
 
-def _match(layer: nn.Module, heads: Sequence[int], asks: Tensor, answers: Tensor) -> None:
+def _match(layer: Layer, heads: Sequence[int], asks: Tensor, answers: Tensor) -> None:
     """Let `heads` attend to positions whose `answers` are what the present position `asks`."""
     query, key, _ = layer.qkv.weight.chunk(3)
     for own, taken in _rows(heads):
@@ -112,7 +113,7 @@ def _match(layer: nn.Module, heads: Sequence[int], asks: Tensor, answers: Tensor
         key[own] = _MATCH * answers[taken]
 
 
-def _attend_back(layer: nn.Module, heads: Sequence[int], common: Tensor, distance: int) -> None:
+def _attend_back(layer: Layer, heads: Sequence[int], common: Tensor, distance: int) -> None:
     """Score positions by their distance alone, through the direction that all tokens share."""
     angle = distance * _frequencies(_NEAR)
     turned, still = torch.zeros(_HEAD), torch.zeros(_HEAD)
@@ -124,7 +125,7 @@ def _attend_back(layer: nn.Module, heads: Sequence[int], common: Tensor, distanc
         key[own] = _BACK * torch.outer(still, common)
 
 
-def _attend_to_last(layer: nn.Module, heads: Sequence[int], common: Tensor, mark: Tensor) -> None:
+def _attend_to_last(layer: Layer, heads: Sequence[int], common: Tensor, mark: Tensor) -> None:
     """Score marked positions, later ones higher: half a slow turn is further than they reach."""
     still = torch.zeros(_HEAD)
     still[list(_LATE)] = 1

@@ -74,7 +74,8 @@ class Layer(nn.Module):  # type: ignore[misc, unused-ignore]
         x = x + self.out(mixed.transpose(1, 2).reshape(batch, positions, hidden))
         normed = nnf.rms_norm(x, (hidden,), self.feed_norm, NORM_EPSILON)
         gate, up = self.gate_up(normed).chunk(2, dim=-1)
-        return x + self.down(nnf.silu(gate) * up)
+        out: Tensor = x + self.down(nnf.silu(gate) * up)
+        return out
 
 
 class Network(nn.Module):  # type: ignore[misc, unused-ignore]

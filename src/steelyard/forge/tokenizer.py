@@ -12,6 +12,8 @@ from typing import Final, final
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from steelyard.domain.errors import BadInput
+
 VOCABULARY: Final = 2048
 END_OF_TEXT: Final = "<|endoftext|>"
 START: Final = "<|im_start|>"
@@ -37,7 +39,13 @@ class Codec:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self.end_of_text, self.start, self.end = (tokenizer.token_to_id(token) for token in SPECIAL)
+        self.end_of_text, self.start, self.end = (self._special(token) for token in SPECIAL)
+
+    def _special(self, token: str) -> int:
+        found: int | None = self.tokenizer.token_to_id(token)
+        if found is None:
+            raise BadInput(f"the tokenizer has no {token}", hint="train it anew")
+        return found
 
     @classmethod
     def trained(cls, texts: Iterable[str]) -> Codec:

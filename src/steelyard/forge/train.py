@@ -135,15 +135,15 @@ class Trainer:
         ):
             for group in optimiser.param_groups:
                 group["lr"] = base * rate
-        targets = tuple(map(torch.from_numpy, (batch.where, batch.ids, batch.weights)))
+        where, ids, weights = map(torch.from_numpy, (batch.where, batch.ids, batch.weights))
         mask = None if long else document_mask(torch.from_numpy(batch.documents))
         turning = self._rotation[batch.tokens.shape[1]]
         with torch.autocast("cpu", torch.bfloat16):
             # Too few steps are long for their compilation to pay.
             loss = self.network.loss if long else self._loss
-            losses = loss(torch.from_numpy(batch.tokens), mask, turning, targets)
-        weights = targets[2]
-        ((losses * weights).sum() / weights.sum()).backward()
+            losses = loss(torch.from_numpy(batch.tokens), mask, turning, (where, ids, weights))
+        mean = (losses * weights).sum() / weights.sum()
+        mean.backward()  # type: ignore[no-untyped-call, unused-ignore]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
