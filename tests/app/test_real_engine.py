@@ -45,7 +45,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunRecord, str]
     spec = replace(
         example,
         subject=replace(example.subject, artifact=artifacts.fingerprint(model)),
-        controls=replace(example.controls, threads=2, seed=7),
+        controls=replace(example.controls, threads=1, seed=7),
         workloads=(Workload("interactive", 64, 16, 3), Workload("concurrency", 32, 8, 4, 2)),
         tasks=(Task("reading", items=6),),
     )
@@ -104,7 +104,7 @@ def test_the_models_answers_are_marked_and_none_is_lost(ran: Ran) -> None:
 def test_controls_are_read_back_from_the_engine(ran: Ran) -> None:
     _, record, _ = ran
     applied = {control.name: control for control in record.controls}
-    for name, value in (("seed", "7"), ("threads", "2"), ("slots", "2"), ("prefix_cache", "off")):
+    for name, value in (("seed", "7"), ("threads", "1"), ("slots", "2"), ("prefix_cache", "off")):
         found = applied[name].applied
         assert isinstance(found, Measured), name
         assert found.value == value, name
