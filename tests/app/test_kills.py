@@ -36,15 +36,17 @@ def decision(out: Path) -> list[Any]:
     return [minimum, marks, verdicts]
 
 
+def words(made: Stage, out: Path) -> tuple[str, ...]:
+    """Return what a user types: go on where a sweep has begun, else begin it."""
+    begun = (out / "request.json").exists()
+    what = ("--resume", "--include-polluted") if begun else (f"{made.ladder}@scripted", *FAST)
+    return (*what, "--out", str(out))
+
+
 def killed_after(made: Stage, out: Path, delay_s: float, number: signal.Signals) -> bool:
     """Start or resume the sweep, kill it after a while; return whether it had ended before."""
-    words = (
-        ("--resume", "--include-polluted")
-        if (out / "request.json").exists()
-        else (f"{made.ladder}@scripted", *FAST)
-    )
     child = subprocess.Popen(
-        made.argv("sweep", *words, "--out", str(out)),
+        made.argv("sweep", *words(made, out)),
         env=made.env,
         cwd=made.home,
         stdout=subprocess.DEVNULL,
@@ -106,7 +108,7 @@ def kills_end_in_the_same_decision(tmp_path: Path, kills: int) -> None:
     done = made.run("sweep", f"{made.ladder}@scripted", *FAST, "--out", str(straight))
     assert done.returncode in (0, 1), done.stderr
     assert kill_often(made, broken, kills, spread_s=4.0) >= min(3, kills)
-    last = made.run("sweep", "--resume", "--include-polluted", "--out", str(broken))
+    last = made.run("sweep", *words(made, broken))
     assert last.returncode == done.returncode, last.stderr
     assert decision(broken) == decision(straight)
     assert sent_twice(broken) == []
