@@ -128,16 +128,6 @@ class Place:
             )
         return self.paths[artifact.sha256]
 
-    def without(self, text: str) -> str:
-        """Take this machine's folders out of a text that others may read."""
-        roots = {self.folder, *(path.parent for path in self.paths.values())}
-        known = {str(root): "…" for root in roots if root.name}
-        known.setdefault(str(Path.home()), "~")
-        # The longest first: one may lie in another.
-        for folder in sorted(known, key=len, reverse=True):
-            text = text.replace(folder, known[folder])
-        return text
-
 
 @final
 @dataclass(frozen=True, slots=True)

@@ -102,8 +102,9 @@ others was used.
 |---|---|---|---|
 {rows}
 
-Items: the default held-out sets (seed 0, level 1). What determines their answers never occurs in
-the training text. {card["remark"]}
+Items: the default held-out sets (seed 0, level 1). No such passage, puzzle or form, and no such
+story with the same numbers, occurs in the training text; bare sums of the same numbers do.
+{card["remark"]}
 
 ## Training
 

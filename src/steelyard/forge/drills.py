@@ -1,8 +1,8 @@
 """Drills: the small skills that the families need, asked for many times about one short text.
 
-A question on a passage costs a passage to read; a drill asks all that can be asked of it. What a
-drill tells in the words of a family is never an item of the held-out split: puzzles are drawn
-from the families' own generators where one exists, and told to more questions here.
+A question on a passage costs a passage to read; a drill asks all that can be asked of it. What
+would be a passage or a puzzle of the held-out split is left out. Bare sums are not split: they are
+the arithmetic of the stories, whose kinds and numbers are.
 """
 
 from __future__ import annotations
@@ -15,17 +15,12 @@ from typing import Final, NamedTuple
 
 from steelyard.tasks import words
 from steelyard.tasks.items import split_of
+from steelyard.tasks.logic import ORDERS
 
 _EVEN: Final = 0.5
 _WORD: Final = "Answer with one word only."
 _NAME: Final = "Answer with the name only."
 _NUMBER: Final = "Answer with the number only."
-_ORDERS: Final = (
-    ("taller", "shorter", "tallest", "shortest"),
-    ("older", "younger", "oldest", "youngest"),
-    ("faster", "slower", "fastest", "slowest"),
-    ("richer", "poorer", "richest", "poorest"),
-)
 
 
 class Turn(NamedTuple):
@@ -130,7 +125,7 @@ def order(rng: Random) -> list[Turn]:
     turns: list[Turn] = []
     for _ in range(rng.randint(1, 3)):
         people = _names(rng, rng.choice((2, 3, 3)))
-        more, less, most, least = rng.choice(_ORDERS)
+        more, less, most, least = rng.choice(ORDERS)
         said = [
             f"{high} is {more} than {low}."
             if rng.random() < _EVEN

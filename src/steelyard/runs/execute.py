@@ -37,7 +37,7 @@ from steelyard.platform import clock, hardware
 from steelyard.runs import judged, timed
 from steelyard.runs.bench import Bench
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import build_of
+from steelyard.runs.places import build_of, without_folders
 from steelyard.store.records import write_record
 from steelyard.telemetry.sampler import Sampler
 
@@ -91,7 +91,9 @@ class Executor:
             found.outcome, found.reason = "failed", f"{type(error).__name__}: {error}"
         elapsed_s = (clock.monotonic_ns() - started_ns) / _NS_PER_S
         self.emit(PhaseEnded("run", elapsed_s))
-        found.proofs = tuple(replace(p, found=place.without(p.found)) for p in found.proofs)
+        found.proofs = tuple(
+            replace(p, found=without_folders(p.found, place)) for p in found.proofs
+        )
         record = self._record(spec, found, place, started_at)
         record = replace(record, elapsed_s=Measured(elapsed_s, "client"))
         record = replace(record, cautions=cautions(record))
@@ -141,7 +143,7 @@ class Executor:
             id=str(clock.uuid7()),
             spec=spec,
             outcome=found.outcome,
-            reason=place.without(found.reason),
+            reason=without_folders(found.reason, place),
             started_at=started_at,
             device=self.device(),
             environment=environment,
@@ -153,7 +155,7 @@ class Executor:
             vitals=found.vitals,
             cautions=(),
             simulated=api.dialect(spec.subject.engine).capabilities.simulated,
-            log_excerpt=place.without(log_excerpt(place.folder / ENGINE_LOG)),
+            log_excerpt=without_folders(log_excerpt(place.folder / ENGINE_LOG), place),
         )
 
 

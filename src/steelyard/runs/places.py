@@ -55,6 +55,17 @@ def build_of(subject: Subject, claimed: Reading[str]) -> Reading[str]:
     return Measured(str(runtimes.find(subject.runtime).describe()), "engine")
 
 
+def without_folders(text: str, place: Place) -> str:
+    """Take this machine's folders out of a text that others may read."""
+    roots = {place.folder, *(path.parent for path in place.paths.values())}
+    known = {str(root): "…" for root in roots if root.name}
+    known.setdefault(str(Path.home()), "~")
+    # The longest first: one may lie in another.
+    for folder in sorted(known, key=len, reverse=True):
+        text = text.replace(folder, known[folder])
+    return text
+
+
 def _program(subject: Subject, paths: Mapping[str, Path]) -> tuple[str, ...]:
     if subject.engine != "scripted":
         return runtimes.find(subject.runtime).server()

@@ -15,7 +15,7 @@ from steelyard.tasks.items import Cluster, Draft, alone, coin
 from steelyard.tasks.scoring import ChoiceScorer
 from steelyard.tasks.words import KINDS, NAMES, PLACES, TRAITS, first, plural
 
-_ORDERS: Final = (
+ORDERS: Final = (
     ("taller", "shorter", "tallest", "shortest"),
     ("older", "younger", "oldest", "youngest"),
     ("faster", "slower", "fastest", "slowest"),
@@ -30,7 +30,7 @@ _WORKED: Final = "Reason step by step. End with a line of the form 'Answer: WORD
 def _order(rng: Random, level: int) -> Draft:
     """Compare neighbours of a chain in shuffled order; ask for one of its ends."""
     people = rng.sample(first(NAMES, level), {1: 3, 2: 5, 3: 8}[level])
-    more, less, most, least = rng.choice(_ORDERS)
+    more, less, most, least = rng.choice(ORDERS)
     said = [
         f"{high} is {more} than {low}." if coin(rng) else f"{low} is {less} than {high}."
         for high, low in pairwise(people)

@@ -1,8 +1,8 @@
 """The words that items are written with: names, things, places, kinds.
 
-Each list starts with its plainest words; level 1 draws from the first ones only (`SHIPPED`), so
-that a very small model can own them, harder levels draw from all. Every word is one run of
-letters, nouns take a regular plural. Not aware of any family.
+Each list starts with its plainest words. Level 1 draws from the first ones (`SHIPPED`), which a
+very small model can own, in some families with a few more; harder levels draw from all. Every word
+is one run of letters, nouns take a regular plural. Not aware of any family.
 """
 
 from __future__ import annotations
