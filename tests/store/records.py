@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+from steelyard.domain.arrivals import KINDS
 from steelyard.domain.caution import Caution
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import (
@@ -33,7 +34,6 @@ from steelyard.domain.subject import Artifact, EngineProfile, Subject
 from steelyard.domain.task import Invalid, Mark, NotRun, Right, Task, Wrong
 from steelyard.domain.vitals import Vitals, VitalSample
 from steelyard.domain.workload import Sampling, Workload
-from steelyard.store.blocks import KINDS
 
 T = TypeVar("T")
 DEVICE = Device("Linux 6", "Some CPU", 2, 8 << 30, "x86_64")
@@ -148,6 +148,7 @@ _BY_ANNOTATION: dict[str, st.SearchStrategy[Any]] = {
     "Reading[int]": readings(_counts),
     "Reading[float]": readings(_floats),
     "Reading[str]": readings(_words),
+    "Stamps": st.sampled_from(["kernel", "user"]),
     "Mapping[str, str]": st.dictionaries(_keys, _words, max_size=3),
 }
 
@@ -162,7 +163,10 @@ def built(kind: type[T], /, **given: st.SearchStrategy[Any]) -> st.SearchStrateg
     return st.builds(kind, **drawn)
 
 
-_arrivals = st.lists(st.builds(Arrival, _ns, st.sampled_from(KINDS), _ns), max_size=6).map(tuple)
+_lengths = st.integers(0, 2**32 - 1)
+_arrivals = st.lists(
+    st.builds(Arrival, _ns, st.sampled_from(KINDS), _lengths, _ns), max_size=6
+).map(tuple)
 _outcomes = st.sampled_from(["completed", "failed", "skipped", "cancelled"])
 _attempts = built(
     Attempt,

@@ -11,6 +11,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+from steelyard.domain.arrivals import Arrivals
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -22,6 +24,8 @@ def plain(value: object) -> Json:
             for f in dataclasses.fields(value)
             if f.name == "kind" or getattr(value, f.name) != _default(f)
         }
+    if isinstance(value, Arrivals):
+        return value.text
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -5,14 +5,18 @@ All times are integer nanoseconds of the system-wide monotonic clock. Not aware 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import Annotated, Literal, TypeAlias, final
 
+from steelyard.domain.arrivals import Arrival as Arrival  # noqa: PLC0414 - a word of this file too
+from steelyard.domain.arrivals import ArrivalKind as ArrivalKind  # noqa: PLC0414
+from steelyard.domain.arrivals import Arrivals, Columns
 from steelyard.domain.reading import Missing, Reading
 
-ArrivalKind: TypeAlias = Literal[
-    "role", "content", "reasoning", "tool_call", "usage", "finish", "timings", "error", "other"
-]
+# Whose clock stamps an arrival: the kernel's, when the last byte came off the network; or our own,
+# when the read returned.
+Stamps: TypeAlias = Literal["kernel", "user"]
 
 
 @final
@@ -21,10 +25,14 @@ class Exchange:
     """One request as it happened: stamped on arrival, before any parsing.
 
     `body` is the response body with HTTP framing removed; the first `ends[i]` bytes of it had
-    arrived at `arrivals_ns[i]`. `intended_ns` is when the load shape wanted it sent, `sent_ns`
-    when the last request byte was handed to the kernel. `failure` says why it broke off.
-    `reconnects` counts how often it was sent again since a connection kept alive turned out to
-    have been closed before any byte of the answer.
+    arrived at `arrivals_ns[i]`, by the clock that `stamps` names. A read took up what had come
+    between `drained_ns[i]`, when the one before had emptied the socket, and its own stamp.
+    `intended_ns` is when the load shape wanted it sent; its last byte was handed to the kernel
+    between `sent_ns` and `handed_ns`. `segments` counts the pieces in which the network delivered
+    the answer (0: not known): where there were no more of them than reads, no read took up two.
+    `failure` says why it broke off. `reconnects` counts how often it was sent again since a
+    connection kept alive turned out to have been closed before any byte of the answer. `late_ns`
+    is the longest that anything had lain there before it was read.
     """
 
     id: str
@@ -32,11 +40,16 @@ class Exchange:
     sent_ns: int
     done_ns: int
     status: int
-    arrivals_ns: tuple[int, ...]
-    ends: tuple[int, ...]
+    arrivals_ns: Sequence[int]
+    ends: Sequence[int]
     body: bytes
     failure: str | None = None
     reconnects: int = 0
+    stamps: Stamps = "user"
+    drained_ns: Sequence[int] = ()
+    handed_ns: int = 0
+    segments: int = 0
+    late_ns: int = 0
 
 
 @final
@@ -118,16 +131,6 @@ StreamEvent: TypeAlias = (
 
 @final
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """One event of a stream: when, what kind, and how far the generated text had then come."""
-
-    at_ns: int
-    kind: ArrivalKind
-    text_end: int
-
-
-@final
-@dataclass(frozen=True, slots=True)
 class Completed:
     """The response came whole."""
 
@@ -150,14 +153,16 @@ class Attempt:
     """One try at one sample, read out of its exchange by the engine's dialect.
 
     `sample` is the item or request; `ask` counts the questions of a multi-turn item from 0;
-    `tries` counts from 0. `model` is the name the server put into its answer.
+    `tries` counts from 0. `model` is the name the server put into its answer. `late_ns` and
+    `send_spread_ns` are the client's own share: how long an arrival lay unread at the longest, and
+    how long the last write took, within which the sending lies.
     """
 
     sample: str
     intended_ns: int
     sent_ns: int
     done_ns: int
-    arrivals: tuple[Arrival, ...]
+    arrivals: Annotated[Sequence[Arrival], Columns]
     text: str
     reasoning: str
     finish_reason: str | None
@@ -169,3 +174,9 @@ class Attempt:
     model: str | None = None
     prompt_tokens_wanted: int | None = None
     cost: Reading[float] = Missing("not_priced", "a local engine bills nothing")
+    stamps: Stamps = "user"
+    late_ns: int = 0
+    send_spread_ns: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arrivals", Arrivals.of(self.arrivals))

@@ -12,6 +12,7 @@ import struct
 import sys
 import zlib
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, final
 
@@ -140,7 +141,7 @@ def _unpack(payload: bytes) -> Exchange:
     )
 
 
-def _column(values: tuple[int, ...]) -> bytes:
+def _column(values: Sequence[int]) -> bytes:
     column = array("q", values)
     if sys.byteorder == "big":
         column.byteswap()

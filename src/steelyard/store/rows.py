@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypeVar, cast, final
 
+from steelyard.domain.arrivals import Arrival, pack, unpack
 from steelyard.domain.codec import from_plain
 from steelyard.domain.errors import BadInput, StoreError
 from steelyard.domain.ids import plain
 from steelyard.domain.reading import Missing
 from steelyard.domain.run import RunRecord, Section
-from steelyard.domain.stream import Arrival, Attempt
-from steelyard.store.blocks import MAX_EVENTS, pack, unpack
+from steelyard.domain.stream import Attempt
 
 Row: TypeAlias = dict[str, Any]  # the wire edge: whatever a database column holds
 V = TypeVar("V")
@@ -31,6 +31,7 @@ _SECTION: Final = ("name", "kind", "outcome", "started_ns", "ended_ns", "streams
 _SECTION_APART: Final = frozenset({"attempts", "marks", "clusters"})
 _ATTEMPT: Final = ("sample", "ask", "tries", "intended_ns", "sent_ns", "done_ns")
 _ELSEWHERE: Final = Missing("stored_apart")
+_BLOCK_EVENTS: Final = 65_536
 
 
 @final
@@ -161,8 +162,8 @@ def _attempt_row(position: int, attempt: Attempt) -> Row:
 
 
 def _block_rows(arrivals: Sequence[Arrival]) -> Iterable[Row]:
-    for part, start in enumerate(range(0, len(arrivals), MAX_EVENTS)):
-        chunk = arrivals[start : start + MAX_EVENTS]
+    for part, start in enumerate(range(0, len(arrivals), _BLOCK_EVENTS)):
+        chunk = arrivals[start : start + _BLOCK_EVENTS]
         yield {"part": part, "events": len(chunk), "body": pack(chunk)}
 
 

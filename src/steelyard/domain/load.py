@@ -1,0 +1,95 @@
+"""Load shapes: when requests are to be sent. Closed loops wait for answers, open ones do not.
+
+Rates are requests a second, times are seconds from the beginning of the load. What is sent is the
+workload's affair. Not aware of clocks or sockets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
+
+Process: TypeAlias = Literal["constant", "poisson", "gamma"]
+Of: TypeAlias = Literal["rate", "streams"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """`streams` requests in flight all the time: each answer makes room for the next request."""
+
+    streams: int = 1
+    kind: Literal["closed"] = "closed"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Arrivals at a mean rate, whether or not answers come; at most `cap` in flight where set.
+
+    `cv` is the coefficient of variation of the time between two: 0 for constant, 1 for Poisson,
+    free for gamma (above 1 they come in bursts).
+    """
+
+    rate: float
+    process: Process = "poisson"
+    cv: float = 1.0
+    cap: int | None = None
+    kind: Literal["open"] = "open"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """A rate (Poisson arrivals) or a number of streams that goes evenly from `start` to `end`."""
+
+    of: Of
+    start: float
+    end: float
+    over_s: float
+    kind: Literal["ramp"] = "ramp"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Rates (Poisson arrivals) or numbers of streams, one after the other, `each_s` long."""
+
+    of: Of
+    levels: tuple[float, ...]
+    each_s: float
+    kind: Literal["steps"] = "steps"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The moments of a recorded load, from its first request; `speed` 2 plays it in half the time.
+
+    `prompt_tokens` and `output_tokens` are those of each request where the trace knows them;
+    `sha256` is that of the file.
+    """
+
+    at_s: tuple[float, ...]
+    sha256: str
+    prompt_tokens: tuple[int, ...] = ()
+    output_tokens: tuple[int, ...] = ()
+    speed: float = 1.0
+    kind: Literal["trace"] = "trace"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """`users` who each hold conversations of `turns`, thinking `think_s` before the next turn.
+
+    A turn's request carries all turns before it, answers included.
+    """
+
+    users: int
+    turns: int = 4
+    think_s: float = 0.0
+    kind: Literal["conversations"] = "conversations"
+
+
+Load: TypeAlias = Closed | Open | Ramp | Steps | Trace | Conversations
