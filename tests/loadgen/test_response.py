@@ -55,7 +55,52 @@ def test_chunk_extensions_and_trailers_are_no_body() -> None:
     assert (bytes(reader.body), reader.complete) == (b"abc", True)
 
 
-@pytest.mark.parametrize("head", [b"HTTP/1.0 200 OK", b"HTTP/1.1 200 OK\r\nConnection: close"])
+@pytest.mark.parametrize(
+    ("headers", "encoding"),
+    [
+        (b"", ""),
+        (b"Content-Encoding: GZip\r\n", "gzip"),
+        (b"Content-Encoding: identity\r\n", ""),
+        (b"content-encoding: deflate\r\ncontent-encoding: br\r\n", "deflate, br"),
+        (b"Transfer-Encoding: gzip\r\n", "gzip"),
+    ],
+)
+def test_every_coding_of_the_body_but_the_chunks_is_named(headers: bytes, encoding: str) -> None:
+    reader = read(b"HTTP/1.1 200 OK\r\n" + headers + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    assert (reader.content_encoding, reader.complete) == (encoding, True)
+
+
+def test_a_redirect_keeps_its_location_as_written() -> None:
+    reader = read(
+        b"HTTP/1.1 302 Found\r\nLocation: https://H.example/A\r\nContent-Length: 0\r\n\r\n"
+    )
+    assert (reader.status, reader.location) == (302, "https://H.example/A")
+
+
+def test_chunks_go_before_a_length() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert read(head + chunk(b"x") + b"0\r\n\r\n").complete
+
+
+def test_the_same_length_twice_is_one_and_two_are_none() -> None:
+    assert read(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx").complete
+    with pytest.raises(MalformedResponse, match="several lengths"):
+        read(b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nx")
+
+
+@pytest.mark.parametrize("status", [101, 204, 304])
+def test_an_answer_that_has_no_body_is_whole_with_its_head(status: int) -> None:
+    assert read(b"HTTP/1.1 %d So\r\n\r\n" % status).complete
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.0 200 OK",
+        b"HTTP/1.1 200 OK\r\nConnection: close",
+        b"HTTP/1.1 200 OK\r\nConnection: X-Foo, Close",
+    ],
+)
 def test_a_connection_that_will_close_is_not_kept(head: bytes) -> None:
     assert not read(head + b"\r\nContent-Length: 0\r\n\r\n").keep_alive
 
@@ -73,6 +118,8 @@ def test_bytes_after_the_end_spoil_the_connection() -> None:
         b"HTTP/1.1 abc\r\n\r\n",
         CHUNKED + b"zz\r\n",
         CHUNKED + b"+3\r\nabc",
+        CHUNKED + b"0x3\r\nabc",
+        CHUNKED + b"1_0\r\nabc",
         CHUNKED + b"3\r\nabcd\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000,

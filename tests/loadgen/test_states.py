@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from steelyard.loadgen.states import (
-    ClosedLoop,
     Exit,
     Finished,
     JobAdded,
     NoMoreJobs,
     Send,
+    Sending,
     StreamsSet,
     WakeAt,
     Woke,
@@ -16,49 +16,49 @@ from steelyard.loadgen.states import (
 
 
 def test_no_more_than_the_streams_are_in_flight() -> None:
-    loop = ClosedLoop(streams=2)
+    loop = Sending(streams=2)
     sent = [loop.handle(JobAdded(name), 5) for name in "abc"]
     assert sent == [(Send("a", 5),), (Send("b", 5),), ()]
     assert loop.in_flight == 2
 
 
 def test_a_finished_request_makes_room_for_the_next() -> None:
-    loop = ClosedLoop(streams=1)
+    loop = Sending(streams=1)
     loop.handle(JobAdded("a"), 0)
     loop.handle(JobAdded("b"), 0)
     assert loop.handle(Finished(), 70) == (Send("b", 70),)
 
 
 def test_a_job_waits_for_its_moment_and_keeps_it() -> None:
-    loop = ClosedLoop(streams=1)
+    loop = Sending(streams=1)
     assert loop.handle(JobAdded("later", at_ns=100), 0) == (WakeAt(100),)
     assert loop.handle(Woke(), 99) == (WakeAt(100),)
     assert loop.handle(Woke(), 103) == (Send("later", 100),)
 
 
 def test_a_moment_that_passed_while_all_streams_were_busy_is_still_the_intended_one() -> None:
-    loop = ClosedLoop(streams=1)
+    loop = Sending(streams=1)
     loop.handle(JobAdded("now"), 0)
     assert loop.handle(JobAdded("later", at_ns=10), 1) == ()
     assert loop.handle(Finished(), 500) == (Send("later", 10),)
 
 
 def test_timed_jobs_go_out_in_the_order_of_their_moments() -> None:
-    loop = ClosedLoop(streams=3)
+    loop = Sending(streams=3)
     for name, at_ns in (("c", 30), ("a", 10), ("b", 20)):
         loop.handle(JobAdded(name, at_ns=at_ns), 0)
     assert loop.handle(Woke(), 40) == (Send("a", 10), Send("b", 20), Send("c", 30))
 
 
 def test_more_streams_start_what_was_waiting() -> None:
-    loop = ClosedLoop(streams=1)
+    loop = Sending(streams=1)
     for name in "abc":
         loop.handle(JobAdded(name), 0)
     assert loop.handle(StreamsSet(3), 9) == (Send("b", 9), Send("c", 9))
 
 
 def test_fewer_streams_let_the_surplus_run_out() -> None:
-    loop = ClosedLoop(streams=2)
+    loop = Sending(streams=2)
     for name in "abc":
         loop.handle(JobAdded(name), 0)
     assert loop.handle(StreamsSet(1), 1) == ()
@@ -67,7 +67,7 @@ def test_fewer_streams_let_the_surplus_run_out() -> None:
 
 
 def test_it_exits_when_the_last_one_has_finished_and_not_before() -> None:
-    loop = ClosedLoop(streams=1)
+    loop = Sending(streams=1)
     loop.handle(JobAdded("a"), 0)
     assert loop.handle(NoMoreJobs(), 1) == ()
     assert loop.handle(Finished(), 2) == (Exit(),)

@@ -26,13 +26,14 @@ class Exchange:
 
     `body` is the response body with HTTP framing removed; the first `ends[i]` bytes of it had
     arrived at `arrivals_ns[i]`, by the clock that `stamps` names. A read took up what had come
-    between `drained_ns[i]`, when the one before had emptied the socket, and its own stamp.
+    between `drained_ns[i]`, when the socket was last known to be empty, and its own stamp.
     `intended_ns` is when the load shape wanted it sent; its last byte was handed to the kernel
     between `sent_ns` and `handed_ns`. `segments` counts the pieces in which the network delivered
     the answer (0: not known): where there were no more of them than reads, no read took up two.
     `failure` says why it broke off. `reconnects` counts how often it was sent again since a
     connection kept alive turned out to have been closed before any byte of the answer. `late_ns`
-    is the longest that anything had lain there before it was read.
+    is the longest that anything had lain there before it was read. `encoding` and `location` are
+    the headers of those names (Content-Encoding, Location).
     """
 
     id: str
@@ -50,6 +51,8 @@ class Exchange:
     handed_ns: int = 0
     segments: int = 0
     late_ns: int = 0
+    encoding: str = ""
+    location: str = ""
 
 
 @final

@@ -1,32 +1,46 @@
 """The parent's side of the measuring client: hand in prepared requests, take stamped exchanges.
 
-Starts `loadgen.driver` as a child on a leash and reads what it has written to the spool. Not
-aware of dialects: bytes in, exchanges out.
+Starts `loadgen.driver` as a child on a leash, or several of them that share the load, and reads
+what they have written to their spools. Only finished columns cross from them to us, so percentiles
+stay exact however many there are. Not aware of dialects: bytes in, exchanges out.
 """
 
 from __future__ import annotations
 
-import json
+import os
+import selectors
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
 from steelyard.domain.errors import BadInput, SteelyardError
-from steelyard.domain.stream import Exchange
+from steelyard.domain.stream import Exchange, Stamps
 from steelyard.loadgen import spool
-from steelyard.loadgen.jobs import Command, Job, Streams, encode
+from steelyard.loadgen.jobs import Answer, Command, Done, Job, LastCall, Streams, encode, hear
 from steelyard.platform import process
 
 _LAST_WORDS: Final = 2_000
+_READ_BYTES: Final = 1 << 20
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """How a server's certificate is checked: by the system's authorities, a file's, or not."""
+
+    cafile: Path | None = None
+    verify: bool = True
 
 
 @final
 class Client:
-    """A context manager: inside it the driver runs, afterwards nothing of it is left.
+    """A context manager: inside it the drivers run, afterwards nothing of them is left.
 
     Exchanges are appended to `spool_path`, behind what an earlier client left there (a torn last
-    frame is cut off). `affinity` pins the driver; its priority is ours.
+    frame is cut off); a second driver and further ones have spools of their own beside it.
+    `affinity` pins the drivers; their priority is ours.
     """
 
     def __init__(
@@ -38,27 +52,34 @@ class Client:
         streams: int = 1,
         affinity: Sequence[int] | None = None,
         sync: bool = False,
+        processes: int = 1,
+        tls: TlsSettings | None = None,
+        stamps: Stamps = "kernel",
     ) -> None:
-        self._spool_path = spool_path
-        self._affinity = affinity
-        self._waiting: set[str] = set()
-        self._argv = [
-            *(sys.executable, "-m", "steelyard.loadgen.driver"),
-            *("--host", host, "--port", str(port), "--spool", str(spool_path)),
-            *("--streams", str(streams), *(("--sync",) if sync else ())),
+        words = ["--host", host, "--port", str(port), "--stamps", stamps]
+        words += ["--sync"] if sync else []
+        if tls is not None:
+            words += ["--tls", *(["--cafile", str(tls.cafile)] if tls.cafile else [])]
+            words += [] if tls.verify else ["--insecure"]
+        self._drivers = [
+            _Driver(words, path, share, affinity)
+            for path, share in zip(
+                spool_paths(spool_path, processes), _shares(streams, processes), strict=True
+            )
         ]
-        self._child: process.Child | None = None
-        self._reader = spool.Reader(spool_path)
+        self._home: dict[str, _Driver] = {}
+        self._next = 0
+        self._ready: selectors.BaseSelector | None = None
 
     @property
     def pid(self) -> int:
-        """The driver's process id: its CPU time is ours, not the engine's."""
-        return self._running().pid
+        """The first driver's process id."""
+        return self._drivers[0].pid
 
     @property
-    def log_path(self) -> Path:
-        """Where the driver's own errors go."""
-        return self._spool_path.with_suffix(".driver.log")
+    def pids(self) -> tuple[int, ...]:
+        """The drivers' process ids: their CPU time is ours, not the engine's."""
+        return tuple(driver.pid for driver in self._drivers)
 
     def submit(
         self,
@@ -70,54 +91,119 @@ class Client:
         stall_ns: int | None = None,
     ) -> None:
         """Queue one request; `job` must be unique among those in flight."""
-        if job in self._waiting:
+        if job in self._home:
             raise BadInput(f"request {job!r} is already queued", hint="give each its own id")
-        self._waiting.add(job)
-        self._say(Job(job, request, at_ns, deadline_ns, stall_ns))
+        driver = self._drivers[self._next % len(self._drivers)]
+        self._next += 1
+        self._home[job] = driver
+        driver.say(Job(job, request, at_ns, deadline_ns, stall_ns))
 
-    def set_streams(self, streams: int) -> None:
-        """Allow this many requests in flight from now on."""
-        self._say(Streams(streams))
+    def set_streams(self, streams: int, *, at_ns: int | None = None) -> None:
+        """Allow this many requests in flight, from now or from a moment on."""
+        for driver, share in zip(self._drivers, _shares(streams, len(self._drivers)), strict=True):
+            driver.say(Streams(share, at_ns))
+
+    def last_call(self, at_ns: int) -> None:
+        """Begin nothing more from this moment on; what is queued then is dropped."""
+        for driver in self._drivers:
+            driver.say(LastCall(at_ns))
+
+    def answers(self) -> Iterator[Answer]:
+        """Yield what is announced, until nothing is outstanding; more may be submitted.
+
+        Looks into no response: the exchanges are there afterwards (`exchanges`).
+        """
+        while self._home:
+            for driver in self._heard_from():
+                for answer in driver.hear():
+                    self._home.pop(answer.id, None)
+                    yield answer
 
     def results(self) -> Iterator[Exchange]:
         """Yield exchanges as they finish, until none is outstanding; more may be submitted."""
-        while self._waiting:
-            yield self._next()
+        while self._home:
+            for driver in self._heard_from():
+                for answer in driver.hear():
+                    self._home.pop(answer.id, None)
+                    if isinstance(answer, Done):
+                        yield driver.exchange(answer.id)
+
+    def exchanges(self) -> Iterator[Exchange]:
+        """Yield, one at a time, the exchanges that were announced and not taken yet."""
+        for driver in self._drivers:
+            yield from driver.exchanges()
 
     def drain(self) -> list[Exchange]:
         """Wait for everything outstanding."""
         return list(self.results())
 
     def close(self) -> None:
-        """End the driver; what has not finished is given up."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
+        """End the drivers; what has not finished is given up."""
+        if self._ready is not None:
+            self._ready.close()
+            self._ready = None
+        for driver in self._drivers:
+            driver.stop()
 
     def __enter__(self) -> Client:
-        spool.truncate_torn(self._spool_path)
-        if self._spool_path.exists():
-            self._reader = spool.Reader(self._spool_path, self._spool_path.stat().st_size)
-        self._child = process.start(
-            self._argv, log=self.log_path, affinity=self._affinity, pipes=True
-        )
+        self._ready = selectors.DefaultSelector()
+        try:
+            for driver in self._drivers:
+                self._ready.register(driver.start(), selectors.EVENT_READ, driver)
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _next(self) -> Exchange:
-        stdout = self._running().stdout
-        line = stdout.readline() if stdout is not None else b""
-        if not line:
-            raise self._died()
-        exchange = self._reader.next()
-        if exchange is None or exchange.id != json.loads(line)["done"]:
-            raise SteelyardError(f"{self._spool_path} does not hold what the load driver announced")
-        self._waiting.discard(exchange.id)
-        return exchange
+    def _heard_from(self) -> list[_Driver]:
+        if self._ready is None:
+            raise SteelyardError("the load driver is not running", hint="use Client in a `with`")
+        return [key.data for key, _ in self._ready.select()]
 
-    def _say(self, command: Command) -> None:
+
+@final
+class _Driver:
+    """One child process, the lines to and from it, and its spool."""
+
+    def __init__(
+        self, words: Sequence[str], path: Path, streams: int, affinity: Sequence[int] | None
+    ) -> None:
+        self._path = path
+        self._affinity = affinity
+        self._argv = [
+            *(sys.executable, "-m", "steelyard.loadgen.driver", *words),
+            *("--spool", str(path), "--streams", str(streams)),
+        ]
+        self._child: process.Child | None = None
+        self._reader = spool.Reader(path)
+        self._partial = b""
+        self._announced = 0
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def start(self) -> int:
+        """Start it; return the descriptor that it speaks on."""
+        spool.truncate_torn(self._path)
+        if self._path.exists():
+            self._reader = spool.Reader(self._path, self._path.stat().st_size)
+        self._child = process.start(
+            self._argv, log=self._log_path, affinity=self._affinity, pipes=True
+        )
+        if self._child.stdout is None:
+            raise SteelyardError("the load driver has no pipe to speak on")
+        return self._child.stdout.fileno()
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def say(self, command: Command) -> None:
         stdin = self._running().stdin
         try:
             if stdin is not None:
@@ -126,6 +212,37 @@ class Client:
         except BrokenPipeError:
             raise self._died() from None
 
+    def hear(self) -> list[Answer]:
+        """Return what it has announced; called when there is something to hear."""
+        stdout = self._running().stdout
+        data = os.read(stdout.fileno(), _READ_BYTES) if stdout is not None else b""
+        if not data:
+            raise self._died()
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        answers = [hear(line) for line in lines]
+        self._announced += sum(isinstance(answer, Done) for answer in answers)
+        return answers
+
+    def exchange(self, job: str) -> Exchange:
+        """Return the exchange that was announced next."""
+        exchange = self._reader.next()
+        if exchange is None or exchange.id != job:
+            raise SteelyardError(f"{self._path} does not hold what the load driver announced")
+        self._announced -= 1
+        return exchange
+
+    def exchanges(self) -> Iterator[Exchange]:
+        while self._announced:
+            exchange = self._reader.next()
+            if exchange is None:
+                raise SteelyardError(f"{self._path} does not hold what the load driver announced")
+            self._announced -= 1
+            yield exchange
+
+    @property
+    def _log_path(self) -> Path:
+        return self._path.with_suffix(".driver.log")
+
     def _running(self) -> process.Child:
         if self._child is None:
             raise SteelyardError("the load driver is not running", hint="use Client in a `with`")
@@ -133,5 +250,16 @@ class Client:
 
     def _died(self) -> SteelyardError:
         code = self._running().wait(2.0)
-        words = self.log_path.read_text(errors="replace")[-_LAST_WORDS:].strip()
+        words = self._log_path.read_text(errors="replace")[-_LAST_WORDS:].strip()
         return SteelyardError(f"the load driver ended early (code {code}): {words or 'no words'}")
+
+
+def spool_paths(first: Path, processes: int) -> list[Path]:
+    """Return the spools of so many drivers."""
+    return [first, *(first.with_stem(f"{first.stem}-{n}") for n in range(2, processes + 1))]
+
+
+def _shares(streams: int, processes: int) -> list[int]:
+    """Share streams out as evenly as they go."""
+    each, over = divmod(streams, processes)
+    return [each + (number < over) for number in range(processes)]

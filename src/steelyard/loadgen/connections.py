@@ -1,103 +1,118 @@
-"""Connections kept alive, and the one transfer that each of them carries.
+"""Connections kept alive, plain or TLS, and the one transfer that each of them carries.
 
-Non-blocking sockets with `TCP_NODELAY`. Not aware of epoll, jobs' order, or the spool.
+Non-blocking sockets with `TCP_NODELAY` and the kernel's receive stamps. Under TLS the stamps are
+those of the encrypted bytes; decrypting happens in memory, after the stamp. Not aware of epoll,
+jobs' order, or the spool.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass, field
-from typing import Final, final
+from collections.abc import Callable
+from typing import Final, Protocol, final
 
-from steelyard.domain.stream import Exchange
-from steelyard.loadgen.jobs import Job
-from steelyard.loadgen.response import ResponseReader
+from steelyard.loadgen import stamps
+from steelyard.loadgen.transfer import Transfer
 
-_READ_BYTES: Final = 65_536
+# Below 64 KiB, so that the size of a read fits into two bytes.
+READ_BYTES: Final = 65_535
 # A server that closes a kept connection under our request does so at once; later than this it
 # had taken the request and broke off, and sending again would hide that.
 _RACE_NS: Final = 1_000_000_000
 
 
+class Broken(OSError):
+    """A layer above the socket broke the connection; `code` says how."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Layer(Protocol):
+    """What encrypts between the transfer and the socket, in memory."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the handshake is over."""
+
+    def shake(self, data: memoryview | None) -> bytes:
+        """Go on with the handshake; return what is to be sent for it. Raises `Broken`."""
+
+    def sealed(self, data: memoryview) -> bytes:
+        """Return the bytes to put on the wire for these."""
+
+    def opened(self, data: memoryview) -> bytes:
+        """Return the plain bytes that these complete. Raises `Broken`."""
+
+
 @final
-@dataclass(slots=True)
-class Transfer:
-    """One request on its way and what has come back so far."""
+class Where:
+    """The one address that a driver speaks to, and how."""
 
-    job: Job
-    intended_ns: int
-    started_ns: int
-    last_ns: int
-    unsent: memoryview
-    sent_ns: int = 0
-    heard: bool = False
-    reconnects: int = 0
-    reader: ResponseReader = field(default_factory=ResponseReader)
+    __slots__ = ("_address", "_family", "_layer", "_stamped")
 
-    @classmethod
-    def of(cls, job: Job, intended_ns: int, now_ns: int) -> Transfer:
-        """Begin one."""
-        return cls(job, intended_ns, now_ns, now_ns, memoryview(job.request))
+    def __init__(
+        self, host: str, port: int, layer: Callable[[], Layer] | None, *, stamped: bool
+    ) -> None:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        self._family, self._address = family, address
+        self._layer, self._stamped = layer, stamped
 
-    def overdue(self, now_ns: int) -> str | None:
-        """Return the code of the limit that has been passed, if any."""
-        if self.job.deadline_ns is not None and now_ns - self.started_ns > self.job.deadline_ns:
-            return "deadline"
-        if self.job.stall_ns is not None and now_ns - self.last_ns > self.job.stall_ns:
-            return "stalled"
-        return None
-
-    def exchange(self, done_ns: int, failure: str | None) -> Exchange:
-        """Freeze what happened."""
-        return Exchange(
-            id=self.job.id,
-            intended_ns=self.intended_ns,
-            sent_ns=self.sent_ns or done_ns,
-            done_ns=done_ns,
-            status=self.reader.status,
-            arrivals_ns=tuple(self.reader.arrivals_ns),
-            ends=tuple(self.reader.ends),
-            body=bytes(self.reader.body),
-            failure=failure,
-            reconnects=self.reconnects,
-        )
+    def connect(self) -> Connection:
+        """Begin a connection; raise `OSError` where that fails at once."""
+        sock = socket.socket(self._family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._stamped:
+            stamps.switch_on(sock)
+        code = sock.connect_ex(self._address)
+        if code not in (0, errno.EINPROGRESS):
+            sock.close()
+            raise OSError(code, "cannot connect")
+        return Connection(sock, self._layer and self._layer(), connected=code == 0)
 
 
 @final
 class Connection:
     """One socket; `transfer` is what it carries, `used` whether it has carried one before."""
 
-    __slots__ = ("connected", "fd", "sock", "transfer", "used")
+    __slots__ = ("connected", "fd", "sock", "take", "tls", "transfer", "used", "watched")
 
-    def __init__(self, family: int, address: tuple[str, int]) -> None:
-        self.sock = socket.socket(family, socket.SOCK_STREAM)
-        self.sock.setblocking(False)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.fd = self.sock.fileno()
+    def __init__(self, sock: socket.socket, tls: Layer | None, *, connected: bool) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.take = sock.recvmsg_into
+        self.tls = tls
         self.transfer: Transfer | None = None
         self.used = False
-        code = self.sock.connect_ex(address)
-        self.connected = code == 0
-        if code not in (0, errno.EINPROGRESS):
-            self.sock.close()
-            raise OSError(code, "cannot connect")
+        self.connected = connected
+        self.watched = 0
 
-    def receive(self) -> bytes | OSError | None:
-        """Return what is there: bytes (none at the end), an error, or None if nothing is."""
-        try:
-            return self.sock.recv(_READ_BYTES)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            return error
+    @property
+    def open(self) -> bool:
+        """Whether a request can be written now."""
+        return self.connected and (self.tls is None or self.tls.ready)
 
     def finish_connecting(self) -> None:
-        """Raise the reason if the connection could not be made."""
+        """Raise the reason if the connection could not be made; begin the handshake."""
         code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, "cannot connect")
         self.connected = True
+        if self.tls is not None:
+            self.shake(None)
+
+    def shake(self, data: memoryview | None) -> None:
+        """Take the handshake one message on. A few hundred bytes always fit into the socket."""
+        if self.tls is not None and (answer := self.tls.shake(data)):
+            self.sock.send(answer)
+
+    def seal(self, transfer: Transfer) -> None:
+        """Turn what is to be sent into what goes over the wire."""
+        if self.tls is not None:
+            transfer.unsent = memoryview(self.tls.sealed(transfer.unsent))
 
     def lost_a_race(self, now_ns: int) -> bool:
         """Whether the server had closed this kept connection before it saw the request."""
@@ -105,7 +120,7 @@ class Connection:
         return (
             self.used
             and transfer is not None
-            and not transfer.heard
+            and not transfer.raw
             and now_ns - transfer.started_ns < _RACE_NS
         )
 
@@ -116,6 +131,8 @@ class Connection:
 
 def failure_of(error: OSError) -> str:
     """Return the stable code of a socket error."""
+    if isinstance(error, Broken):
+        return error.code
     match error.errno:
         case errno.ECONNREFUSED:
             return "connection_refused"

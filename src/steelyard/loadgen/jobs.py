@@ -30,19 +30,58 @@ class Job:
 @final
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """A new limit on the requests in flight."""
+    """A new limit on the requests in flight, from a moment on (None: from now on)."""
 
     streams: int
+    at_ns: int | None = None
 
 
-Command: TypeAlias = Job | Streams
+@final
+@dataclass(frozen=True, slots=True)
+class LastCall:
+    """From this moment on nothing more is sent: what has not been begun is dropped."""
+
+    at_ns: int
+
+
+Command: TypeAlias = Job | Streams | LastCall
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An exchange is in the spool; what can be said of it without looking into it.
+
+    `first_ns` is from sending to the first read that brought anything (-1: none came).
+    """
+
+    id: str
+    failure: str | None
+    status: int
+    sent_ns: int
+    first_ns: int
+    reads: int
+    late_ns: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A request that was never sent: the last call came before its turn."""
+
+    id: str
+
+
+Answer: TypeAlias = Done | Dropped
 
 
 def encode(command: Command) -> bytes:
     """Return the line that says it."""
     match command:
-        case Streams(streams=streams):
-            words: dict[str, object] = {"streams": streams}
+        case Streams(streams=streams, at_ns=at_ns):
+            words: dict[str, object] = {"streams": streams, "at_ns": at_ns}
+        case LastCall(at_ns=at_ns):
+            words = {"last_call_ns": at_ns}
         case Job():
             words = {
                 "id": command.id,
@@ -63,7 +102,9 @@ def decode(line: bytes) -> Command:
     if not isinstance(words, dict):
         raise BadInput(f"not a job: {line[:80]!r}")
     if isinstance(streams := words.get("streams"), int):
-        return Streams(streams)
+        return Streams(streams, _moment(words, "at_ns"))
+    if isinstance(last_call := words.get("last_call_ns"), int):
+        return LastCall(last_call)
     name, request = words.get("id"), words.get("request")
     if not isinstance(name, str) or not isinstance(request, str):
         raise BadInput(f"a job needs an id and a request: {line[:80]!r}")
@@ -76,9 +117,23 @@ def decode(line: bytes) -> Command:
     )
 
 
-def done(job: str) -> bytes:
-    """Return the line that says that a job's exchange is in the spool."""
-    return json.dumps({"done": job}).encode() + b"\n"
+def say(answer: Answer) -> bytes:
+    """Return the line that tells the parent."""
+    match answer:
+        case Dropped(id=job):
+            words: list[object] = [job]
+        case Done():
+            words = [
+                *(answer.id, answer.failure, answer.status, answer.sent_ns),
+                *(answer.first_ns, answer.reads, answer.late_ns),
+            ]
+    return json.dumps(words).encode() + b"\n"
+
+
+def hear(line: bytes) -> Answer:
+    """Read such a line back."""
+    words = json.loads(line)
+    return Dropped(words[0]) if len(words) == 1 else Done(*words)
 
 
 def _moment(words: Mapping[str, object], key: str) -> int | None:

@@ -1,8 +1,10 @@
 """The spool: finished exchanges in a file that is only appended to.
 
 A frame is `STYX`, the payload's length, its CRC-32, and the payload; a frame cut off by a kill is
-recognised and dropped. Payload: nine fixed numbers, then id, failure, arrivals, ends, body. All
-little-endian. Not aware of what the bodies mean.
+recognised and dropped. Payload: the fixed numbers, then id, failure, three columns of reads (stamp,
+bytes, how long they had lain there: twelve bytes a read), and the response as it came. All
+little-endian. HTTP framing is taken off when a frame is read, never while the clock runs. Not
+aware of what the bodies mean.
 """
 
 from __future__ import annotations
@@ -12,52 +14,109 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
 from steelyard.domain.errors import StoreError
 from steelyard.domain.stream import Exchange
+from steelyard.loadgen.response import MalformedResponse, ResponseReader
+from steelyard.loadgen.transfer import SPREAD_UNIT_NS
 
 _MAGIC: Final = b"STYX"
 _FRAME: Final = struct.Struct("<4sII")
-_FIXED: Final = struct.Struct("<qqqiiIIIQ")
+_FIXED: Final = struct.Struct("<qqqqqIIIIIIQ")
 
 
-def append(descriptor: int, exchange: Exchange) -> int:
+@final
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One exchange as it came: each read's stamp, size, and spread in units of ten µs."""
+
+    id: str
+    intended_ns: int
+    sent_ns: int
+    handed_ns: int
+    done_ns: int
+    times: array[int]
+    sizes: array[int]
+    spreads: array[int]
+    raw: bytes | bytearray
+    failure: str | None = None
+    reconnects: int = 0
+    segments: int = 0
+    user_reads: int = 0
+    late_ns: int = 0
+
+
+def append(descriptor: int, raw: Raw) -> int:
     """Write one frame at the end of an open file; return its size."""
-    frame = pack(exchange)
+    frame = pack(raw)
     view = memoryview(frame)
     while view:
         view = view[os.write(descriptor, view) :]
     return len(frame)
 
 
-def pack(exchange: Exchange) -> bytes:
+def pack(raw: Raw) -> bytes:
     """Return the frame of one exchange."""
-    name = exchange.id.encode()
-    failure = (exchange.failure or "").encode()
-    payload = b"".join(
-        (
-            _FIXED.pack(
-                exchange.intended_ns,
-                exchange.sent_ns,
-                exchange.done_ns,
-                exchange.status,
-                exchange.reconnects,
-                len(name),
-                len(failure),
-                len(exchange.arrivals_ns),
-                len(exchange.body),
-            ),
-            name,
-            failure,
-            _column(exchange.arrivals_ns),
-            _column(exchange.ends),
-            exchange.body,
-        )
+    name = raw.id.encode()
+    failure = (raw.failure or "").encode()
+    fixed = _FIXED.pack(
+        raw.intended_ns,
+        raw.sent_ns,
+        raw.handed_ns,
+        raw.done_ns,
+        raw.late_ns,
+        raw.reconnects,
+        raw.segments,
+        raw.user_reads,
+        len(name),
+        len(failure),
+        len(raw.times),
+        len(raw.raw),
     )
+    columns = (_little(raw.times), _little(raw.sizes), _little(raw.spreads))
+    payload = b"".join((fixed, name, failure, *columns, raw.raw))
     return _FRAME.pack(_MAGIC, len(payload), zlib.crc32(payload)) + payload
+
+
+def taken_apart(raw: Raw) -> Exchange:
+    """Take the HTTP framing off, read by read.
+
+    Only reads that brought bytes of the body count.
+    """
+    reader, drained_ns, at = ResponseReader(), [], 0
+    failure = raw.failure
+    try:
+        for stamp, size, spread in zip(raw.times, raw.sizes, raw.spreads, strict=True):
+            before = len(reader.ends)
+            reader.feed(bytes(raw.raw[at : at + size]), stamp)
+            if len(reader.ends) > before:
+                drained_ns.append(stamp - spread * SPREAD_UNIT_NS)
+            at += size
+    except MalformedResponse:
+        failure = failure or "malformed_response"
+    return Exchange(
+        id=raw.id,
+        intended_ns=raw.intended_ns,
+        sent_ns=raw.sent_ns or raw.done_ns,
+        done_ns=raw.done_ns,
+        status=reader.status,
+        arrivals_ns=tuple(reader.arrivals_ns),
+        ends=tuple(reader.ends),
+        body=bytes(reader.body),
+        failure=failure,
+        reconnects=raw.reconnects,
+        stamps="kernel" if raw.times and not raw.user_reads else "user",
+        drained_ns=tuple(drained_ns),
+        handed_ns=raw.handed_ns,
+        # Reads of the head alone, or of what ends the last chunk, are no reads of the body.
+        segments=max(0, raw.segments - len(raw.times) + len(reader.ends)),
+        late_ns=raw.late_ns,
+        encoding=reader.content_encoding,
+        location=reader.location,
+    )
 
 
 def read(path: Path) -> list[Exchange]:
@@ -109,7 +168,7 @@ class Reader:
         payload = os.pread(descriptor, length, self.offset + _FRAME.size)
         if magic == _MAGIC and len(payload) == length and zlib.crc32(payload) == crc:
             self.offset += _FRAME.size + length
-            return _unpack(payload)
+            return taken_apart(_unpack(payload))
         end = self.offset + _FRAME.size + length
         if magic == _MAGIC and end >= os.fstat(descriptor).st_size:
             return None
@@ -119,38 +178,44 @@ class Reader:
         )
 
 
-def _unpack(payload: bytes) -> Exchange:
-    numbers = _FIXED.unpack_from(payload)
-    intended, sent, done, status, reconnects, name_len, failure_len, reads, body_len = numbers
+def _unpack(payload: bytes) -> Raw:
+    fixed = _FIXED.unpack_from(payload)
+    intended, sent, handed, done, late, reconnects, segments, user_reads, *lengths = fixed
+    name_len, failure_len, reads, raw_len = lengths
     at = _FIXED.size
     name, at = payload[at : at + name_len], at + name_len
     failure, at = payload[at : at + failure_len], at + failure_len
-    arrivals, at = payload[at : at + 8 * reads], at + 8 * reads
-    ends, at = payload[at : at + 8 * reads], at + 8 * reads
-    return Exchange(
+    times, at = _numbers("q", payload[at : at + 8 * reads]), at + 8 * reads
+    sizes, at = _numbers("H", payload[at : at + 2 * reads]), at + 2 * reads
+    spreads, at = _numbers("H", payload[at : at + 2 * reads]), at + 2 * reads
+    return Raw(
         id=name.decode(),
         intended_ns=intended,
         sent_ns=sent,
+        handed_ns=handed,
         done_ns=done,
-        status=status,
-        arrivals_ns=_numbers(arrivals),
-        ends=_numbers(ends),
-        body=payload[at : at + body_len],
+        times=times,
+        sizes=sizes,
+        spreads=spreads,
+        raw=payload[at : at + raw_len],
         failure=failure.decode() or None,
         reconnects=reconnects,
+        segments=segments,
+        user_reads=user_reads,
+        late_ns=late,
     )
 
 
-def _column(values: Sequence[int]) -> bytes:
-    column = array("q", values)
+def _little(column: array[int]) -> bytes:
     if sys.byteorder == "big":
+        column = array(column.typecode, column)
         column.byteswap()
     return column.tobytes()
 
 
-def _numbers(column: bytes) -> tuple[int, ...]:
-    values = array("q")
+def _numbers(typecode: str, column: bytes) -> array[int]:
+    values = array(typecode)
     values.frombytes(column)
     if sys.byteorder == "big":
         values.byteswap()
-    return tuple(values)
+    return values

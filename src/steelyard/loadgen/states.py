@@ -1,8 +1,9 @@
 """What to send when, as a pure machine: events in, instructions out.
 
-Closed loop: at most `streams` requests are in flight; a finished one makes room for the next. A
-job may carry the moment at which the load shape wants it sent; it is never sent earlier, and the
-wanted moment is kept beside the real one. Not aware of sockets, clocks or bytes.
+At most `streams` requests are in flight; a finished one makes room for the next. A job may carry
+the moment at which the load shape wants it sent; it is never sent earlier, and the wanted moment
+is kept beside the real one. Closed and open loops, ramps, traces and caps are all made of these
+two. Not aware of sockets, clocks or bytes.
 """
 
 from __future__ import annotations
@@ -25,9 +26,18 @@ class JobAdded:
 @final
 @dataclass(frozen=True, slots=True)
 class StreamsSet:
-    """From now on this many requests may be in flight at once."""
+    """From a moment on (None: from now on) this many requests may be in flight at once."""
 
     streams: int
+    at_ns: int | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LastCalled:
+    """From this moment on nothing is begun any more."""
+
+    at_ns: int
 
 
 @final
@@ -48,7 +58,7 @@ class NoMoreJobs:
     """Nothing will be added any more."""
 
 
-Event: TypeAlias = JobAdded | StreamsSet | Finished | Woke | NoMoreJobs
+Event: TypeAlias = JobAdded | StreamsSet | LastCalled | Finished | Woke | NoMoreJobs
 
 
 @final
@@ -58,6 +68,14 @@ class Send:
 
     id: str
     intended_ns: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """This one is not sent: the last call came before its turn."""
+
+    id: str
 
 
 @final
@@ -74,11 +92,11 @@ class Exit:
     """All is done."""
 
 
-Instruction: TypeAlias = Send | WakeAt | Exit
+Instruction: TypeAlias = Send | Drop | WakeAt | Exit
 
 
 @final
-class ClosedLoop:
+class Sending:
     """The machine. Jobs without a wanted moment go first in, first out, as room appears."""
 
     def __init__(self, streams: int) -> None:
@@ -86,6 +104,8 @@ class ClosedLoop:
         self._in_flight = 0
         self._waiting: deque[str] = deque()
         self._timed: list[tuple[int, int, str]] = []
+        self._levels: list[tuple[int, int]] = []
+        self._last_call_ns: int | None = None
         self._added = 0
         self._closed = False
 
@@ -99,8 +119,10 @@ class ClosedLoop:
         match event:
             case JobAdded():
                 self._queue(event)
-            case StreamsSet(streams=streams):
-                self._streams = streams
+            case StreamsSet(streams=streams, at_ns=at_ns):
+                heapq.heappush(self._levels, (now_ns if at_ns is None else at_ns, streams))
+            case LastCalled(at_ns=at_ns):
+                self._last_call_ns = at_ns
             case Finished():
                 self._in_flight -= 1
             case Woke():
@@ -120,6 +142,10 @@ class ClosedLoop:
 
     def _due(self, now_ns: int) -> tuple[Instruction, ...]:
         out: list[Instruction] = []
+        while self._levels and self._levels[0][0] <= now_ns:
+            self._streams = heapq.heappop(self._levels)[1]
+        if self._last_call_ns is not None and now_ns >= self._last_call_ns:
+            out += self._dropped()
         while self._in_flight < self._streams:
             if self._timed and self._timed[0][0] <= now_ns:
                 at_ns, _, job = heapq.heappop(self._timed)
@@ -129,8 +155,23 @@ class ClosedLoop:
             else:
                 break
             self._in_flight += 1
-        if self._timed and self._in_flight < self._streams:
-            out.append(WakeAt(self._timed[0][0]))
+        if (wake_ns := self._next_ns(now_ns)) is not None:
+            out.append(WakeAt(wake_ns))
         if self._closed and not (self._in_flight or self._waiting or self._timed):
             out.append(Exit())
         return tuple(out)
+
+    def _dropped(self) -> list[Instruction]:
+        jobs = [*self._waiting, *(job for _, _, job in sorted(self._timed))]
+        self._waiting.clear()
+        self._timed.clear()
+        return [Drop(job) for job in jobs]
+
+    def _next_ns(self, now_ns: int) -> int | None:
+        """Return the next moment at which something happens by itself."""
+        moments = [self._levels[0][0]] if self._levels else []
+        if self._timed and self._in_flight < self._streams:
+            moments.append(self._timed[0][0])
+        if self._last_call_ns is not None and self._last_call_ns > now_ns:
+            moments.append(self._last_call_ns)
+        return min(moments, default=None)
