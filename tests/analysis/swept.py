@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from tests.analysis.timed import CONTROLS, attempt, record, vitals
 from tests.campaigns.sweeps import sweep
 
-from steelyard.analysis.evidence import Evidence, Instrument
+from steelyard.analysis.evidence import Evidence
 from steelyard.campaigns.plan import Cell
 from steelyard.campaigns.planner import plan
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.caution import Caution
+from steelyard.domain.instrument import Instrument
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import Environment, Proof, RunOutcome, RunRecord, RunSpec, Section
 from steelyard.domain.stream import Attempt

@@ -1,8 +1,11 @@
 """Latencies from planted stamps, and the telemetry states of row A4."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.analysis.timed import MS, NONE, arrivals, attempt, failed, timings, usage
 
 from steelyard.analysis import timing
@@ -92,7 +95,7 @@ def test_hidden_thinking_leaves_no_speed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "status"),
+    ("seen", "status"),
     [
         (attempt(), "OK"),
         (attempt(tokens=1), "OK"),
@@ -120,11 +123,11 @@ def test_hidden_thinking_leaves_no_speed() -> None:
         "failed",
     ],
 )
-def test_the_states_of_telemetry(given: Attempt, status: TelemetryStatus) -> None:
-    assert timing.telemetry_status(given) == status
+def test_the_states_of_telemetry(seen: Attempt, status: TelemetryStatus) -> None:
+    assert timing.telemetry_status(seen) == status
     for speed in SPEEDS:
         if status != "OK":
-            assert isinstance(speed(given), Missing)
+            assert isinstance(speed(seen), Missing)
 
 
 def test_a_zero_token_completion_is_neither_zero_nor_infinite() -> None:
@@ -203,3 +206,72 @@ def test_overlapping_intervals_count_once() -> None:
     assert timing.union_ns([]) == 0
     assert timing.union_ns([(0, 10), (5, 20), (6, 7), (30, 40)]) == 30
     assert timing.union_ns([(30, 40), (0, 10)]) == 20
+
+
+def test_a_late_start_counts_from_the_intended_time() -> None:
+    late = replace(attempt(sent_ms=25, first_ms=60, gap_ms=10, tokens=10), intended_ns=5 * MS)
+    near(timing.lateness_s(late), 0.020)
+    near(timing.ttft_s(late), 0.060)
+    near(timing.ttft_intended_s(late), 0.080)
+    near(timing.e2e_s(late), 0.151)
+    near(timing.e2e_intended_s(late), 0.171)
+
+
+def test_a_failed_request_was_late_all_the_same() -> None:
+    broken = replace(failed(why="stalled"), intended_ns=-3 * MS)
+    near(timing.lateness_s(broken), 0.003)
+    for formula in (timing.ttft_intended_s, timing.e2e_intended_s, timing.ttft_spread_s):
+        assert formula(broken) == Missing("request_failed", "stalled")
+    assert timing.gap_bounds_s(broken) == ()
+
+
+def spread_out(*events: tuple[float, float], send_ms: float = 0.0) -> Attempt:
+    """Tokens as (stamp, how much earlier each may have come), in milliseconds."""
+    came = tuple(
+        Arrival(round(at * MS), "content", number + 1, round(early * MS))
+        for number, (at, early) in enumerate(events)
+    )
+    return replace(
+        attempt(), arrivals=came, usage=usage(len(came)), send_spread_ns=round(send_ms * MS)
+    )
+
+
+def test_what_a_first_token_waited_for_is_stated_beside_the_wait() -> None:
+    near(timing.ttft_spread_s(spread_out((50, 4), (60, 0), send_ms=0.5)), 0.0045)
+    near(timing.ttft_spread_s(spread_out((50, 0), (60, 3))), 0.0)
+    assert code(timing.ttft_spread_s(replace(attempt(), arrivals=()))) == "no_tokens"
+
+
+def test_a_gap_lies_between_what_the_spreads_of_its_ends_allow() -> None:
+    bounds = timing.gap_bounds_s(spread_out((50, 0), (60, 8), (60, 0), (61, 5)))
+    expected = [(0.002, 0.010, 0.010), (0.0, 0.0, 0.008), (0.0, 0.001, 0.001)]
+    assert [pytest.approx(each) for each in expected] == list(bounds)
+    values = [value for _, value, _ in bounds]
+    assert values == list(timing.gaps_s(spread_out((50, 0), (60, 8), (60, 0), (61, 5))))
+
+
+def test_a_rate_is_as_uncertain_as_the_ends_of_its_span() -> None:
+    near(timing.span_spread_s(spread_out((50, 2), (60, 9), (70, 1))), 0.003)
+    assert code(timing.span_spread_s(spread_out((50, 2)))) == "single_token"
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 30), st.integers(0, 30)),
+        min_size=2,
+        max_size=12,
+    )
+)
+def test_the_true_gap_is_never_outside_its_bounds(steps: list[tuple[int, int, int]]) -> None:
+    """Each step: how long after the one before it truly came, and how much later it was stamped."""
+    truth: list[int] = []
+    stamps: list[tuple[int, int]] = []
+    for gap, late, slack in steps:
+        truth.append((truth[-1] if truth else 100) + gap)
+        at = max(truth[-1] + late, stamps[-1][0] if stamps else 0)
+        stamps.append((at, at - truth[-1] + slack))
+    given_attempt = spread_out(*((float(at), float(early)) for at, early in stamps))
+    gaps_s = [(after - before) / 1e3 for before, after in pairwise(truth)]
+    for gap_s, (low, value, high) in zip(gaps_s, timing.gap_bounds_s(given_attempt), strict=True):
+        assert low - 1e-9 <= gap_s <= high + 1e-9
+        assert low <= value <= high

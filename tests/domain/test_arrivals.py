@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.store.records import stream
 
@@ -15,6 +15,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 LENGTH = st.integers(0, 2**32 - 1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(Arrival, INT64, st.sampled_from(KINDS), LENGTH, INT64), max_size=40))
 def test_every_arrival_comes_back(arrivals: list[Arrival]) -> None:
     assert unpack(pack(arrivals)) == tuple(arrivals)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -197,6 +198,160 @@ def test_an_answer_that_was_not_streamed_is_read_too() -> None:
     }
     attempt = read(b" ", json.dumps(whole).encode())
     assert (attempt.text, attempt.outcome) == ("42", Completed())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        'event: error\ndata: {"message": "boom"}\n\n',
+        'event: error\ndata: {"error": {"message": "boom"}}\n\n',
+        "event: error\ndata: boom\n\n",
+        'data: {"object": "error", "message": "boom", "code": 500}\n\n',
+    ],
+)
+def test_however_an_engine_puts_its_error_the_words_are_kept(data: str) -> None:
+    assert read(event(said("x")), data.encode()).outcome == Failed("error_in_stream", "boom")
+
+
+def test_a_closing_tag_beside_thinking_in_its_own_field_is_a_word() -> None:
+    attempt = streamed(ROLE, thought("hm"), said("say </think>"), said(" so"), STOP)
+    assert (attempt.text, attempt.reasoning) == ("say </think> so", "hm")
+
+
+def test_a_character_cut_in_two_is_made_whole() -> None:
+    attempt = streamed(ROLE, said("\ud83d"), said("\ude42"), STOP)
+    assert attempt.text == "🙂"
+    attempt.text.encode()
+
+
+def test_another_choice_is_not_the_answer() -> None:
+    other = {"choices": [{"index": 1, "delta": {"content": "no"}, "finish_reason": "stop"}]}
+    attempt = streamed(ROLE, other, said("yes"), STOP, USAGE)
+    assert attempt.text == "yes"
+    assert attempt.usage == Measured(Usage(18, 4), source="engine")
+    assert isinstance(streamed(ROLE, other, said("yes")).outcome, Failed)
+
+
+def test_of_counts_in_every_event_the_last_one_holds() -> None:
+    def counted(text: str, so_far: int) -> dict[str, object]:
+        return {**said(text), "usage": {"prompt_tokens": 18, "completion_tokens": so_far}}
+
+    attempt = streamed(ROLE, counted("a", 3), counted("b", 7), STOP)
+    assert attempt.usage == Measured(Usage(18, 7), source="engine")
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "words"),
+    [
+        (302, "https://user:secret@other.example:8443/v1?key=1", "other.example:8443"),
+        (307, "/v2/chat", "/v2/chat"),
+        (308, "", "nowhere"),
+    ],
+)
+def test_a_redirect_says_where_it_points(status: int, location: str, words: str) -> None:
+    moved = replace(exchange(b"<html>moved</html>", status=status), location=location)
+    outcome = transcript.read(moved, LlamaCpp(), sample="s").outcome
+    assert outcome == Failed("redirected", f"HTTP {status} to {words}")
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (200, "compressed_body"),
+        (407, "proxy_wants_login"),
+        (502, "bad_gateway"),
+        (504, "gateway_timeout"),
+    ],
+)
+def test_a_compressed_answer_is_refused_by_name(status: int, why: str) -> None:
+    packed = replace(exchange(b'{"choices": []}', status=status), encoding="gzip")
+    outcome = transcript.read(packed, LlamaCpp(), sample="s").outcome
+    assert isinstance(outcome, Failed)
+    assert outcome.why == why
+    assert "compressed" in outcome.detail
+
+
+def test_a_page_in_place_of_a_stream_is_not_taken_for_a_short_answer() -> None:
+    outcome = read(b"<html>please sign in</html>").outcome
+    assert isinstance(outcome, Failed)
+    assert outcome.why == "malformed_stream"
+
+
+def stamped(
+    *reads: bytes, drained: Sequence[int], segments: int = 0, handed_ns: int = 0
+) -> Attempt:
+    plain = exchange(*reads)
+    whole = replace(
+        plain,
+        stamps="kernel",
+        drained_ns=drained,
+        segments=segments,
+        handed_ns=handed_ns,
+        late_ns=7,
+    )
+    return transcript.read(whole, LlamaCpp(), sample="s")
+
+
+A, B, C = event(said("a")), event(said("b")), event(said("c"))
+
+
+def test_an_event_that_waited_for_another_says_how_long_at_most() -> None:
+    attempt = stamped(A + B, C + event(STOP), drained=(65, 108))
+    assert [(a.at_ns, a.spread_ns) for a in attempt.arrivals] == [
+        *((100, 35), (100, 0), (110, 2), (110, 0)),
+    ]
+
+
+@pytest.mark.parametrize("more", [b": ping\n\n", b"data: [DO", DONE])
+def test_any_bytes_behind_an_event_may_be_what_it_waited_for(more: bytes) -> None:
+    assert stamped(A + more, drained=(90,)).arrivals[0].spread_ns == 10
+
+
+def test_the_line_feed_that_ends_a_read_is_part_of_its_last_event() -> None:
+    ended = A.replace(b"\n", b"\r\n")
+    assert stamped(ended, ended, drained=(90, 95)).arrivals[0].spread_ns == 0
+    late = stamped(ended[:-1], ended[-1:] + ended, drained=(90, 95))
+    assert [a.spread_ns for a in late.arrivals] == [0, 0]
+
+
+def test_without_more_pieces_than_reads_nothing_waited() -> None:
+    reads = (A + B, C)
+    assert [a.spread_ns for a in stamped(*reads, drained=(65, 95), segments=2).arrivals] == [0] * 3
+    assert stamped(*reads, drained=(65, 95), segments=3).arrivals[0].spread_ns == 35
+    assert stamped(*reads, drained=(), segments=3).arrivals[0].spread_ns == 0
+
+
+def test_a_socket_emptied_after_the_stamp_leaves_no_spread() -> None:
+    assert stamped(A + B, drained=(130,)).arrivals[0].spread_ns == 0
+
+
+def test_the_clients_own_share_is_kept() -> None:
+    attempt = stamped(A, drained=(95,), handed_ns=63)
+    assert (attempt.stamps, attempt.late_ns, attempt.send_spread_ns) == ("kernel", 7, 3)
+    plain = read(A)
+    assert (plain.stamps, plain.late_ns, plain.send_spread_ns) == ("user", 0, 0)
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), st.booleans()), min_size=1, max_size=15))
+def test_what_was_sent_lies_within_stamp_and_spread(sends: list[tuple[int, bool]]) -> None:
+    """Each send is one event, so long after the one before; some are taken up with the next."""
+    now, sent, reads, stamps, drained, pending = 60, [], [], [], [60], b""
+    for number, (gap, joined) in enumerate(sends):
+        now += gap
+        sent.append(now)
+        pending += event(said(str(number)))
+        if not joined or number == len(sends) - 1:
+            reads.append(pending)
+            stamps.append(now)
+            drained.append(now)
+            pending = b""
+    whole = replace(
+        exchange(*reads), arrivals_ns=stamps, drained_ns=drained[:-1], segments=len(sends)
+    )
+    attempt = transcript.read(whole, LlamaCpp(), sample="s")
+    assert len(attempt.arrivals) == len(sent)
+    for arrival, true_ns in zip(attempt.arrivals, sent, strict=True):
+        assert arrival.at_ns - arrival.spread_ns <= true_ns <= arrival.at_ns
 
 
 VALUES = [ROLE, said("a€"), thought("β"), said("c"), STOP, USAGE]

@@ -46,10 +46,14 @@ def test_a_client_that_is_stopped_still_knows_when_things_came(tmp_path: Path) -
 
     with serving(waits) as server, Client(server.host, server.port, tmp_path / "s") as client:
         client.submit("one", REQUEST)
-        time.sleep(0.3)
+        while not (server.peers and server.peers[0].sent_ns):
+            time.sleep(0.01)
+        time.sleep(0.1)
         os.kill(client.pid, signal.SIGSTOP)
         held.set()
-        time.sleep(0.3)
+        while len(server.peers[0].sent_ns) < 3:
+            time.sleep(0.01)
+        time.sleep(0.2)
         os.kill(client.pid, signal.SIGCONT)
         (exchange,) = client.drain()
     _, _, last_ns = server.peers[0].sent_ns

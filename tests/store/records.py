@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from steelyard.domain.arrivals import KINDS
 from steelyard.domain.caution import Caution
+from steelyard.domain.instrument import Instrument
+from steelyard.domain.load import Open
+from steelyard.domain.prompts import FromFile
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import (
     SCHEMA_VERSION,
@@ -22,6 +25,7 @@ from steelyard.domain.run import (
     RunSpec,
     Section,
 )
+from steelyard.domain.serverside import PowerSeries, ServerColumn, ServerSeries
 from steelyard.domain.stream import (
     Arrival,
     Attempt,
@@ -135,6 +139,10 @@ def readings(values: st.SearchStrategy[T]) -> st.SearchStrategy[Measured[T] | Mi
     return st.one_of(st.builds(Measured, values, sources), _missing)
 
 
+_rates = st.floats(0.001, 1e6)
+_many = st.lists(_counts, max_size=3).map(tuple)
+_columns = st.builds(ServerColumn, _words, st.just("other"), _many, st.just((1.0, 2.5)))
+_series = st.builds(ServerSeries, _many, _many, st.lists(_columns, max_size=2).map(tuple))
 _BY_ANNOTATION: dict[str, st.SearchStrategy[Any]] = {
     "str": _words,
     "int": st.integers(0, 2**31 - 1),
@@ -148,6 +156,14 @@ _BY_ANNOTATION: dict[str, st.SearchStrategy[Any]] = {
     "Reading[int]": readings(_counts),
     "Reading[float]": readings(_floats),
     "Reading[str]": readings(_words),
+    "Load | None": st.none() | st.builds(Open, _rates, st.just("gamma"), _rates),
+    "PromptSource | None": st.none() | st.builds(FromFile, _words, _counts, st.just("csv")),
+    "Instrument": st.builds(Instrument, readings(_rates), streams=_counts),
+    "Reading[ServerSeries]": readings(_series),
+    "Reading[PowerSeries]": readings(
+        st.builds(PowerSeries, _words, st.just("watts"), _many, st.lists(_rates).map(tuple))
+    ),
+    "Reading[tuple[int, int]]": readings(st.tuples(_counts, _counts)),
     "Stamps": st.sampled_from(["kernel", "user"]),
     "Mapping[str, str]": st.dictionaries(_keys, _words, max_size=3),
 }

@@ -12,18 +12,10 @@ from typing import final
 
 from steelyard.analysis.ratings import Bands
 from steelyard.domain.campaign import Sweep
+from steelyard.domain.instrument import Instrument
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
 from steelyard.domain.summary import Fidelity
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """The client's own error on this machine, as its calibration found it, in seconds."""
-
-    ttft_error_s: Reading[float] = Missing("not_calibrated", "the instrument was not calibrated")
-    gap_error_s: Reading[float] = Missing("not_calibrated", "the instrument was not calibrated")
 
 
 @final

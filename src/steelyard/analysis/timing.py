@@ -1,8 +1,11 @@
 """What the stamps of one attempt say: every published latency, derived afterwards and named.
 
 Token counts come from the engine's usage, never from counting events; times are the client's
-stamps, and the engine's own clock stands beside them without ever taking their place. Not aware
-of sections, percentiles or thresholds. Conventions: docs/reference/metrics.md.
+stamps, and the engine's own clock stands beside them without ever taking their place. An arrival
+came at its stamp or up to its spread earlier, a request left at its stamp or up to its spread
+later: what is derived is never too small by more than the clock's error, and the spreads say by
+how much it may be too large. Not aware of sections, percentiles or thresholds. Definitions:
+docs/reference/metrics.md; other tools' conventions: `analysis.conventions`.
 """
 
 from __future__ import annotations
@@ -92,6 +95,57 @@ def e2e_s(attempt: Attempt) -> Reading[float]:
     if (failed := _failure(attempt)) is not None:
         return failed
     return Measured((attempt.done_ns - attempt.sent_ns) / NS_PER_S, "client")
+
+
+def ttft_intended_s(attempt: Attempt) -> Reading[float]:
+    """Return the seconds from when the load wanted it sent to the first generated token."""
+    return _from_intended(attempt, ttft_s(attempt))
+
+
+def e2e_intended_s(attempt: Attempt) -> Reading[float]:
+    """Return the seconds from when the load wanted it sent to the end of the response."""
+    return _from_intended(attempt, e2e_s(attempt))
+
+
+def lateness_s(attempt: Attempt) -> Reading[float]:
+    """Return the seconds by which the request was sent later than the load wanted it."""
+    return Measured((attempt.sent_ns - attempt.intended_ns) / NS_PER_S, "client")
+
+
+def ttft_spread_s(attempt: Attempt) -> Reading[float]:
+    """Return by how many seconds the TTFT may be too large: the write's and the token's spread."""
+    if (failed := _failure(attempt)) is not None:
+        return failed
+    arrivals = token_arrivals(attempt)
+    if not arrivals:
+        return Missing("no_tokens", "no token arrived")
+    return Measured((attempt.send_spread_ns + arrivals[0].spread_ns) / NS_PER_S, "client")
+
+
+def gap_bounds_s(attempt: Attempt) -> tuple[tuple[float, float, float], ...]:
+    """Return each gap as (least, value, most) in seconds: what the spreads of both ends allow."""
+    if _failure(attempt) is not None:
+        return ()
+    return tuple(
+        (
+            max(0, after.at_ns - after.spread_ns - before.at_ns) / NS_PER_S,
+            (after.at_ns - before.at_ns) / NS_PER_S,
+            (after.at_ns - before.at_ns + before.spread_ns) / NS_PER_S,
+        )
+        for before, after in pairwise(token_arrivals(attempt))
+    )
+
+
+def span_spread_s(attempt: Attempt) -> Reading[float]:
+    """Return how many seconds wide the span of a rate is: both ends' spreads together.
+
+    TPOT moves with the span in proportion, and the output speed against it.
+    """
+    found = window(attempt)
+    if isinstance(found, Missing):
+        return found
+    arrivals = token_arrivals(attempt)
+    return Measured((arrivals[0].spread_ns + arrivals[-1].spread_ns) / NS_PER_S, "client")
 
 
 def gaps_s(attempt: Attempt) -> tuple[float, ...]:
@@ -205,6 +259,13 @@ def union_ns(intervals: Iterable[tuple[int, int]]) -> int:
         total += max(0, end - begin)
         reached = end if reached is None else max(reached, end)
     return total
+
+
+def _from_intended(attempt: Attempt, from_sent: Reading[float]) -> Reading[float]:
+    if isinstance(from_sent, Missing):
+        return from_sent
+    late_s = (attempt.sent_ns - attempt.intended_ns) / NS_PER_S
+    return Measured(from_sent.value + late_s, "client")
 
 
 def _failure(attempt: Attempt) -> Missing | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from steelyard.analysis.evidence import Evidence, Instrument
+from steelyard.analysis.evidence import Evidence
 from steelyard.analysis.metrics.registry import METRICS
 from steelyard.analysis.summary import summarise
 from steelyard.app.folder import SweepFolder
@@ -30,6 +30,7 @@ from steelyard.campaigns.events import (
 from steelyard.campaigns.instructions import Stop
 from steelyard.domain.campaign import role_of
 from steelyard.domain.errors import BadInput
+from steelyard.domain.instrument import Instrument
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
 from steelyard.domain.summary import Fidelity, SweepSummary

@@ -1,15 +1,19 @@
-"""`steelyard engines`: which engines this machine can run, and whether they compute right."""
+"""`steelyard engines`: which engines run here, whether they compute right, how fast bare."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
 
 import rich_click as click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.values import NAMES
 
 
 @click.group()
 def engines() -> None:
-    """List engines and check that they compute right."""
+    """List engines, check that they compute right, time them without a server."""
 
 
 @engines.command("list")
@@ -32,3 +36,50 @@ def check_engine(*, engine: str, runtime: str) -> int:
         checked = machinery.check_engine(engine, runtime, screen.emit)
     click.echo(checked.text)
     return checked.exit_code
+
+
+@engines.command("bench")
+@click.argument("subject", default="bundled")
+@click.option("--threads", type=click.IntRange(1), help="Threads. [default: as in a sweep]")
+@click.option("--prompt", type=click.IntRange(0), default=512, show_default=True, help="Tokens.")
+@click.option("--output", type=click.IntRange(0), default=128, show_default=True, help="Tokens.")
+@click.option(
+    "--depth",
+    type=NAMES,
+    default="0,2048",
+    show_default=True,
+    help="Tokens already in the context, one or several numbers.",
+)
+@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--runtime",
+    type=click.Choice(["auto", "wheel", "native"]),
+    default="auto",
+    help="`auto` takes llama-bench where it is on PATH.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for sidecar.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def bench_engine(
+    *,
+    subject: str,
+    threads: int | None,
+    prompt: int,
+    output: int,
+    depth: tuple[str, ...],
+    repeats: int,
+    runtime: Literal["auto", "wheel", "native"],
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Time the bare engine on SUBJECT: prefill and decoding, without server or sampling.
+
+    \b
+    steelyard engines bench bundled --depth 0,1024 --repeats 3
+    """  # noqa: D301 - \b is click's own mark
+    from steelyard.app import sidecars
+
+    order = sidecars.BenchOrder(subject, threads, prompt, output, depth, repeats, runtime, out)
+    with Screen(quiet=as_json) as screen:
+        benched = sidecars.bench_text(order, screen.emit, as_json=as_json)
+    click.echo(benched.text)
+    return benched.exit_code

@@ -7,7 +7,7 @@ workload's affair. Not aware of clocks or sockets.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import Literal, TypeAlias, assert_never, final
 
 Process: TypeAlias = Literal["constant", "poisson", "gamma"]
 Of: TypeAlias = Literal["rate", "streams"]
@@ -93,3 +93,46 @@ class Conversations:
 
 
 Load: TypeAlias = Closed | Open | Ramp | Steps | Trace | Conversations
+
+
+def label(load: Load) -> str:
+    """Return a short key without spaces, unique for a shape's settings."""
+    match load:
+        case Closed(streams=streams):
+            return f"c{streams}"
+        case Open(rate=rate, process=process, cv=cv, cap=cap):
+            spread = f"{cv:g}" if process == "gamma" else ""
+            return f"r{rate:g}-{process}{spread}" + (f"-cap{cap}" if cap else "")
+        case Ramp(of=of, start=start, end=end, over_s=over_s):
+            return f"ramp-{of}{start:g}-{end:g}-{over_s:g}s"
+        case Steps(of=of, levels=levels, each_s=each_s):
+            return f"steps-{of}{'+'.join(f'{level:g}' for level in levels)}-{each_s:g}s"
+        case Trace(sha256=sha256, speed=speed):
+            return f"trace-{sha256[:8]}" + (f"-x{speed:g}" if speed != 1 else "")
+        case Conversations(users=users, turns=turns, think_s=think_s):
+            return f"users{users}-turns{turns}-think{think_s:g}s"
+        case _:
+            assert_never(load)
+
+
+def described(load: Load) -> str:
+    """Return the shape in a few words, for people."""
+    match load:
+        case Closed(streams=streams):
+            return f"{streams} at a time"
+        case Open(rate=rate, process=process, cap=cap):
+            return f"{rate:g}/s {process}" + (f", at most {cap} at a time" if cap else "")
+        case Ramp(of=of, start=start, end=end, over_s=over_s):
+            unit = "/s" if of == "rate" else " at a time"
+            return f"{start:g} to {end:g}{unit} over {over_s:g} s"
+        case Steps(of=of, levels=levels, each_s=each_s):
+            unit = "/s" if of == "rate" else " at a time"
+            return f"{', '.join(f'{level:g}' for level in levels)}{unit}, {each_s:g} s each"
+        case Trace(at_s=at_s, speed=speed):
+            return f"a trace of {len(at_s)} requests" + (
+                f", {speed:g} times as fast" * (speed != 1)
+            )
+        case Conversations(users=users, turns=turns, think_s=think_s):
+            return f"{users} users, {turns} turns, {think_s:g} s of thought"
+        case _:
+            assert_never(load)

@@ -14,7 +14,9 @@ from typing import Literal, TypeAlias, final
 from steelyard.domain.caution import Caution
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import content_id
+from steelyard.domain.instrument import Instrument
 from steelyard.domain.reading import Missing, Reading
+from steelyard.domain.serverside import PowerSeries, ServerSeries
 from steelyard.domain.stream import Attempt
 from steelyard.domain.subject import Artifact, Subject
 from steelyard.domain.task import Mark, Task
@@ -181,7 +183,9 @@ class Proof:
 class Section:
     """One workload or task of a run: its attempts, and for a task the mark of each item.
 
-    `name` is the workload's or task's key. `marks` and `clusters` are keyed by item id.
+    `name` is the workload's or task's key. `marks` and `clusters` are keyed by item id. Of a load:
+    `planned` requests were to be sent from `began_ns` on, `dropped` of them never were, since the
+    load had ended before their turn; `reason` says what ended it early.
     """
 
     name: str
@@ -194,6 +198,9 @@ class Section:
     clusters: Mapping[str, str] = field(default_factory=dict)
     streams: int = 1
     reason: str = ""
+    planned: int = 0
+    dropped: int = 0
+    began_ns: int = 0
 
 
 @final
@@ -201,7 +208,9 @@ class Section:
 class RunRecord:
     """What one run found. Saved raw attempts are the truth; every summary can be recomputed.
 
-    `started_at` is wall time in UTC for people (ISO 8601) and is never subtracted.
+    `started_at` is wall time in UTC for people (ISO 8601) and is never subtracted. `instrument` is
+    the client's own error; `server` what the server said of itself meanwhile, `power` what a meter
+    saw, `idle` the span in monotonic ns in which the engine was up and nothing was asked.
     """
 
     id: str
@@ -221,4 +230,8 @@ class RunRecord:
     simulated: bool = False
     elapsed_s: Reading[float] = Missing("not_measured")
     log_excerpt: str = ""
+    instrument: Instrument = Instrument()
+    server: Reading[ServerSeries] = Missing("not_scraped")
+    power: Reading[PowerSeries] = Missing("not_sampled")
+    idle: Reading[tuple[int, int]] = Missing("not_watched")
     schema_version: int = SCHEMA_VERSION

@@ -8,9 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
+from steelyard.domain.load import Load, label
+from steelyard.domain.prompts import PromptSource
 from steelyard.domain.task import Message
 
-Shape: TypeAlias = Literal["interactive", "depth", "documents", "concurrency", "canary"]
+Shape: TypeAlias = Literal[
+    "interactive", "depth", "documents", "concurrency", "canary", "bench", "soak"
+]
 
 
 @final
@@ -56,6 +60,10 @@ class Workload:
     A `canary` asks one and the same format item each time, and `prompt_tokens` is not used. For
     `documents` prompts run from `prompt_tokens` to `prompt_tokens_max`. `depth_tokens` says
     how many tokens stand in the context before the first generated one: every speed carries it.
+
+    `load` is the shape in which requests are sent; None keeps `streams` of them in flight. With
+    `duration_s` it ends then, else after `requests`. `prompts` is where they come from; None makes
+    them up at the lengths above.
     """
 
     shape: Shape
@@ -65,9 +73,13 @@ class Workload:
     streams: int = 1
     prompt_tokens_max: int | None = None
     warmup: int = 1
+    load: Load | None = None
+    duration_s: float | None = None
+    prompts: PromptSource | None = None
 
     @property
     def name(self) -> str:
         """A readable key, unique among the workloads of a suite."""
         span = f"-{self.prompt_tokens_max}" if self.prompt_tokens_max else ""
-        return f"{self.shape}/p{self.prompt_tokens}{span}/o{self.output_tokens}/c{self.streams}"
+        shape = f"c{self.streams}" if self.load is None else label(self.load)
+        return f"{self.shape}/p{self.prompt_tokens}{span}/o{self.output_tokens}/{shape}"

@@ -1,9 +1,10 @@
 """From a stamped exchange to an attempt: what was said, when, and whether it came whole.
 
 Done after the run. Each event gets the arrival of the read that completed it; several events of
-one read share it. Thinking between `<think>` and `</think>` inside the content is told apart from
-the answer. `text_end` counts the characters generated so far, thinking and tags included. Not
-aware of sockets, clocks, or which engine it was.
+one read share it, and those that it may have waited for say how much earlier they may have come.
+Thinking between `<think>` and `</think>` inside the content is told apart from the answer.
+`text_end` counts the characters generated so far, thinking and tags included. Not aware of
+sockets, clocks, or which engine it was.
 """
 
 from __future__ import annotations
@@ -40,7 +41,15 @@ _OK: Final = 200
 _DONE: Final = "[DONE]"
 _OPEN, _CLOSE = "<think>", "</think>"
 _DETAIL_MAX: Final = 500
-_BY_STATUS: Final = {429: "overloaded", 503: "overloaded"}
+_BOM: Final = b"\xef\xbb\xbf"
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_BY_STATUS: Final = {
+    407: "proxy_wants_login",
+    429: "overloaded",
+    502: "bad_gateway",
+    503: "overloaded",
+    504: "gateway_timeout",
+}
 
 
 def read(
@@ -54,7 +63,7 @@ def read(
 ) -> Attempt:
     """Read one exchange by the engine's dialect."""
     story = _Story()
-    if exchange.status == _OK:
+    if exchange.status == _OK and not exchange.encoding:
         _follow(story, exchange, dialect)
     text, reasoning = story.told()
     return Attempt(
@@ -73,7 +82,19 @@ def read(
         tries=tries,
         model=story.model,
         prompt_tokens_wanted=prompt_tokens_wanted,
+        stamps=exchange.stamps,
+        late_ns=exchange.late_ns,
+        send_spread_ns=max(0, exchange.handed_ns - exchange.sent_ns) if exchange.handed_ns else 0,
     )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _When:
+    """The stamp of an event, and how much earlier it may have come."""
+
+    at_ns: int
+    spread_ns: int = 0
 
 
 @final
@@ -81,7 +102,7 @@ def read(
 class _Story:
     """What has been heard so far; `heard` keeps what each event brought and when."""
 
-    heard: list[tuple[int, ArrivalKind, str]] = field(default_factory=list)
+    heard: list[tuple[_When, ArrivalKind, str]] = field(default_factory=list)
     finish_reason: str | None = None
     usage: Reading[Usage] = Missing("not_reported", "the engine sent no token counts")
     timings: Reading[EngineTimings] = Missing("not_reported", "the engine sent no timings")
@@ -89,63 +110,66 @@ class _Story:
     error: str | None = None
     nonsense: bool = False
 
-    def take(self, at_ns: int, event: StreamEvent) -> None:
+    def take(self, when: _When, event: StreamEvent) -> None:
         match event:
             case RoleStarted():
-                self.heard.append((at_ns, "role", ""))
+                self.heard.append((when, "role", ""))
             case Content(text=text):
-                self.heard.append((at_ns, "content", text))
+                self.heard.append((when, "content", text))
             case Reasoning(text=text):
-                self.heard.append((at_ns, "reasoning", text))
+                self.heard.append((when, "reasoning", text))
             case ToolCall(name=name, arguments=arguments):
-                self.heard.append((at_ns, "tool_call", name + arguments))
+                self.heard.append((when, "tool_call", name + arguments))
             case Usage():
-                self.heard.append((at_ns, "usage", ""))
+                self.heard.append((when, "usage", ""))
                 self.usage = Measured(event, source="engine")
             case EngineTimings():
-                self.heard.append((at_ns, "timings", ""))
+                self.heard.append((when, "timings", ""))
                 self.timings = Measured(event, source="engine")
             case Finished(reason=reason):
-                self.heard.append((at_ns, "finish", ""))
+                self.heard.append((when, "finish", ""))
                 self.finish_reason = reason
             case StreamFailed(message=message):
-                self.fail(at_ns, message)
+                self.fail(when, message)
             case _:
                 assert_never(event)
 
-    def fail(self, at_ns: int, words: str) -> None:
-        self.heard.append((at_ns, "error", ""))
+    def fail(self, when: _When, words: str) -> None:
+        self.heard.append((when, "error", ""))
         self.error = self.error or words
 
     def told(self) -> tuple[str, str]:
         """Return the answer and the thinking."""
-        content = "".join(text for _, kind, text in self.heard if kind == "content")
-        apart = "".join(text for _, kind, text in self.heard if kind == "reasoning")
-        start, end = _thinking(content)
-        return content[end:], apart + content[start:end].rstrip().removesuffix(_CLOSE).strip()
+        content, apart = self._all("content"), self._all("reasoning")
+        start, end = _thinking(content, bare=not apart)
+        within = content[start:end].rstrip().removesuffix(_CLOSE).strip()
+        return _whole(content[end:]), _whole(apart + within)
 
     def arrivals(self) -> Iterator[Arrival]:
         """Yield one per event; content that lies within the thinking is reasoning."""
-        content = "".join(text for _, kind, text in self.heard if kind == "content")
-        _, thinking_end = _thinking(content)
+        _, thinking_end = _thinking(self._all("content"), bare=not self._all("reasoning"))
         said = generated = 0
-        for at_ns, kind, text in self.heard:
+        for when, kind, text in self.heard:
             generated += len(text)
             if kind == "content":
                 said += len(text)
             thinking = kind == "content" and said <= thinking_end
-            yield Arrival(at_ns, "reasoning" if thinking else kind, generated)
+            yield Arrival(when.at_ns, "reasoning" if thinking else kind, generated, when.spread_ns)
+
+    def _all(self, wanted: ArrivalKind) -> str:
+        return "".join(text for _, kind, text in self.heard if kind == wanted)
 
 
-def _thinking(content: str) -> tuple[int, int]:
+def _thinking(content: str, *, bare: bool) -> tuple[int, int]:
     """Return where thinking begins and ends within the content; it may never have been closed.
 
-    A template may have opened it already in the prompt: then only the closing tag is seen. White
-    space behind the closing tag belongs to it.
+    A template may have opened it already in the prompt: then only the closing tag is seen, `bare`,
+    which cannot be where thinking came in a field of its own. White space behind the closing tag
+    belongs to it.
     """
     lead = len(content) - len(content.lstrip())
     opened = content.startswith(_OPEN, lead)
-    close = content.find(_CLOSE)
+    close = content.find(_CLOSE) if opened or bare else -1
     if close < 0:
         return (lead + len(_OPEN), len(content)) if opened else (0, 0)
     end = close + len(_CLOSE)
@@ -153,56 +177,111 @@ def _thinking(content: str) -> tuple[int, int]:
     return (lead + len(_OPEN) if opened else 0), end
 
 
+def _whole(text: str) -> str:
+    """Join the halves of characters that an engine cut between two events."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def _follow(story: _Story, exchange: Exchange, dialect: Dialect) -> None:
-    for at_ns, data in _messages(exchange):
+    for when, data in _messages(exchange):
         try:
             for event in dialect.decode(data):
-                story.take(at_ns, event)
+                story.take(when, event)
             story.model = story.model or dialect.named_model(data)
         except DialectError as error:
-            story.fail(at_ns, str(error))
-            story.nonsense = not _is_json(data)
+            story.fail(when, str(error))
+            story.nonsense = _parsed(data) is None
             return
 
 
-def _is_json(data: str) -> bool:
+def _parsed(data: str) -> object:
+    """Return the value of some JSON; None where it is none."""
     try:
-        json.loads(data)
+        return json.loads(data)
     except ValueError:
-        return False
-    return True
+        return None
 
 
-def _messages(exchange: Exchange) -> Iterator[tuple[int, str]]:
-    body = exchange.body
+def _messages(exchange: Exchange) -> Iterator[tuple[_When, str]]:
+    body = exchange.body.removeprefix(_BOM)
     if body.lstrip()[:1] == b"{":  # one object, not streamed
         if exchange.failure is None:
-            yield exchange.arrivals_ns[-1], body.decode(errors="replace")
+            yield _When(exchange.arrivals_ns[-1]), body.decode(errors="replace")
         return
-    for message in sse.messages(body):
-        if message.data != _DONE:
-            read_number = bisect_left(exchange.ends, message.end)
-            # An event of the type `error` carries the error itself, without an object around it.
-            failed = message.event == "error"
-            data = f'{{"error": {message.data}}}' if failed else message.data
-            yield exchange.arrivals_ns[read_number], data
+    for message in sse.messages(exchange.body):
+        data = message.data.strip()
+        if data and data != _DONE:
+            yield _when(exchange, message.end), _error(data) if message.event == "error" else data
+
+
+def _when(exchange: Exchange, end: int) -> _When:
+    """Return when the event that ends with the body's byte `end` had come.
+
+    The last event of a read made the kernel's stamp. One before it may have waited there for the
+    last, unless every piece that the network delivered had a read of its own. Where the read itself
+    made the stamp, even the last may have come at any moment since the socket was empty.
+    """
+    number = bisect_left(exchange.ends, end)
+    at_ns = exchange.arrivals_ns[number]
+    if not exchange.drained_ns:
+        return _When(at_ns)
+    spread_ns = max(0, at_ns - exchange.drained_ns[number])
+    if exchange.stamps == "user":
+        return _When(at_ns, spread_ns)
+    if 0 < exchange.segments <= len(exchange.arrivals_ns):
+        return _When(at_ns)
+    # The event is complete with the CR of its last line end; the LF comes with it all the same.
+    end += exchange.body[end - 1 : end + 1] == b"\r\n"
+    if end >= exchange.ends[number]:
+        return _When(at_ns)
+    return _When(at_ns, spread_ns)
+
+
+def _error(data: str) -> str:
+    """Return an event of the type `error` as an object; some engines put none around it."""
+    value = _parsed(data)
+    if isinstance(value, dict) and value.get("error"):
+        return data
+    return json.dumps({"error": value or data})
 
 
 def _outcome(exchange: Exchange, story: _Story) -> Completed | Failed:
     if exchange.failure is not None and exchange.status in (0, _OK) and story.error is None:
         return Failed(exchange.failure, f"after {len(exchange.body)} bytes of the answer")
+    if exchange.status in _REDIRECTS:
+        return Failed("redirected", f"HTTP {exchange.status} to {_host(exchange.location)}")
     if exchange.status != _OK:
         return _http_failure(exchange)
+    if exchange.encoding:
+        return Failed("compressed_body", f"the server compressed its answer: {exchange.encoding}")
     if story.error is not None:
         otherwise = "malformed_stream" if story.nonsense else "error_in_stream"
         return Failed(
             openai.failure_code(story.error, otherwise=otherwise), story.error[:_DETAIL_MAX]
         )
     if story.finish_reason is None:
-        return Failed("truncated_stream", "the answer ended without a reason to finish")
+        return _unfinished(exchange.body)
     if not _generated(story):
         return Failed("zero_tokens", "the engine finished without a single token")
     return Completed()
+
+
+def _unfinished(body: bytes) -> Failed:
+    start = body.removeprefix(_BOM).lstrip()[:60]
+    if start[:1] in (b"<", b"["):  # a page of some proxy, or a list
+        return Failed("malformed_stream", f"neither events nor an object: {start!r}")
+    return Failed("truncated_stream", "the answer ended without a reason to finish")
+
+
+def _host(location: str) -> str:
+    """Return the host that a `Location` names; a path alone is the same host's."""
+    _, found, rest = location.partition("//")
+    named = rest.partition("/")[0].rpartition("@")[2] if found else location
+    return named or "nowhere"
 
 
 def _generated(story: _Story) -> bool:
@@ -218,6 +297,8 @@ def _generated(story: _Story) -> bool:
 def _http_failure(exchange: Exchange) -> Failed:
     body = exchange.body.decode(errors="replace").strip()
     otherwise = _BY_STATUS.get(exchange.status, f"http_{exchange.status}")
+    if exchange.encoding:
+        return Failed(otherwise, f"HTTP {exchange.status}: its words are compressed")
     try:
         openai.parse(body)
     except DialectError as error:

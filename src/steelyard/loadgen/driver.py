@@ -62,7 +62,10 @@ _SLEPT_NS: Final = 200_000  # a shorter wait is bounded well enough by the look 
 class Driver:
     """The shell around `Sending`: performs its instructions on sockets."""
 
-    def __init__(self, where: Where, spool_file: int, streams: int, *, sync: bool) -> None:
+    def __init__(
+        self, where: Where, spool_file: int, streams: int, signals: int, *, sync: bool
+    ) -> None:
+        self._signals, self._terminated = signals, False
         self._spool, self._sync = spool_file, sync
         self._machine = Sending(streams)
         self._epoll = select.epoll()
@@ -81,22 +84,20 @@ class Driver:
         self._asked_ns = 0
         self._turn = stamps.Turn()
 
-    def run(self, terminated: int) -> int:
-        """Work until all is done or a byte comes on the descriptor `terminated`."""
+    def run(self) -> int:
+        """Work until all is done or we are told to end."""
         os.set_blocking(_STDIN, False)
         self._epoll.register(_STDIN, select.EPOLLIN)
-        self._epoll.register(terminated, select.EPOLLIN)
+        self._epoll.register(self._signals, select.EPOLLIN)
         serve = self._sockets.serve
         while not self._over:
             ready = self._wait()
             for fd, mask in ready:
-                if serve(fd, mask):
-                    continue
-                if fd == terminated:
-                    self._write_all()
-                    return _EXIT_TERMINATED
-                if fd == _STDIN:
+                if not serve(fd, mask) and fd == _STDIN:
                     self._read_input()
+            if self._terminated:
+                self._write_all()
+                return _EXIT_TERMINATED
             self._keep_time()
             self._busy_rounds = self._busy_rounds + 1 if ready else _BUSY_ROUNDS
             if self._busy_rounds >= _BUSY_ROUNDS:
@@ -122,9 +123,19 @@ class Driver:
         asked, self._asked_ns = self._asked_ns, monotonic_ns()
         ready = self._poll()
         woke = monotonic_ns()
-        slept = woke - self._asked_ns > _SLEPT_NS
+        slept = woke - self._asked_ns > _SLEPT_NS and not self._stopped()
+        self._sockets.asked_ns = asked
         self._sockets.empty_ns = max(asked, self._turn.began_ns(woke)) if slept else asked
         return ready
+
+    def _stopped(self) -> bool:
+        """Whether we were stopped and set going again; a wish that we end is kept for later."""
+        try:
+            told = os.read(self._signals, 64)
+        except BlockingIOError:
+            return False
+        self._terminated = self._terminated or signal.SIGTERM in told
+        return signal.SIGCONT in told
 
     def _poll(self) -> list[tuple[int, int]]:
         if self._finished or self._lines:
@@ -270,10 +281,12 @@ def main(words: list[str]) -> int:
     parser.add_argument("--insecure", action="store_true")
     parser.add_argument("--stamps", choices=["kernel", "user"], default="kernel")
     options = parser.parse_args(words)
-    terminated, wake = os.pipe()
-    os.set_blocking(wake, False)
+    signals, wake = os.pipe()
+    for end in (signals, wake):
+        os.set_blocking(end, False)
     signal.set_wakeup_fd(wake)
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        signal.signal(number, lambda *_: None)
     os.set_blocking(_STDOUT, False)
     _raise_limits()
     spool.truncate_torn(options.spool)
@@ -286,11 +299,11 @@ def main(words: list[str]) -> int:
         _layer(options.host, options.cafile, verify=not options.insecure) if options.tls else None,
         stamped=keeper is not None,
     )
-    driver = Driver(where, spool_file, max(1, options.streams), sync=options.sync)
+    driver = Driver(where, spool_file, max(1, options.streams), signals, sync=options.sync)
     gc.collect()
     gc.freeze()
     gc.disable()
-    return driver.run(terminated)
+    return driver.run()
 
 
 def _layer(host: str, cafile: str | None, *, verify: bool) -> Callable[[], Layer]:

@@ -30,7 +30,8 @@ _CHUNKS_END: Final = b"\r\n\r\n"
 class Sockets:
     """All connections of one driver, kept alive between requests.
 
-    `empty_ns` is set by who waits for them: when whatever is ready now was last known not to be.
+    `empty_ns` and `asked_ns` are set by who waits for them: when whatever is ready now was last
+    known not to be, by the scheduler's account and without it.
     """
 
     def __init__(self, where: Where, epoll: select.epoll, ended: Ended) -> None:
@@ -41,6 +42,7 @@ class Sockets:
         self._idle: list[Connection] = []
         self._clock = stamps.WallClock()
         self.empty_ns = 0
+        self.asked_ns = 0
         self._buffer = bytearray(READ_BYTES)
         self._view = memoryview(self._buffer)
         self._buffers = [self._buffer]
@@ -105,6 +107,9 @@ class Sockets:
         """Keep a read: its stamp, its size, and since when its bytes may have been coming."""
         transfer.times.append(at)
         transfer.sizes.append(count)
+        if at < self.empty_ns:
+            # It was there before the scheduler says that we were called: we had been stopped.
+            self.empty_ns = self.asked_ns
         spread = (at - max(transfer.drained_ns, self.empty_ns)) // SPREAD_UNIT_NS
         transfer.spreads.append(0 if spread < 0 else min(SPREAD_MAX, spread + 1))
         transfer.drained_ns = now

@@ -21,7 +21,7 @@ from typing import Final, final
 from steelyard.domain.errors import StoreError
 from steelyard.domain.stream import Exchange
 from steelyard.loadgen.response import MalformedResponse, ResponseReader
-from steelyard.loadgen.transfer import SPREAD_UNIT_NS
+from steelyard.loadgen.transfer import SPREAD_MAX, SPREAD_UNIT_NS
 
 _MAGIC: Final = b"STYX"
 _FRAME: Final = struct.Struct("<4sII")
@@ -93,7 +93,8 @@ def taken_apart(raw: Raw) -> Exchange:
             before = len(reader.ends)
             reader.feed(bytes(raw.raw[at : at + size]), stamp)
             if len(reader.ends) > before:
-                drained_ns.append(stamp - spread * SPREAD_UNIT_NS)
+                known = spread < SPREAD_MAX
+                drained_ns.append(stamp - spread * SPREAD_UNIT_NS if known else raw.handed_ns)
             at += size
     except MalformedResponse:
         failure = failure or "malformed_response"

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from steelyard.analysis.evidence import Instrument
+from steelyard.domain.instrument import Instrument
 from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Controls, Place

@@ -82,6 +82,37 @@ TTFT_PROMPT_TPS: Final[Metric[Attempt]] = Metric(
     formula=timing.ttft_prompt_tps,
     needs=frozenset({"token arrivals", "usage"}),
 )
+TTFT_INTENDED: Final[Metric[Attempt]] = Metric(
+    name="ttft_intended_s",
+    title="Time to first token from the intended time",
+    unit="s",
+    better="lower",
+    definition="Seconds from the moment at which the load wanted the request sent to the first"
+    " generated token. A server or client that holds requests back cannot hide the wait.",
+    formula=timing.ttft_intended_s,
+    needs=frozenset({"token arrivals"}),
+    digits=3,
+)
+E2E_INTENDED: Final[Metric[Attempt]] = Metric(
+    name="e2e_intended_s",
+    title="Whole request from the intended time",
+    unit="s",
+    better="lower",
+    definition="Seconds from the moment at which the load wanted the request sent to the end of"
+    " the response.",
+    formula=timing.e2e_intended_s,
+    digits=3,
+)
+LATENESS: Final[Metric[Attempt]] = Metric(
+    name="lateness_s",
+    title="Lateness of sending",
+    unit="s",
+    better="lower",
+    definition="Seconds from the moment at which the load wanted the request sent to the write of"
+    " its last byte: connecting, a cap on requests in flight, and the client's own delay.",
+    formula=timing.lateness_s,
+    digits=5,
+)
 
 ATTEMPT_METRICS: Final[tuple[Metric[Attempt], ...]] = (
     TTFT,
@@ -92,3 +123,5 @@ ATTEMPT_METRICS: Final[tuple[Metric[Attempt], ...]] = (
     PROMPT_TPS,
     TTFT_PROMPT_TPS,
 )
+# They differ from the ones above only under a load with a schedule of its own.
+INTENDED_METRICS: Final[tuple[Metric[Attempt], ...]] = (TTFT_INTENDED, E2E_INTENDED, LATENESS)

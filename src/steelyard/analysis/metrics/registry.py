@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from steelyard.analysis.metrics.latency import ATTEMPT_METRICS
+from steelyard.analysis.metrics.latency import ATTEMPT_METRICS, INTENDED_METRICS
 from steelyard.analysis.metrics.load import SECTION_METRICS
 from steelyard.analysis.metrics.machine import RUN_METRICS
 from steelyard.analysis.metrics.worth import WORTH_RUN_METRICS, WORTH_SECTION_METRICS
@@ -17,7 +17,7 @@ from steelyard.domain.stream import Attempt
 
 AnyMetric: TypeAlias = Metric[Attempt] | Metric[Section] | Metric[RunRecord]
 
-OF_ATTEMPT: Final = ATTEMPT_METRICS
+OF_ATTEMPT: Final = (*ATTEMPT_METRICS, *INTENDED_METRICS)
 OF_SECTION: Final = (*SECTION_METRICS, *WORTH_SECTION_METRICS)
 OF_RUN: Final = (*RUN_METRICS, *WORTH_RUN_METRICS)
 

@@ -1,7 +1,8 @@
 """The OpenAI-style chat wire that several engines speak: request bodies and stream chunks.
 
 Fields: the chat-completions API, and `reasoning_content` / `reasoning` as vLLM, SGLang and
-llama.cpp send them. Not aware of any one engine, of sockets, or of time.
+llama.cpp send them. One answer is asked for: of several choices the first is read, and the tokens
+of the others are in the engine's count alone. Not aware of any one engine, of sockets, or of time.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def parse(data: str) -> Chunk:
         raise DialectError(f"the engine sent {data[:120]!r} where an object belongs")
     if raw.get("error"):
         raise DialectError(error_words(raw["error"]))
+    if raw.get("object") == "error":  # vLLM until 2025 put its errors so
+        raise DialectError(error_words(raw))
     return Chunk(tuple(_events(raw)), raw)
 
 
@@ -123,15 +126,19 @@ def count(raw: Object, key: str, *, who: str) -> Reading[int]:
 
 def _events(raw: Object) -> Iterator[StreamEvent]:
     choices = raw.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
+    counted = as_object(raw.get("usage"))
+    for position, choice in enumerate(choices if isinstance(choices, list) else ()):
         if not isinstance(choice, dict):
             raise DialectError(f"the engine sent a choice that is no object: {choice!r}")
+        if choice.get("index", position) != 0:
+            continue
         delta = as_object(choice.get("delta")) or as_object(choice.get("message")) or {}
         yield from _delta(delta)
         if isinstance(reason := choice.get("finish_reason"), str):
             yield Finished(reason)
-    if (usage := as_object(raw.get("usage"))) is not None:
-        yield from _usage(usage)
+        counted = counted or as_object(choice.get("usage"))  # Moonshot counts within the choice
+    if counted is not None:
+        yield from _usage(counted)
 
 
 def _delta(delta: Object) -> Iterator[StreamEvent]:
@@ -140,8 +147,9 @@ def _delta(delta: Object) -> Iterator[StreamEvent]:
         if isinstance(thought := delta.get(key), str) and thought:
             found.append(Reasoning(thought))
             break
-    if isinstance(content := delta.get("content"), str) and content:
-        found.append(Content(content))
+    # A refusal is what the model said instead.
+    said = (delta.get(key) for key in ("content", "refusal"))
+    found.extend(Content(text) for text in said if isinstance(text, str) and text)
     calls = delta.get("tool_calls")
     for position, call in enumerate(calls if isinstance(calls, list) else ()):
         found.append(_tool_call(call, position))
