@@ -14,9 +14,10 @@ from steelyard.domain.subject import EngineProfile, Subject, Variant
 from steelyard.domain.workload import Workload
 from steelyard.loadgen import spool
 from steelyard.models import artifacts
-from steelyard.runs.execute import SPOOL, Executor
+from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import place_for
+from steelyard.runs.session import SPOOL
 
 TIMED = Workload("interactive", 16, 4, 2, warmup=1)
 COLD = Workload("depth", 16, 4, 2, warmup=0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from steelyard.loadgen.states import (
+    Drop,
     Exit,
     Finished,
     JobAdded,
+    LastCalled,
     NoMoreJobs,
     Send,
     Sending,
@@ -71,3 +73,26 @@ def test_it_exits_when_the_last_one_has_finished_and_not_before() -> None:
     loop.handle(JobAdded("a"), 0)
     assert loop.handle(NoMoreJobs(), 1) == ()
     assert loop.handle(Finished(), 2) == (Exit(),)
+
+
+def test_the_last_call_drops_what_waits_and_holds_until_streams_are_set_anew() -> None:
+    loop = Sending(streams=1)
+    loop.handle(JobAdded("a"), 0)
+    loop.handle(JobAdded("b"), 0)
+    loop.handle(JobAdded("later", at_ns=900), 0)
+    assert loop.handle(LastCalled(100), 1) == (WakeAt(100),)
+    assert loop.handle(Woke(), 100) == (Drop("b"), Drop("later"))
+    assert loop.handle(JobAdded("c"), 101) == (Drop("c"),)
+    assert loop.handle(Finished(), 200) == ()
+    loop.handle(StreamsSet(1), 300)
+    assert loop.handle(JobAdded("d"), 301) == (Send("d", 301),)
+
+
+def test_streams_change_at_their_moments() -> None:
+    loop = Sending(streams=0)
+    loop.handle(JobAdded("a"), 0)
+    loop.handle(JobAdded("b"), 0)
+    assert loop.handle(StreamsSet(1, at_ns=50), 1) == (WakeAt(50),)
+    assert loop.handle(StreamsSet(2, at_ns=80), 1) == (WakeAt(50),)
+    assert loop.handle(Woke(), 50) == (Send("a", 50), WakeAt(80))
+    assert loop.handle(Woke(), 81) == (Send("b", 81),)

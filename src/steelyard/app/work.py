@@ -7,7 +7,7 @@ before the next instruction is begun, so that a kill at any moment is a resume l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never, cast, final
 
 from steelyard.app.folder import SweepFolder
@@ -43,12 +43,14 @@ from steelyard.domain.campaign import Sweep
 from steelyard.domain.caution import quality
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.ids import plain
+from steelyard.domain.instrument import Instrument
 from steelyard.domain.progress import Advanced, Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import Controls, Place, Proof, RunRecord, RunSpec
 from steelyard.domain.subject import Subject, Variant
 from steelyard.platform import clock
 from steelyard.runs import calibration, fidelity
-from steelyard.runs.execute import SPOOL, Executor
+from steelyard.runs.execute import Executor
+from steelyard.runs.session import SPOOL
 from steelyard.store.journal import Journal
 from steelyard.store.records import RECORD_NAME, read_record
 
@@ -196,7 +198,9 @@ class _Shell:
 
     def _run(self, spec: RunSpec) -> RunRecord:
         variant = self._variants[spec.subject.artifact.sha256]
-        record = self._crew.executor.run(spec, variant, self._crew.place_of(spec))
+        instrument = self._folder.read(Instrument, "instrument.json") or Instrument()
+        executor = replace(self._crew.executor, instrument=instrument)
+        record = executor.run(spec, variant, self._crew.place_of(spec))
         self._crew.keep(record)
         return record
 

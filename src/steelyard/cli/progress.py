@@ -6,19 +6,33 @@ standard output holds results alone. Not aware of what the phases do.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, final
 
-from steelyard.domain.progress import Advanced, Noted, PhaseEnded, PhaseStarted, Progress
+from steelyard.domain.progress import (
+    Advanced,
+    Gauges,
+    Noted,
+    PhaseEnded,
+    PhaseStarted,
+    Progress,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+_PIPED: Final = 100
 _LINE_EVERY_S: Final = 10.0
 _WORTH_A_LINE_S: Final = 2.0
+
+
+def width() -> int:
+    """Return how many characters a line of results may have."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED
 
 
 @final
@@ -81,6 +95,8 @@ class Screen:
                 self._end(name, seconds)
             case Noted(text=text, warning=warning):
                 self._say(f"{'! ' if warning else ''}{text}")
+            case Gauges():  # a bar counts the same requests; the live view shows them
+                return
 
     def _begin(self, event: PhaseStarted) -> None:
         self._totals[event.name] = event.total

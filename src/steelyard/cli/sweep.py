@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import rich_click as click
 
-from steelyard.cli.progress import Screen
+from steelyard.cli.progress import Screen, width
 from steelyard.cli.values import CORES, DURATION, NAMES
 
 
@@ -73,13 +72,5 @@ def sweep(*, as_json: bool, **options: object) -> int:
             click.echo(sweeping.plan_text(sweeping.foresee(request, screen.emit), as_json=as_json))
             return 0
         outcome = sweeping.perform(request, screen.emit)
-    click.echo(outcome.json if as_json else outcome.text(_width()))
+    click.echo(outcome.json if as_json else outcome.text(width()))
     return outcome.exit_code
-
-
-def _width() -> int:
-    if not sys.stdout.isatty():
-        return 100
-    import shutil
-
-    return shutil.get_terminal_size().columns

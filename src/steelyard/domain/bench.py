@@ -136,7 +136,7 @@ class Published:
 @final
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of conversations, over all users."""
+    """One turn of conversations, numbered from 1, over all users."""
 
     number: int
     requests: int
@@ -203,7 +203,8 @@ class Knee:
 class Difference:
     """B against A in one metric, paired by interleaved blocks: the ratio B / A and its evidence.
 
-    `detectable` is the smallest relative difference that this many blocks could show.
+    `detectable` is the smallest relative difference that this many blocks could show; `level` names
+    the load.
     """
 
     metric: str
@@ -213,6 +214,7 @@ class Difference:
     p_value: Reading[float]
     detectable: Reading[float]
     words: str
+    level: str = ""
 
 
 @final

@@ -48,5 +48,28 @@ class Noted:
     warning: bool = False
 
 
-Progress: TypeAlias = PhaseStarted | Advanced | PhaseEnded | Noted
+@final
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """How a load goes, seen from outside the timed path: nothing here looks into an answer.
+
+    `first_ms` and `gap_ms` are medians of late: until the first bytes of an answer, and between
+    its reads. `late_ms` is the longest that anything lay unread, `behind_ms` the latest send.
+    """
+
+    name: str
+    elapsed_s: float
+    sent: int
+    done: int
+    failed: int
+    in_flight: int
+    per_s: float
+    first_ms: float | None
+    gap_ms: float | None
+    late_ms: float
+    behind_ms: float
+    planned: int | None = None
+
+
+Progress: TypeAlias = PhaseStarted | Advanced | PhaseEnded | Noted | Gauges
 Emit: TypeAlias = Callable[[Progress], None]

@@ -39,7 +39,7 @@ TelemetryStatus: TypeAlias = Literal[
 class ControlProfile:
     """The limits beyond which a run is polluted or blocked; shares are fractions of all cores.
 
-    `noise_cv` blocks only in the strict profile.
+    `noise_cv` blocks only in the strict profile. Above `temperature_max_c` a load by time is ended.
     """
 
     name: str = "standard"
@@ -49,6 +49,7 @@ class ControlProfile:
     swap_growth_bytes_max: int = 16 * 1024 * 1024
     timing_mismatch_max: float = 0.25
     frequency_drop_max: float = 0.15
+    temperature_max_c: float = 95.0
     blocking_noise_cv: float | None = None
 
 

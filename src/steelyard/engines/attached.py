@@ -143,14 +143,11 @@ class AttachedEngine:
         direct = f"direct; {proxy} is set and was not used" if proxy else "direct"
         tls = f"{self.tls}, {trust}" if self.tls else "not encrypted"
         key = self.manners.key
+        sent = key if isinstance(key, Missing) else Measured("sent", source="client")
         return (
-            AppliedControl("transport", endpoint.scheme, Measured(tls, source="client")),
-            AppliedControl("proxy", "none", Measured(direct, source="client")),
-            AppliedControl(
-                "api_key",
-                "sent where it is safe",
-                key if isinstance(key, Missing) else Measured("sent", source="client"),
-            ),
+            AppliedControl("transport", tls, Measured(tls, source="client")),
+            AppliedControl("proxy", direct, Measured(direct, source="client")),
+            AppliedControl("api_key", "sent", sent),
         )
 
     def answered(self, models: Iterable[str | None]) -> Proof:

@@ -22,6 +22,7 @@ from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.subject import Subject
 from steelyard.engines.api import Dialect, Evidence, HttpCall, IdentityClaim, ReadyProbe
+from steelyard.engines.http1 import prepare
 from steelyard.platform import process
 from steelyard.platform.listening import listens
 
@@ -57,6 +58,10 @@ class RunningEngine:
     def alive(self) -> bool:
         """Whether the process is still there."""
         return self._child.returncode() is None
+
+    def prepare(self, call: HttpCall) -> bytes:
+        """Return the complete bytes of a measured request."""
+        return prepare(call, self.host, self.port)
 
     def ask(self, call: HttpCall) -> object:
         """Make a control call; return the JSON of its answer or raise `EngineError`."""

@@ -177,8 +177,10 @@ class Driver:
             status=0 if head is None else head.status,
             sent_ns=transfer.sent_ns or at_ns,
             first_ns=times[0] - transfer.sent_ns if times else -1,
+            span_ns=times[-1] - times[0] if times else 0,
             reads=len(times),
             late_ns=transfer.late_ns,
+            behind_ns=max(0, transfer.sent_ns - transfer.intended_ns),
         )
         self._finished.append((raw, done))
         self._handle(Finished())

@@ -52,7 +52,8 @@ Command: TypeAlias = Job | Streams | LastCall
 class Done:
     """An exchange is in the spool; what can be said of it without looking into it.
 
-    `first_ns` is from sending to the first read that brought anything (-1: none came).
+    `first_ns` is from sending to the first read that brought anything (-1: none came), `span_ns`
+    from that one to the last. `behind_ns` is how much later than wanted it was sent.
     """
 
     id: str
@@ -60,8 +61,10 @@ class Done:
     status: int
     sent_ns: int
     first_ns: int
+    span_ns: int
     reads: int
     late_ns: int
+    behind_ns: int
 
 
 @final
@@ -125,7 +128,8 @@ def say(answer: Answer) -> bytes:
         case Done():
             words = [
                 *(answer.id, answer.failure, answer.status, answer.sent_ns),
-                *(answer.first_ns, answer.reads, answer.late_ns),
+                *(answer.first_ns, answer.span_ns, answer.reads, answer.late_ns),
+                answer.behind_ns,
             ]
     return json.dumps(words).encode() + b"\n"
 

@@ -23,6 +23,8 @@ _READING: Final = select.EPOLLIN | select.EPOLLRDHUP
 _WRITING: Final = _READING | select.EPOLLOUT
 _READABLE: Final = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 _NS_PER_S: Final = 1_000_000_000
+_ANCILLARY_BYTES: Final = stamps.ANCILLARY_BYTES
+_UNPACK: Final = stamps.TIMESPEC.unpack
 _CHUNKS_END: Final = b"\r\n\r\n"
 
 
@@ -79,7 +81,7 @@ class Sockets:
             self._push(connection)
             return True
         try:
-            count, extra, _, _ = connection.take(self._buffers, stamps.ANCILLARY_BYTES)
+            count, extra, _, _ = connection.take(self._buffers, _ANCILLARY_BYTES)
         except BlockingIOError:
             return True
         except OSError as error:
@@ -87,17 +89,18 @@ class Sockets:
             return True
         now = at = monotonic_ns()
         if extra:
-            seconds, nanoseconds = stamps.TIMESPEC.unpack(extra[0][2])
-            at = min(now, seconds * _NS_PER_S + nanoseconds - self._clock.offset_ns)
+            seconds, nanoseconds = _UNPACK(extra[0][2])
+            at = seconds * _NS_PER_S + nanoseconds - self._clock.offset_ns
+            if at > now:
+                at = now
         transfer = connection.transfer
-        if count and connection.tls is None and transfer is not None:
-            raw = transfer.raw
-            raw += self._view[:count]
+        if count and transfer is not None and connection.tls is None:
+            transfer.raw += self._view[:count]
             self._stamp(transfer, count, at, now)
             if not extra:
                 transfer.user_reads += 1
             # Most reads of a stream end in the middle of it, and are done with here.
-            if not transfer.framing.chunked or raw.endswith(_CHUNKS_END):
+            if not transfer.framing.chunked or transfer.raw.endswith(_CHUNKS_END):
                 self._look(connection, transfer, at)
         else:
             self._received(connection, count, at, now, stamped=bool(extra))
@@ -110,10 +113,16 @@ class Sockets:
         if at < self.empty_ns:
             # It was there before the scheduler says that we were called: we had been stopped.
             self.empty_ns = self.asked_ns
-        spread = (at - max(transfer.drained_ns, self.empty_ns)) // SPREAD_UNIT_NS
-        transfer.spreads.append(0 if spread < 0 else min(SPREAD_MAX, spread + 1))
+        empty = transfer.drained_ns
+        if empty < self.empty_ns:  # written out: this is done for every token
+            empty = self.empty_ns
+        spread = (at - empty) // SPREAD_UNIT_NS + 1
+        if spread > SPREAD_MAX:
+            spread = SPREAD_MAX
+        transfer.spreads.append(spread if spread > 0 else 0)
         transfer.drained_ns = now
-        transfer.late_ns = max(transfer.late_ns, now - at)
+        if now - at > transfer.late_ns:
+            transfer.late_ns = now - at
 
     def _look(self, connection: Connection, transfer: Transfer, at_ns: int) -> None:
         try:

@@ -35,7 +35,7 @@ class StreamsSet:
 @final
 @dataclass(frozen=True, slots=True)
 class LastCalled:
-    """From this moment on nothing is begun any more."""
+    """From this moment on nothing is begun any more, until streams are set anew."""
 
     at_ns: int
 
@@ -121,6 +121,7 @@ class Sending:
                 self._queue(event)
             case StreamsSet(streams=streams, at_ns=at_ns):
                 heapq.heappush(self._levels, (now_ns if at_ns is None else at_ns, streams))
+                self._last_call_ns = None
             case LastCalled(at_ns=at_ns):
                 self._last_call_ns = at_ns
             case Finished():

@@ -6,24 +6,56 @@ so what stands in it whole is not sent again. Not aware of what is measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from steelyard.domain.errors import EngineError
 from steelyard.domain.progress import Advanced, Emit
+from steelyard.domain.prompts import PromptSource
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunSpec
 from steelyard.domain.stream import Attempt, Exchange
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import transcript
-from steelyard.engines.api import Dialect
-from steelyard.engines.host import RunningEngine
-from steelyard.engines.http1 import prepare
+from steelyard.engines.api import Dialect, HttpCall
 from steelyard.loadgen.client import Client
+from steelyard.workloads.lengths import Calibrated, MessageTokens
+from steelyard.workloads.prompts import Prompt
+from steelyard.workloads.sources import Prompts
 
 # An engine that is silent for so long hangs: the longest prefill on small boards takes minutes.
 _STALL_NS: Final = 1800 * 10**9
 _SILENT: Final = 3  # stalled requests in a row: the rest would wait as long, each of them
+
+
+class Engine(Protocol):
+    """What is measured, whether it was started by us or was there."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How it is spoken to."""
+
+    @property
+    def host(self) -> str:
+        """Where it listens."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+    @property
+    def log_path(self) -> object:
+        """Where its log lies, or why that is not known."""
+
+    def alive(self) -> bool:
+        """Whether it is still there."""
+
+    def tokenise(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        """Return the served model's tokens of a text."""
+
+    def prepare(self, call: HttpCall) -> bytes:
+        """Return the complete bytes of a measured request."""
 
 
 @final
@@ -50,26 +82,38 @@ class Key:
 @final
 @dataclass(slots=True)
 class Bench:
-    """What every section of a run works with. `known` holds the spool of earlier sessions."""
+    """What every section of a run works with. `known` holds the spool of earlier sessions.
+
+    `prompts` are the texts that were read for a source, `hands` the prompts that are being dealt
+    out (`runs.prompting`), `lengths` what was learned for them, `goes` how often each section was
+    begun, `temperature_c` tells the processor's as it is now.
+    """
 
     spec: RunSpec
     dialect: Dialect
-    engine: RunningEngine
+    engine: Engine
     client: Client
     emit: Emit
     known: list[tuple[Key, Exchange]] = field(default_factory=list)
     done: int = 0
     stall_ns: int = _STALL_NS
+    prompts: Mapping[PromptSource, Prompts] = field(default_factory=dict)
+    hands: dict[tuple[PromptSource, bool], Iterator[Prompt]] = field(default_factory=dict)
+    lengths: MessageTokens | Calibrated | None = None
+    goes: dict[str, int] = field(default_factory=dict)
+    temperature_c: Callable[[], Reading[float]] = lambda: Missing("not_watched")
 
     def remember(self, exchanges: Iterable[Exchange]) -> None:
         """Take over what an earlier session of the same run has on disk."""
         self.known = [(Key.read(exchange.id), exchange) for exchange in exchanges]
 
+    def prepared(self, request: GenerationRequest) -> bytes:
+        """Return the bytes of one request."""
+        return self.engine.prepare(self.dialect.encode(request))
+
     def submit(self, key: Key, request: GenerationRequest) -> None:
         """Prepare the bytes of one request and queue them."""
-        call = self.dialect.encode(request)
-        prepared = prepare(call, self.engine.host, self.engine.port)
-        self.client.submit(str(key), prepared, stall_ns=self.stall_ns)
+        self.client.submit(str(key), self.prepared(request), stall_ns=self.stall_ns)
 
     def results(self) -> Iterator[Exchange]:
         """Yield exchanges as they end; raise `EngineError` when the engine has fallen silent."""
@@ -94,6 +138,13 @@ class Bench:
             tries=key.tries,
             prompt_tokens_wanted=prompt_tokens_wanted,
         )
+
+    def too_hot(self) -> str:
+        """Return why a load is to be ended: the processor is hotter than it may be."""
+        limit, now = self.spec.controls.profile.temperature_max_c, self.temperature_c()
+        if isinstance(now, Measured) and now.value > limit:
+            return f"ended early: the processor is at {now.value:.0f} °C (limit {limit:.0f})"
+        return ""
 
     def advance(self, section: str) -> None:
         """Tell that one more sample of the run is done."""

@@ -6,42 +6,33 @@ own interrupt passes through. Not aware of campaigns or stores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis.validity import cautions
-from steelyard.domain.errors import BadInput, SteelyardError, WrongModel
+from steelyard.domain.errors import BadInput, EngineError, SteelyardError, WrongModel
+from steelyard.domain.instrument import Instrument
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
-from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.run import (
-    AppliedControl,
-    Device,
-    Environment,
-    Place,
-    Proof,
-    RunOutcome,
-    RunRecord,
-    RunSpec,
-    Section,
-)
+from steelyard.domain.reading import Measured, Reading
+from steelyard.domain.run import Device, Environment, Place, Proof, RunRecord, RunSpec, Section
+from steelyard.domain.stream import Exchange
 from steelyard.domain.subject import Variant
-from steelyard.domain.vitals import Vitals
-from steelyard.engines import api, host, identity
-from steelyard.engines.api import Dialect
-from steelyard.engines.host import RunningEngine
+from steelyard.domain.task import Task
+from steelyard.domain.workload import Workload
+from steelyard.engines import api
+from steelyard.engines.attached import AttachedEngine
 from steelyard.loadgen import spool
-from steelyard.loadgen.client import Client
 from steelyard.platform import clock, hardware
 from steelyard.runs import judged, timed
 from steelyard.runs.bench import Bench
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import build_of, without_folders
+from steelyard.runs.places import without_folders
+from steelyard.runs.session import Found, Watch, attached, hosted
 from steelyard.store.records import write_record
-from steelyard.telemetry.sampler import Sampler
 
-SPOOL: Final = "spool.bin"
 ENGINE_LOG: Final = "engine.log"
 _LOG_LINES: Final = 40
 _NS_PER_S: Final = 1e9
@@ -49,18 +40,31 @@ _NS_PER_S: Final = 1e9
 
 @final
 @dataclass(slots=True)
-class _Found:
-    """What a run has found so far: a failed run's record holds as much as there was."""
+class Session:
+    """A run under way: measure one workload after the other, then take its record."""
 
-    controls: tuple[AppliedControl, ...] = ()
-    proofs: tuple[Proof, ...] = ()
-    load_s: Reading[float] = Missing("not_started")
-    first_request_s: Reading[float] = Missing("not_started")
-    build: Reading[str] = Missing("not_started")
-    sections: tuple[Section, ...] = ()
-    vitals: Reading[Vitals] = Missing("not_started")
-    outcome: RunOutcome = "completed"
-    reason: str = ""
+    spec: RunSpec
+    place: Place
+    found: Found = field(default_factory=Found)
+    bench: Bench | None = None
+    simulated: bool = False
+    started_at: str = field(default_factory=clock.wall_time)
+    started_ns: int = field(default_factory=clock.monotonic_ns)
+
+    def measure(self, workload: Workload) -> Section:
+        """Run one workload and keep its section."""
+        section = timed.measure(self._open(), workload)
+        self.found.sections.append(section)
+        return section
+
+    def judge(self, task: Task) -> None:
+        """Run one task and keep its section."""
+        self.found.sections.append(judged.judge(self._open(), task))
+
+    def _open(self) -> Bench:
+        if self.bench is None:
+            raise EngineError(self.found.reason or "the engine is not up")
+        return self.bench
 
 
 @final
@@ -71,92 +75,126 @@ class Executor:
     verifier: Verifier
     emit: Emit
     load_timeout_s: float = 300.0
+    instrument: Instrument = Instrument()
+    watch: Watch = Watch()
     device: Callable[[], Device] = hardware.device
     environment: Callable[[], Environment] = hardware.environment
 
     def run(self, spec: RunSpec, variant: Variant, place: Place) -> RunRecord:
         """Execute one spec and write its record into the place's folder."""
-        started_at, started_ns = clock.wall_time(), clock.monotonic_ns()
-        found = _Found()
         total = sum(w.requests for w in spec.workloads) + sum(t.items for t in spec.tasks)
         self.emit(PhaseStarted("run", total, variant.label))
-        try:
-            self._measure(spec, variant, place, found)
-        except WrongModel as error:
-            found.outcome, found.reason = "failed", f"wrong_model: {error}"
-            found.proofs += (Proof("identity", passed=False, found=str(error)),)
-        except BadInput as error:
-            found.outcome, found.reason = "failed", f"bad_input: {error}"
-        except SteelyardError as error:
-            found.outcome, found.reason = "failed", f"{type(error).__name__}: {error}"
-        elapsed_s = (clock.monotonic_ns() - started_ns) / _NS_PER_S
-        self.emit(PhaseEnded("run", elapsed_s))
-        found.proofs = tuple(
-            replace(p, found=without_folders(p.found, place)) for p in found.proofs
-        )
-        record = self._record(spec, found, place, started_at)
-        record = replace(record, elapsed_s=Measured(elapsed_s, "client"))
-        record = replace(record, cautions=cautions(record))
-        write_record(place.folder, record)
+        with self.session(spec, variant, place) as session:
+            for workload in spec.workloads:
+                session.measure(workload)
+            for task in spec.tasks:
+                session.judge(task)
+        record = self.record(session)
+        self.emit(PhaseEnded("run", _seconds(record.elapsed_s)))
         return record
 
-    def _measure(self, spec: RunSpec, variant: Variant, place: Place, found: _Found) -> None:
-        dialect = api.dialect(spec.subject.engine)
-        path = place.path_of(spec.subject.artifact)
-        self.verifier.verify(spec.subject.artifact, path)
-        place.folder.mkdir(parents=True, exist_ok=True)
-        with host.start(
-            dialect, spec.subject, spec.controls, place, load_timeout_s=self.load_timeout_s
-        ) as engine:
-            found.load_s = Measured(engine.load_s, "client")
-            claim = engine.identity()
-            found.build = build_of(spec.subject, claim.build)
-            found.proofs += identity.verify(claim, spec.subject, variant.facts, path)
-            self.verifier.verify(spec.subject.artifact, path)
-            found.proofs += (Proof("file", passed=True, found=spec.subject.artifact.sha256),)
-            started_ns = clock.monotonic_ns()
-            with Sampler(engine.pid) as sampler:
-                self._drive(spec, dialect, engine, place, found)
-            found.vitals = Measured(sampler.vitals(), "client")
-            found.first_request_s = _first_request(place.folder / SPOOL, started_ns)
-            models = (a.model for section in found.sections for a in section.attempts)
-            found.proofs += (identity.verify_answers(claim, models), *_prompts(found.sections))
-            warmed = timed.warmed(spec, spool.read(place.folder / SPOOL))
-            found.controls = (*engine.controls(spec.controls), *warmed)
+    def session(
+        self, spec: RunSpec, variant: Variant, place: Place
+    ) -> AbstractContextManager[Session]:
+        """Open a run of an engine of ours; what goes wrong inside ends it and is kept."""
+        session = Session(spec, place)
+        session.simulated = api.dialect(spec.subject.engine).capabilities.simulated
+        opening = hosted(
+            spec,
+            variant,
+            place,
+            session.found,
+            self.verifier,
+            self.emit,
+            load_timeout_s=self.load_timeout_s,
+            watch=self.watch,
+        )
+        return _opened(session, opening)
 
-    def _drive(
-        self, spec: RunSpec, dialect: Dialect, engine: RunningEngine, place: Place, found: _Found
-    ) -> None:
-        path = place.folder / SPOOL
-        earlier = spool.read(path) if path.exists() else []
-        with Client(engine.host, engine.port, path) as client:
-            bench = Bench(spec, dialect, engine, client, self.emit)
-            bench.remember(earlier)
-            for workload in spec.workloads:
-                found.sections += (timed.measure(bench, workload),)
-            for task in spec.tasks:
-                found.sections += (judged.judge(bench, task),)
+    def visit(
+        self, spec: RunSpec, engine: AttachedEngine, place: Place
+    ) -> AbstractContextManager[Session]:
+        """Open a run against a server of somebody else's."""
+        session = Session(spec, place)
+        session.simulated = engine.dialect.capabilities.simulated
+        opening = attached(spec, engine, place.folder, session.found, self.emit, watch=self.watch)
+        return _opened(session, opening)
 
-    def _record(self, spec: RunSpec, found: _Found, place: Place, started_at: str) -> RunRecord:
+    def record(self, session: Session) -> RunRecord:
+        """Return the record of a run that has ended, and write it into its folder."""
+        found, place, spec = session.found, session.place, session.spec
+        sections = tuple(found.sections)
+        proofs = (*found.proofs, *_prompts(sections))
+        warmed = timed.warmed(spec, sections_spool(place.folder)) if found.controls else ()
         environment = replace(self.environment(), engine_build=found.build)
-        return RunRecord(
+        elapsed_s = (clock.monotonic_ns() - session.started_ns) / _NS_PER_S
+        record = RunRecord(
             id=str(clock.uuid7()),
             spec=spec,
             outcome=found.outcome,
             reason=without_folders(found.reason, place),
-            started_at=started_at,
+            started_at=session.started_at,
             device=self.device(),
             environment=environment,
-            controls=found.controls,
-            proofs=found.proofs,
+            controls=(*found.controls, *warmed),
+            proofs=tuple(replace(p, found=without_folders(p.found, place)) for p in proofs),
             load_s=found.load_s,
             first_request_s=found.first_request_s,
-            sections=found.sections,
+            sections=sections,
             vitals=found.vitals,
             cautions=(),
-            simulated=api.dialect(spec.subject.engine).capabilities.simulated,
+            simulated=session.simulated,
+            elapsed_s=Measured(elapsed_s, "client"),
             log_excerpt=without_folders(log_excerpt(place.folder / ENGINE_LOG), place),
+            instrument=self.instrument,
+            server=found.server,
+            power=found.power,
+            idle=found.idle,
         )
+        record = replace(record, cautions=cautions(record))
+        write_record(place.folder, record)
+        return record
+
+
+@contextmanager
+def _opened(session: Session, opening: AbstractContextManager[Bench]) -> Iterator[Session]:
+    """Open the bench of a session and close it, whatever goes wrong in between."""
+    with ExitStack() as stack:
+        with _kept(session.found):
+            session.bench = stack.enter_context(opening)
+        with _kept(session.found):
+            yield session
+        with _kept(session.found):
+            stack.close()
+    session.bench = None
+
+
+@contextmanager
+def _kept(found: Found) -> Iterator[None]:
+    """Keep what goes wrong first as the run's outcome; only the user's own interrupt passes."""
+    try:
+        yield
+    except SteelyardError as error:
+        if found.outcome != "completed":
+            return
+        match error:
+            case WrongModel():
+                code = "wrong_model"
+                found.proofs += (Proof("identity", passed=False, found=str(error)),)
+            case BadInput():
+                code = "bad_input"
+            case _:
+                code = type(error).__name__
+        found.outcome, found.reason = "failed", f"{code}: {error}"
+
+
+def sections_spool(folder: Path) -> list[Exchange]:
+    """Return every exchange of a run's spools."""
+    return [exchange for path in sorted(folder.glob("spool*.bin")) for exchange in spool.read(path)]
+
+
+def _seconds(reading: Reading[float]) -> float:
+    return reading.value if isinstance(reading, Measured) else 0.0
 
 
 def log_excerpt(path: Path) -> str:
@@ -180,12 +218,3 @@ def _prompts(sections: Iterable[Section]) -> tuple[Proof, ...]:
         return ()
     found = f"{len(off)} of {len(pairs)} prompts are off: {off[0]}" if off else "as long as asked"
     return (Proof("prompt", passed=not off, found=found),)
-
-
-def _first_request(path: Path, started_ns: int) -> Reading[float]:
-    """Return how long the first request after this load took, warm-up or not, in seconds."""
-    sent = [e for e in spool.read(path) if e.sent_ns >= started_ns and e.failure is None]
-    if not sent:
-        return Missing("no_requests", "every answer was there from an earlier session")
-    first = min(sent, key=lambda exchange: exchange.sent_ns)
-    return Measured((first.done_ns - first.sent_ns) / _NS_PER_S, "client")

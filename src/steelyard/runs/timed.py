@@ -1,12 +1,15 @@
 """Timed workloads: warm up, send the load, keep every stamped exchange.
 
-A timed repeat that was cut short is repeated whole, since half of one and half of another would
-be a load that nobody asked for. Not aware of metrics.
+A workload of a suite sends so many requests, so many at a time; one with a load shape of its own
+is sent by `runs.loads`, over the same client. A timed repeat that was cut short is repeated whole,
+since half of one and half of another would be a load that nobody asked for. Not aware of metrics.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from steelyard.domain.reading import Measured
@@ -14,16 +17,21 @@ from steelyard.domain.run import AppliedControl, RunSpec, Section
 from steelyard.domain.stream import Attempt, Exchange
 from steelyard.domain.task import Answer, Item, Mark, Task
 from steelyard.domain.workload import GenerationRequest, Workload
+from steelyard.runs import loads, prompting
 from steelyard.runs.bench import Bench, Key
 from steelyard.runs.texts import passage
 from steelyard.tasks.registry import generate
 from steelyard.workloads.prompts import requests
 
 _WARM: Final = "warm"
+_PACE_S: Final = 1.0  # where nothing was asked before
+_NS_PER_S: Final = 1e9
 
 
 def measure(bench: Bench, workload: Workload) -> Section:
     """Run one timed workload, or read it from the spool where it had already ended."""
+    if workload.load is not None:
+        return _shaped(bench, workload)
     name = workload.name
     mine = [(key, exchange) for key, exchange in bench.known if key.section == name]
     go = 1 + max((key.go for key, _ in mine), default=-1)
@@ -60,6 +68,29 @@ def warmed(spec: RunSpec, exchanges: Sequence[Exchange]) -> tuple[AppliedControl
     # A workload may have more of its own than were asked for; none means none.
     applied = min(asked, *counts) if asked else max(counts)
     return (AppliedControl("warmup", str(asked), Measured(str(applied), "client")),)
+
+
+def _shaped(bench: Bench, workload: Workload) -> Section:
+    """Warm up, then send a load of its own shape."""
+    name = workload.name
+    go = 1 + max((key.go for key, _ in bench.known if key.section == name), default=-1)
+    go = max(go, bench.goes.get(name, -1) + 1)
+    bench.goes[name] = go
+    hand = prompting.hand(bench, workload)
+    bench.client.set_streams(1)
+    warm = max(workload.warmup, bench.spec.controls.warmup) if bench.spec.controls.warmup else 0
+    for number, prompt in enumerate(islice(hand, warm)):
+        bench.submit(Key(name, go, f"{_WARM}{number}"), prompt.request)
+    paces = [(e.done_ns - e.sent_ns) / _NS_PER_S for e in bench.results() if e.failure is None]
+    driven = loads.drive(bench, workload, go, hand, pace_s=min(paces, default=_PACE_S))
+    section = _section(bench, workload, driven.attempts)
+    return replace(
+        section,
+        planned=driven.planned,
+        dropped=driven.dropped,
+        began_ns=driven.began_ns,
+        reason=driven.reason,
+    )
 
 
 def _requests(
@@ -106,8 +137,13 @@ def _canary_request(seed: int, workload: Workload) -> GenerationRequest:
     )
 
 
+def _order(attempt: Attempt) -> tuple[int, ...]:
+    """Return the numbers in a sample's name: requests count up, turns do for each user."""
+    return tuple(int(part) for part in attempt.sample.split("/"))
+
+
 def _section(bench: Bench, workload: Workload, attempts: Iterable[Attempt]) -> Section:
-    kept = tuple(sorted(attempts, key=lambda attempt: int(attempt.sample)))
+    kept = tuple(sorted(attempts, key=_order))
     marks: dict[str, Mark] = {}
     if workload.shape == "canary":
         item = _canary_item(bench.spec.campaign_seed)

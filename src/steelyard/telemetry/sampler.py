@@ -72,6 +72,11 @@ class Sampler:
         """CPU seconds that looking has taken so far."""
         return self._cost_s
 
+    @property
+    def temperature_c(self) -> Reading[float]:
+        """The CPU's temperature at the last look."""
+        return self._looks[-1].cpu_temperature_c if self._looks else _GONE
+
     def vitals(self) -> Vitals:
         """Return the series so far and what follows from it."""
         return series.vitals(tuple(self._looks), self._cores)

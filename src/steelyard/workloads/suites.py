@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from steelyard.domain.campaign import Suite
+from steelyard.domain.errors import UnknownName
+from steelyard.domain.load import Closed
+from steelyard.domain.prompts import Synthetic
 from steelyard.domain.workload import Workload
 
 # One fixed cell, repeated ten times: its spread is the engine's noise.
@@ -32,6 +35,47 @@ FULL: Final = (
     Workload("concurrency", 128, 128, 8, streams=4),
     Workload("documents", 200, 64, 30, prompt_tokens_max=500),
 )
+
+# Loads that a bench knows by name. Depths double as far as the model goes; each level of the
+# concurrency has several times as many requests as streams, so that a queue forms behind them.
+NAMED: Final = ("concurrency", "long-context", "soak")
+_DEPTHS: Final = (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
+_LEVELS: Final = (1, 2, 4, 8, 16)
+_SOAK_S: Final = 1800.0
+
+
+def named(
+    name: str, trained_tokens: int, *, streams: int = 1, duration_s: float | None = None
+) -> tuple[Workload, ...]:
+    """Return a load by its name; `trained_tokens` bounds its depths (0: not known, 4,096)."""
+    match name:
+        case "concurrency":
+            prompts = Synthetic(128, 64)
+            return tuple(
+                Workload("concurrency", 128, 64, 8 * n, streams=n, load=Closed(n), prompts=prompts)
+                for n in _LEVELS
+            )
+        case "long-context":
+            room = (trained_tokens or 4096) - 64
+            return tuple(
+                Workload("depth", d, 64, 3, warmup=0, load=Closed(1), prompts=Synthetic(d, 64))
+                for d in (16, *(depth for depth in _DEPTHS if depth <= room))
+            )
+        case "soak":
+            load, lasts = Closed(streams), duration_s or _SOAK_S
+            prompts = Synthetic(256, 128)
+            return (
+                Workload(
+                    "soak",
+                    *(256, 128, 0),
+                    streams=streams,
+                    load=load,
+                    duration_s=lasts,
+                    prompts=prompts,
+                ),
+            )
+        case _:
+            raise UnknownName.among("load", name, NAMED)
 
 
 def workloads(suite: Suite) -> tuple[Workload, ...]:

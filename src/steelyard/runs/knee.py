@@ -1,0 +1,97 @@
+"""Finding the knee on a real server: performs the probes that `stats.knee` asks for.
+
+Each probe is a workload like any other, over the same client, and its section is kept. Not aware
+of how rates are chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from steelyard.analysis import goodput
+from steelyard.domain.bench import Knee
+from steelyard.domain.errors import EngineError
+from steelyard.domain.load import Closed, Open
+from steelyard.domain.progress import Emit, Noted
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.run import Section
+from steelyard.domain.slo import Slo
+from steelyard.domain.stream import Attempt, Completed
+from steelyard.domain.summary import GateState
+from steelyard.domain.workload import Workload
+from steelyard.runs.execute import Session
+from steelyard.stats.knee import Found, KneeSearch, Offer, Plan, Probed, Saturate, probed
+
+_NS_PER_S: Final = 1e9
+_STREAMS: Final = 64
+_LEAST: Final = 200
+
+
+def find(
+    session: Session, workload: Workload, objectives: Slo | None, streams: int, emit: Emit
+) -> Knee:
+    """Search until it is found, in at most eight probes. Raises `EngineError` on a dead engine."""
+    least = max(_LEAST, workload.requests)
+    plan = Plan(
+        streams=streams if streams > 1 else _STREAMS, requests=least, requests_most=4 * least
+    )
+    search = KneeSearch(plan, objectives=objectives is not None)
+    step = search.start()
+    probes = 0
+    while not isinstance(step, Found):
+        probes += 1
+        wanted = _workload(workload, step)
+        emit(Noted(f"probe {probes}: {_words(step)}"))
+        section = session.measure(wanted)
+        step = search.handle(_probed(section, objectives))
+    return Knee(step.knee, step.probes, _reason(step, objectives))
+
+
+def _workload(workload: Workload, step: Saturate | Offer) -> Workload:
+    load = Closed(step.streams) if isinstance(step, Saturate) else Open(step.rate)
+    streams = step.streams if isinstance(step, Saturate) else 1
+    return replace(workload, load=load, streams=streams, requests=step.requests, duration_s=None)
+
+
+def _probed(section: Section, objectives: Slo | None) -> Probed:
+    attempts = section.attempts
+    done = [a.done_ns / _NS_PER_S for a in attempts if isinstance(a.outcome, Completed)]
+    sent = [a.sent_ns / _NS_PER_S for a in attempts]
+    state: GateState | None = None
+    strain: Reading[float] = Missing("no_objectives", "none were given")
+    if objectives is not None:
+        state = _state(attempts, objectives)
+        strain = goodput.strain(attempts, objectives)
+    try:
+        return probed(sent, done, state, strain)
+    except ValueError as error:
+        raise EngineError(f"a probe of {len(attempts)} requests showed nothing: {error}") from None
+
+
+def _state(attempts: Sequence[Attempt], objectives: Slo) -> GateState:
+    states = {gate.state for gate in goodput.gates(attempts, objectives)}
+    return next((state for state in ("failed", "undecided") if state in states), "met")
+
+
+def _words(step: Saturate | Offer) -> str:
+    if isinstance(step, Saturate):
+        return f"{step.streams} at a time, {step.requests} requests"
+    return f"{step.rate:.3g}/s, {step.requests} requests"
+
+
+def _reason(found: Found, objectives: Slo | None) -> str:
+    what = "meets the objectives" if objectives is not None else "keeps up with"
+    words = [f"the highest rate that the server {what}"]
+    if isinstance(found.sustained, Measured):
+        words.append(f"{found.sustained.value:.3g}/s was shown to be sustained")
+    if isinstance(found.overloaded, Measured):
+        words.append(f"{found.overloaded.value:.3g}/s was shown to be too much")
+    if not found.precise:
+        words.append("the probes allowed were not enough for 3 %")
+    if isinstance(found.knee.value, Measured) and found.closed_per_s > 1.1 * found.knee.value.value:
+        words.append(
+            f"a closed loop completed {found.closed_per_s:.3g}/s: overload makes this server slower"
+        )
+    return "; ".join(words)

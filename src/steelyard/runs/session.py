@@ -1,0 +1,206 @@
+"""An engine that is up and proven, watched while it is measured: the frame of every run.
+
+`hosted` starts the engine of a spec and ends it; `attached` goes to one that somebody else runs.
+What was learned on the way is kept in `Found`, also when it ends badly. Not aware of what is
+measured, of records, or of campaigns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, final
+
+from steelyard.domain.progress import Emit
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.run import AppliedControl, Place, Proof, RunOutcome, RunSpec, Section
+from steelyard.domain.serverside import PowerSeries, ServerSeries
+from steelyard.domain.stream import Exchange
+from steelyard.domain.subject import Variant
+from steelyard.domain.vitals import Vitals
+from steelyard.engines import api, host, identity
+from steelyard.engines.attached import AttachedEngine
+from steelyard.loadgen import spool
+from steelyard.loadgen.client import Client, TlsSettings, spool_paths
+from steelyard.platform import clock
+from steelyard.runs.bench import Bench, Engine
+from steelyard.runs.identity import Verifier
+from steelyard.runs.places import build_of
+from steelyard.telemetry.power import Nvml, PowerSampler, PowerSource, Rapl
+from steelyard.telemetry.sampler import Sampler
+from steelyard.telemetry.scraper import Scraper
+
+SPOOL: Final = "spool.bin"
+_IDLE_S: Final = 2.0
+_NS_PER_S: Final = 1e9
+_ELSEWHERE: Final = Missing("elsewhere", "the server's process is not one of this machine")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is looked at beside the requests, and how the client is set up.
+
+    `server`: scrape its /metrics, and sample power with an idle baseline before the load.
+    """
+
+    server: bool = False
+    processes: int = 1
+
+
+@final
+@dataclass(slots=True)
+class Found:
+    """What a run has found so far: a failed run's record holds as much as there was."""
+
+    controls: tuple[AppliedControl, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    load_s: Reading[float] = Missing("not_started")
+    first_request_s: Reading[float] = Missing("not_started")
+    build: Reading[str] = Missing("not_started")
+    sections: list[Section] = field(default_factory=list)
+    vitals: Reading[Vitals] = Missing("not_started")
+    server: Reading[ServerSeries] = Missing("not_scraped")
+    power: Reading[PowerSeries] = Missing("not_sampled")
+    idle: Reading[tuple[int, int]] = Missing("not_watched")
+    outcome: RunOutcome = "completed"
+    reason: str = ""
+
+
+@contextmanager
+def hosted(
+    spec: RunSpec,
+    variant: Variant,
+    place: Place,
+    found: Found,
+    verifier: Verifier,
+    emit: Emit,
+    *,
+    load_timeout_s: float,
+    watch: Watch,
+) -> Iterator[Bench]:
+    """Start the spec's engine, prove what it serves, and give a bench in front of it."""
+    dialect = api.dialect(spec.subject.engine)
+    path = place.path_of(spec.subject.artifact)
+    verifier.verify(spec.subject.artifact, path)
+    place.folder.mkdir(parents=True, exist_ok=True)
+    with host.start(
+        dialect, spec.subject, spec.controls, place, load_timeout_s=load_timeout_s
+    ) as engine:
+        found.load_s = Measured(engine.load_s, "client")
+        claim = engine.identity()
+        found.build = build_of(spec.subject, claim.build)
+        found.proofs += identity.verify(claim, spec.subject, variant.facts, path)
+        verifier.verify(spec.subject.artifact, path)
+        found.proofs += (Proof("file", passed=True, found=spec.subject.artifact.sha256),)
+        pid = Measured(engine.pid, "client")
+        url = f"http://{engine.host}:{engine.port}"
+        metrics = url if dialect.capabilities.metrics and watch.server else None
+        with _watched(spec, engine, pid, place.folder, found, emit, watch, metrics) as bench:
+            yield bench
+        models = (a.model for section in found.sections for a in section.attempts)
+        found.proofs += (identity.verify_answers(claim, models),)
+        found.controls += engine.controls(spec.controls)
+
+
+@contextmanager
+def attached(
+    spec: RunSpec,
+    engine: AttachedEngine,
+    folder: Path,
+    found: Found,
+    emit: Emit,
+    *,
+    watch: Watch,
+) -> Iterator[Bench]:
+    """Give a bench in front of a server that is up; it is left as it was."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found.load_s = engine.load_s
+    found.build = engine.software
+    metrics = str(engine.manners.endpoint) if watch.server else None
+    with _watched(spec, engine, engine.pid, folder, found, emit, watch, metrics) as bench:
+        yield bench
+    models = (a.model for section in found.sections for a in section.attempts)
+    found.proofs += (engine.answered(models),)
+    found.controls += engine.controls(spec.controls)
+
+
+@contextmanager
+def _watched(
+    spec: RunSpec,
+    engine: Engine,
+    pid: Reading[int],
+    folder: Path,
+    found: Found,
+    emit: Emit,
+    watch: Watch,
+    metrics: str | None,
+) -> Iterator[Bench]:
+    sampler = Sampler(pid.value) if isinstance(pid, Measured) else None
+    scraper = None if metrics is None else Scraper(metrics, headers=_plain(engine))
+    source = _power_source() if watch.server else None
+    power = None if source is None else PowerSampler(source)
+    path = folder / SPOOL
+    paths = [p for p in spool_paths(path, watch.processes) if p.exists()]
+    earlier = [exchange for p in paths for exchange in spool.read(p)]
+    with (
+        power or nullcontext(),
+        scraper or nullcontext(),
+        Client(
+            engine.host, engine.port, path, processes=watch.processes, tls=_tls(engine)
+        ) as client,
+    ):
+        if power is not None:
+            found.idle = _idle()
+        with sampler or nullcontext():
+            started_ns = clock.monotonic_ns()
+            bench = Bench(spec, engine.dialect, engine, client, emit)
+            if sampler is not None:
+                bench.temperature_c = lambda: sampler.temperature_c
+            bench.remember(earlier)
+            yield bench
+    found.vitals = _ELSEWHERE if sampler is None else Measured(sampler.vitals(), "client")
+    found.first_request_s = _first_request(spool.read(path), started_ns)
+    if scraper is not None:
+        found.server = scraper.series()
+    if power is not None:
+        found.power = power.series()
+    elif watch.server:
+        found.power = Missing("no_meter", "this machine shows no power: neither NVML nor RAPL")
+
+
+def _power_source() -> PowerSource | None:
+    sources: tuple[PowerSource, ...] = (Nvml(), Rapl())
+    return next((source for source in sources if isinstance(source.read(), Measured)), None)
+
+
+def _idle() -> Reading[tuple[int, int]]:
+    """Let the machine rest, so that what it draws anyway can be told apart."""
+    began_ns = clock.monotonic_ns()
+    time.sleep(_IDLE_S)
+    return Measured((began_ns, clock.monotonic_ns()), "client")
+
+
+def _tls(engine: Engine) -> TlsSettings | None:
+    if not isinstance(engine, AttachedEngine) or engine.scheme != "https":
+        return None
+    return TlsSettings(engine.manners.trust.cacert, verify=not engine.manners.trust.insecure)
+
+
+def _plain(engine: Engine) -> dict[str, str]:
+    headers = engine.headers if isinstance(engine, AttachedEngine) else {}
+    return {
+        name: value if isinstance(value, str) else value.reveal() for name, value in headers.items()
+    }
+
+
+def _first_request(exchanges: Sequence[Exchange], started_ns: int) -> Reading[float]:
+    """Return how long the first request after this load took, warm-up or not, in seconds."""
+    sent = [e for e in exchanges if e.sent_ns >= started_ns and e.failure is None]
+    if not sent:
+        return Missing("no_requests", "every answer was there from an earlier session")
+    first = min(sent, key=lambda exchange: exchange.sent_ns)
+    return Measured((first.done_ns - first.sent_ns) / _NS_PER_S, "client")
