@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from steelyard.analysis import timing
+from steelyard.analysis import client_limits, timing
 from steelyard.analysis.metrics import load
 from steelyard.analysis.metrics.machine import overhead
 from steelyard.domain.caution import Caution
@@ -66,6 +66,7 @@ def cautions(record: RunRecord, thresholds: ControlProfile | None = None) -> tup
         *_machine(record, limits),
         *_overhead(record, limits),
         *_clocks(record.sections, limits),
+        *_client(record),
     )
 
 
@@ -175,6 +176,34 @@ def _clocks(sections: Sequence[Section], limits: ControlProfile) -> Iterator[Cau
             "TIMING_MISMATCH",
             "; ".join(off),
             "look for a proxy that buffers the stream, or an engine that counts other work",
+        )
+
+
+def _client(record: RunRecord) -> Iterator[Caution]:
+    if moved := client_limits.moved(record):
+        yield Caution(
+            "CLIENT_BOTTLENECK",
+            f"the client itself moved {'; '.join(map(str, moved))}",
+            "send fewer streams from one process (`--processes 2`), give the client a core of its"
+            " own, or measure from another machine",
+        )
+    if late := client_limits.censored(record):
+        yield Caution(
+            "CLIENT_LATE",
+            "known within a range only, since the client sent slowly, read late, or read several at"
+            " once: "
+            f"{'; '.join(map(str, late))}",
+            "trust speeds and medians; percentiles of gaps that this moves are withheld",
+        )
+    own, answers = client_limits.user_stamped(record)
+    # The stamps of an instrument that was not calibrated were not asked for either.
+    if own and isinstance(record.instrument.gap_error_s, Measured):
+        yield Caution(
+            "STAMPS_USER",
+            f"kernel stamps are not to be had here: {own} of {answers} answers have the moment at"
+            " which the client read them (the system has no such clock, or the connection is"
+            " encrypted)",
+            "a busy client reads late, so watch its share; Linux over plain HTTP has kernel stamps",
         )
 
 

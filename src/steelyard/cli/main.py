@@ -11,19 +11,20 @@ import sys
 from types import FrameType
 from typing import Final, cast, final
 
-import rich_click as click
+import click
 from click.exceptions import Exit
 
 from steelyard import __version__
 from steelyard.domain.errors import SteelyardError, UnknownName
 
-_COMMANDS: Final = ("sweep", "run", "models", "engines", "results", "report", "forge", "doctor")
-
-click.rich_click.MAX_WIDTH = 100
+_COMMANDS: Final = (
+    *("sweep", "bench", "run", "models", "engines", "results", "report", "calibrate", "forge"),
+    "doctor",
+)
 
 
 @final
-class LazyGroup(click.RichGroup):
+class LazyGroup(click.Group):
     """A group that knows its commands by name and imports one when it is called.
 
     Inherits because click finds commands through this class.
@@ -51,7 +52,10 @@ class LazyGroup(click.RichGroup):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="steelyard")
 def cli() -> None:
     """Steelyard weighs language models: which file to run here, what it loses, what it costs.

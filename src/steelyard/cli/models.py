@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import rich_click as click
+import click
 
 from steelyard.cli.progress import Screen
 

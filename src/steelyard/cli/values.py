@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, final
 
-import rich_click as click
+import click
 
 _RANGE: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 _PARTS: Final = re.compile(r"(\d+(?:\.\d+)?)(h|m|s)")

@@ -11,11 +11,10 @@ from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis import goodput
-from steelyard.domain.bench import Knee
 from steelyard.domain.errors import EngineError
 from steelyard.domain.load import Closed, Open
 from steelyard.domain.progress import Emit, Noted
-from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import Section
 from steelyard.domain.slo import Slo
 from steelyard.domain.stream import Attempt, Completed
@@ -31,7 +30,7 @@ _LEAST: Final = 200
 
 def find(
     session: Session, workload: Workload, objectives: Slo | None, streams: int, emit: Emit
-) -> Knee:
+) -> Found:
     """Search until it is found, in at most eight probes. Raises `EngineError` on a dead engine."""
     least = max(_LEAST, workload.requests)
     plan = Plan(
@@ -46,7 +45,7 @@ def find(
         emit(Noted(f"probe {probes}: {_words(step)}"))
         section = session.measure(wanted)
         step = search.handle(_probed(section, objectives))
-    return Knee(step.knee, step.probes, _reason(step, objectives))
+    return step
 
 
 def _workload(workload: Workload, step: Saturate | Offer) -> Workload:
@@ -79,19 +78,3 @@ def _words(step: Saturate | Offer) -> str:
     if isinstance(step, Saturate):
         return f"{step.streams} at a time, {step.requests} requests"
     return f"{step.rate:.3g}/s, {step.requests} requests"
-
-
-def _reason(found: Found, objectives: Slo | None) -> str:
-    what = "meets the objectives" if objectives is not None else "keeps up with"
-    words = [f"the highest rate that the server {what}"]
-    if isinstance(found.sustained, Measured):
-        words.append(f"{found.sustained.value:.3g}/s was shown to be sustained")
-    if isinstance(found.overloaded, Measured):
-        words.append(f"{found.overloaded.value:.3g}/s was shown to be too much")
-    if not found.precise:
-        words.append("the probes allowed were not enough for 3 %")
-    if isinstance(found.knee.value, Measured) and found.closed_per_s > 1.1 * found.knee.value.value:
-        words.append(
-            f"a closed loop completed {found.closed_per_s:.3g}/s: overload makes this server slower"
-        )
-    return "; ".join(words)

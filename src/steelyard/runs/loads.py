@@ -297,9 +297,10 @@ class _Talk:
             self._submit(talk, self._bench.prepared(talk.start()), at_ns)
 
     def _more(self, at_ns: int) -> bool:
-        if self._end_ns is not None:
-            return at_ns < self._end_ns
-        return self._asked < self._workload.requests
+        most = self._workload.requests
+        if self._end_ns is not None and at_ns >= self._end_ns:
+            return False
+        return self._asked < most or (self._end_ns is not None and not most)
 
     def _submit(self, talk: Conversation, request: bytes, at_ns: int) -> None:
         self._asked += 1

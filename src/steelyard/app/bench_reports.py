@@ -1,0 +1,128 @@
+"""From the records of a bench to its summary and reports: always computed, never patched.
+
+Not aware of terminals: text comes back as text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from steelyard.analysis import benchmark
+from steelyard.analysis.metrics.registry import METRICS
+from steelyard.domain.bench import BenchSummary, Counts, Knee, Measurement
+from steelyard.domain.reading import Measured, Reading
+from steelyard.domain.run import RunRecord
+from steelyard.domain.slo import Slo
+from steelyard.platform import atomic
+from steelyard.reports import (
+    bench_csv,
+    bench_html,
+    bench_json,
+    bench_markdown,
+    bench_terminal,
+    terminal,
+)
+from steelyard.stats.knee import Found
+
+SUMMARY: Final = "bench_summary.json"
+REPORT: Final = "report.html"
+# Without a limit of the user's own, a load of which more than this failed has shown nothing.
+_FAILED_MOST: Final = 0.1
+_CLIENT: Final = "CLIENT_BOTTLENECK"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was measured: one record, or two that took turns; and the knee, if one was sought."""
+
+    records: tuple[RunRecord, ...]
+    knee: Found | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Benched:
+    """A bench that has ended: its summary, where its files lie, and the exit code."""
+
+    summary: BenchSummary
+    folder: Path
+    exit_code: int
+    ends: tuple[str, ...] = ()
+
+    @property
+    def json(self) -> str:
+        """Return the summary as the file has it."""
+        return bench_json.write(self.summary)
+
+    def text(self, width: int, *, conventions: bool = False) -> str:
+        """Return the last screen."""
+        screen = bench_terminal.screen(self.summary, width, conventions=conventions)
+        where = f"Report: {self.folder / REPORT}    All files: {self.folder}/"
+        return "\n".join([terminal.plain(screen), *self.ends, where])
+
+
+def write(folder: Path, done: Done, slo: Slo | None, *, strict: bool) -> Benched:
+    """Compute the summary and write every report."""
+    knees: list[Reading[Knee]] = []
+    if done.knee is not None:
+        knees = [benchmark.knee_of(done.knee, slo=slo)]
+    summary = benchmark.summary(done.records, slo=slo, knees=knees)
+    texts = {
+        SUMMARY: bench_json.write(summary),
+        "summary.csv": bench_csv.write(summary),
+        "summary.md": bench_markdown.write(summary, conventions=True),
+        REPORT: bench_html.render(
+            summary, metrics=METRICS, configuration=[record.spec for record in done.records]
+        ),
+    }
+    for name, text in texts.items():
+        atomic.write(folder / name, text.encode())
+    code, ends = _ended(summary, slo, strict=strict)
+    return Benched(summary, folder, code, ends)
+
+
+def _ended(summary: BenchSummary, slo: Slo | None, *, strict: bool) -> tuple[int, tuple[str, ...]]:
+    """Return the exit code and what led to it: 3 could not measure, 1 objectives not met."""
+    broken = [m for m in summary.measurements if m.outcome != "completed" or _nothing(m)]
+    if broken:
+        return 3, tuple(f"{m.subject}: {m.reason or 'no request was answered'}" for m in broken)
+    limited = [m for m in summary.measurements if any(c.code == _CLIENT for c in m.cautions)]
+    if strict and limited:
+        return 3, tuple(
+            f"{m.subject}: the client is what limits: {c.seen}"
+            for m in limited
+            for c in m.cautions
+            if c.code == _CLIENT
+        )
+    ends = tuple(line for m in summary.measurements for line in _unmet(m, slo))
+    return (1 if ends else 0), ends
+
+
+def _nothing(measurement: Measurement) -> bool:
+    return not any(level.counts.completed for level in measurement.levels)
+
+
+def _unmet(measurement: Measurement, slo: Slo | None) -> list[str]:
+    """Say which objectives were failed, and which load lost too many requests."""
+    found = []
+    limited = slo is not None and any(limit.metric == "errors" for limit in slo.limits)
+    for level in measurement.levels:
+        if not limited and (why := _lost(level.counts)):
+            found.append(f"{level.load}: {why}")
+        gates = level.goodput.value.gates if isinstance(level.goodput, Measured) else ()
+        found += [
+            f"{level.load}: {gate.name} failed: {gate.found}"
+            for gate in gates
+            if gate.state == "failed"
+        ]
+    return found
+
+
+def _lost(counts: Counts) -> str:
+    if counts.failed <= _FAILED_MOST * max(1, counts.sent):
+        return ""
+    why = ", ".join(f"{code} {n}" for code, n in sorted(counts.failures.items()))
+    return f"{counts.failed} of {counts.sent} requests failed ({why})"

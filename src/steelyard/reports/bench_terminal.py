@@ -1,0 +1,249 @@
+"""The last screen of a bench as lines of segments; whoever owns the terminal prints them.
+
+It leads with what was found, in sentences, then for each subject the instrument's own error and one
+row a level, then why some numbers are absent. Where a screen is too narrow for one table it is cut
+into several with the same rows: nothing is dropped but intervals, and that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from steelyard.domain.bench import BenchSummary, Level, Measurement
+from steelyard.reports import bench_story, bench_tables
+from steelyard.reports.bench_columns import Shown, columns, gaps
+from steelyard.reports.figures import NOTHING, said
+from steelyard.reports.story import same
+from steelyard.reports.terminal import (
+    NARROWEST,
+    Line,
+    Segment,
+    Style,
+    _Field,
+    _placed,
+    _wrapped,
+    inert,
+)
+
+_LABEL_MOST: Final = 22
+_TABLES_MOST: Final = 2
+_GATE_STYLES: Final[dict[str, Style]] = {"met": "good", "failed": "bad", "undecided": "warn"}
+
+
+def screen(
+    summary: BenchSummary, width: int = NARROWEST, *, conventions: bool = False
+) -> tuple[Line, ...]:
+    """Lay out the last screen in `width` columns (never fewer than 80)."""
+    width = max(width, NARROWEST)
+    blocks = [_warnings(summary, width), _sentences(summary, width)]
+    for place, one in enumerate(summary.measurements):
+        blocks += [
+            _header(summary, place, width),
+            *_level_tables(one, width),
+            _about(one, width),
+            _turns(one, width),
+        ]
+    blocks += [_comparison(summary, width), _cautions(summary, width)]
+    if conventions:
+        blocks += [
+            _conventions(summary, place, level, width)
+            for place, one in enumerate(summary.measurements)
+            for level in one.levels
+        ]
+    lines: list[Line] = []
+    for block in blocks:
+        if made := list(block):
+            lines += [*made, ()]
+    return tuple(lines[:-1])
+
+
+def _warnings(summary: BenchSummary, width: int) -> Iterator[Line]:
+    for text in bench_story.warnings(summary):
+        yield from _wrapped(text, width, "! ", "warn")
+
+
+def _sentences(summary: BenchSummary, width: int) -> Iterator[Line]:
+    if summary.sentences:
+        yield (Segment("What was found", "title"),)
+    for text in summary.sentences:
+        yield from _wrapped(text, width, "  ")
+
+
+def _header(summary: BenchSummary, place: int, width: int) -> Iterator[Line]:
+    one = summary.measurements[place]
+    yield (Segment(inert(bench_story.name_of(summary, place))[:width], "title"),)
+    about = f"{one.engine}, build {said(one.build, same)}; client: {bench_story.machine(summary)}"
+    yield from _wrapped(about, width, "  ", "dim")
+    yield from _wrapped(bench_story.instrument(one), width, "  ")
+
+
+def _level_tables(one: Measurement, width: int) -> list[Iterator[Line]]:
+    if not one.levels:
+        return []
+    found = columns(one.levels, {})
+    labels = [inert(level.load) for level in one.levels]
+    room = min(max(map(len, labels)), _LABEL_MOST)
+    left = width - max(room, *map(len, _NAMES))
+    tables = _cut(_fields(found, intervals=True), left)
+    with_intervals = len(tables) <= _TABLES_MOST
+    if not with_intervals:
+        tables = _cut(_fields(found, intervals=False), left)
+    label = _labels(labels, room, with_intervals=with_intervals)
+    made = [_table([label, *fields], with_intervals=with_intervals) for fields in tables]
+    return [*made, _legend(one.levels, found, width, with_intervals=with_intervals)]
+
+
+_NAMES: Final = ("  client's share", "  95 % interval")
+
+
+def _fields(found: Sequence[Shown], *, intervals: bool) -> list[_Field]:
+    """Make the columns: for each level its value, the interval if wanted, the client's share."""
+    fields = []
+    for shown in found:
+        texts: list[str] = []
+        for cell, share in zip(shown.column.cells, shown.shares, strict=True):
+            texts.append(cell.text)
+            if intervals:
+                texts.append(_tight(cell.interval))
+            texts.append(share)
+        fields.append(_Field(shown.heads, tuple(texts)))
+    return fields
+
+
+def _tight(interval: str) -> str:
+    """Return an interval in the least room: without spaces and thousands separators."""
+    return ",".join(end.replace(",", "") for end in interval.split(", "))
+
+
+def _labels(labels: Sequence[str], room: int, *, with_intervals: bool) -> _Field:
+    texts: list[str] = []
+    for label in labels:
+        texts.append(label if len(label) <= room else f"{label[: room - 1]}…")
+        texts += [_NAMES[1], _NAMES[0]] if with_intervals else [_NAMES[0]]
+    return _Field(("", "load"), tuple(texts), right=False)
+
+
+def _cut(fields: Sequence[_Field], room: int) -> list[list[_Field]]:
+    """Put as many columns side by side as fit, then begin another table."""
+    tables: list[list[_Field]] = [[]]
+    for field in fields:
+        used = sum(one.width + 1 for one in tables[-1])
+        if tables[-1] and used + field.width + 1 > room:
+            tables.append([])
+        tables[-1].append(field)
+    return tables
+
+
+def _table(fields: Sequence[_Field], *, with_intervals: bool) -> Iterator[Line]:
+    yield from _heads(fields)
+    step = 3 if with_intervals else 2
+    for row in range(len(fields[0].texts)):
+        cells = [_placed(field.texts[row], field) for field in fields]
+        if row % step and not any(cell.strip() for cell in cells[1:]):
+            continue
+        style: Style = "dim" if row % step else "plain"
+        yield (Segment(cells[0], style), Segment(" " + " ".join(cells[1:]), style))
+
+
+def _legend(
+    levels: Sequence[Level], found: Sequence[Shown], width: int, *, with_intervals: bool
+) -> Iterator[Line]:
+    if not with_intervals:
+        text = "too narrow for intervals: they are in the report and on a wider screen"
+        yield from _wrapped(text, width, "", "dim")
+    if any(shown.column.key.startswith("ttft_intended_s") for shown in found):
+        text = "intended: TTFT from the moment at which the load wanted the request sent"
+        yield from _wrapped(text, width, "", "dim")
+    for gap in gaps(levels, found):
+        yield from _wrapped(f"{NOTHING} {bench_story.gap_text(gap)}", width, "  ")
+
+
+def _about(one: Measurement, width: int) -> Iterator[Line]:
+    for level in one.levels:
+        yield from _wrapped(bench_story.level_line(level), width, "  ", "dim", first="- ")
+        for gate in bench_story.gate_lines(level):
+            text = f"{gate.name}: {gate.found} ({gate.meaning})"
+            yield from _wrapped(text, width, "    ", _GATE_STYLES[gate.found])
+    for text in bench_tables.energy(one):
+        yield from _wrapped(text, width, "  ")
+    for text in bench_story.knee(one):
+        yield from _wrapped(text, width, "  ", "strong")
+
+
+def _turns(one: Measurement, width: int) -> Iterator[Line]:
+    for level in one.levels:
+        if level.turns:
+            yield from _wrapped(f"Turns of {level.load}", width, "  ", "strong")
+        for turn in level.turns:
+            yield from _wrapped(bench_tables.turn_text(turn), width, "    ")
+
+
+def _comparison(summary: BenchSummary, width: int) -> Iterator[Line]:
+    found = bench_tables.compared(summary, {})
+    if not found:
+        return
+    yield (Segment("B against A", "title"),)
+    yield from _rows(
+        [
+            _Field(("", "metric"), tuple(one.title for one in found), right=False),
+            _Field(("", "A"), tuple(one.a for one in found)),
+            _Field(("", "B"), tuple(one.b for one in found)),
+            _Field(("", "B / A"), tuple(one.ratio for one in found)),
+            _Field(("", "interval"), tuple(one.interval for one in found)),
+            _Field(("could", "see"), tuple(one.detectable for one in found)),
+            _Field(("", "p"), tuple(one.p_value for one in found)),
+        ]
+    )
+    legend = "medians of each turn; could see: the smallest difference that would have shown"
+    yield from _wrapped(legend, width, "", "dim")
+    for one in found:
+        for reason in one.reasons:
+            yield from _wrapped(f"{NOTHING} {one.title}: {reason}", width, "  ")
+
+
+def _cautions(summary: BenchSummary, width: int) -> Iterator[Line]:
+    found = bench_story.cautions(summary)
+    if found:
+        yield (Segment("Cautions", "title"),)
+    for name, caution in found:
+        text = bench_story.caution_text(caution)
+        text = f"{name}: {text}" if len(summary.measurements) > 1 else text
+        yield from _wrapped(text, width, "  ", "bad" if caution.pollutes else "warn", first="- ")
+
+
+def _conventions(summary: BenchSummary, place: int, level: Level, width: int) -> Iterator[Line]:
+    found = bench_tables.theirs(level)
+    if not found:
+        return
+    name = bench_story.name_of(summary, place)
+    yield from _wrapped(
+        f"As other tools define it, in ms: {level.load}, {name}", width, "", "title"
+    )
+    yield from _rows(
+        [
+            _Field(("", "tool"), tuple(inert(one.tool) for one in found), right=False),
+            _Field(("", "measure"), tuple(inert(one.measure) for one in found), right=False),
+            _Field(("", "mean"), tuple(one.mean for one in found)),
+            _Field(("", "p50"), tuple(one.p50 for one in found)),
+            _Field(("", "p99"), tuple(one.p99 for one in found)),
+            _Field(("", "n"), tuple(one.n for one in found)),
+        ]
+    )
+    if any(published.approximates for published in level.published):
+        yield (Segment("≈ some of it cannot be told exactly from what arrived", "dim"),)
+    for reason in dict.fromkeys(reason for one in found for reason in one.reasons):
+        yield from _wrapped(f"{NOTHING} {reason}", width, "  ")
+
+
+def _rows(fields: Sequence[_Field]) -> Iterator[Line]:
+    yield from _heads(fields)
+    for row in range(len(fields[0].texts)):
+        yield (Segment(" ".join(_placed(field.texts[row], field) for field in fields)),)
+
+
+def _heads(fields: Sequence[_Field]) -> Iterator[Line]:
+    for line in (0, 1):
+        heads = " ".join(_placed(field.heads[line], field) for field in fields)
+        if heads.strip():
+            yield (Segment(heads, "dim"),)
