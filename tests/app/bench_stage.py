@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
+import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from steelyard.cli.main import run
 from steelyard.domain.bench import BenchSummary, Level
 from steelyard.platform import process
 from steelyard.reports import bench_json
@@ -59,18 +70,23 @@ class Bench:
 
     @property
     def env(self) -> dict[str, str]:
-        """Return the environment in which it runs: no key, no proxy."""
-        kept = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
-        return {**kept, "STEELYARD_HOME": str(self.home), "COLUMNS": "120"}
+        """Return the environment in which it runs."""
+        return {**os.environ, "STEELYARD_HOME": str(self.home)}
+
+    def words(self, *words: object, out: str = "out") -> list[str]:
+        """Return the words after `steelyard`."""
+        return ["bench", *(str(word) for word in words), "--out", str(self.work / out)]
 
     def argv(self, *words: object, out: str = "out") -> list[str]:
-        """Return the command line of `steelyard bench WORDS --out OUT`."""
-        plain = [str(word) for word in words]
-        start = [sys.executable, "-m", "steelyard.cli.main", "bench"]
-        return [*start, *plain, "--out", str(self.work / out)]
+        """Return the command line of a process of its own."""
+        return [sys.executable, "-m", "steelyard.cli.main", *self.words(*words, out=out)]
 
-    def run(self, *words: object, out: str = "out", timeout_s: float = 120) -> Ended:
-        """Run it to its end; a traceback is never what a user sees."""
+    def run(self, *words: object, out: str = "out") -> Ended:
+        """Run the command line in this process, which saves starting one."""
+        return self._ended(self.ask(*self.words(*words, out=out)), out)
+
+    def process(self, *words: object, out: str = "out", timeout_s: float = 120) -> Ended:
+        """Run it in a process of its own."""
         done = subprocess.run(
             self.argv(*words, out=out),
             env=self.env,
@@ -80,22 +96,23 @@ class Bench:
             timeout=timeout_s,
             check=False,
         )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Ended(done.returncode, done.stdout, done.stderr, self.work / out)
+        return self._ended((done.returncode, done.stdout, done.stderr), out)
 
-    def ask(self, *words: str) -> str:
-        """Run another command of `steelyard` in the same home and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "steelyard.cli.main", *words],
-            env=self.env,
-            cwd=self.work,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def ask(self, *words: str) -> tuple[int, str, str]:
+        """Run any command line of `steelyard` here: exit code, output, errors."""
+        out, err = io.StringIO(), io.StringIO()
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = run([*words])
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+        return code, out.getvalue(), err.getvalue()
+
+    def _ended(self, found: tuple[int, str, str], out: str) -> Ended:
+        code, said, err = found
+        assert "Traceback" not in err, err  # never what a user sees
+        return Ended(code, said, err, self.work / out)
 
 
 @dataclass(frozen=True)
@@ -112,8 +129,15 @@ class Server:
         return f"http://{HOST}:{self.port}"
 
     def sent(self) -> list[Paced]:
-        """Return its answers in the order in which they were asked for; it must have ended."""
-        return sorted(paced.read_all(self.truth), key=lambda one: one.received_ns)
+        """Return all answers that have ended, in the order in which they were asked for."""
+        self.health()  # a control call writes the log
+        return sorted(paced.records(self.truth), key=lambda one: one.received_ns)
+
+    def health(self) -> dict[str, Any]:
+        """Return what it says of itself."""
+        with urllib.request.urlopen(f"{self.url}/health", timeout=10) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+        return found
 
 
 @contextmanager
@@ -131,14 +155,27 @@ def pacer(folder: Path, *flags: object) -> Iterator[Server]:
         yield Server(child.pid, port, truth)
 
 
-def calibrated(home: Path) -> Path:
-    """Calibrate once, so that the benches of a module need not."""
-    home.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        [sys.executable, "-m", "steelyard.cli.main", "calibrate"],
-        env={**os.environ, "STEELYARD_HOME": str(home)},
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    return home
+@functools.cache
+def _instrument() -> bytes | None:
+    """Calibrate once for all benches; None where this machine is too busy for a bound."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        argv = [sys.executable, "-m", "steelyard.cli.main", "calibrate"]
+        env = {**os.environ, "STEELYARD_HOME": folder}
+        subprocess.run(argv, env=env, capture_output=True, timeout=120, check=False)
+        kept = home / "instrument.json"
+        return kept.read_bytes() if kept.exists() else None
+
+
+@contextmanager
+def built(folder: Path) -> Iterator[Bench]:
+    """Make a home and a place to work in, and let this process know no other home."""
+    found = Bench(folder / "home", folder / "work")
+    found.home.mkdir(parents=True)
+    found.work.mkdir()
+    if (instrument := _instrument()) is not None:
+        (found.home / "instrument.json").write_bytes(instrument)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEELYARD_HOME", str(found.home))
+        patch.delenv("OPENAI_API_KEY", raising=False)
+        yield found

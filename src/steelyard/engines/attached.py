@@ -139,7 +139,7 @@ class AttachedEngine:
 
     def connection(self) -> tuple[AppliedControl, ...]:
         """Say how it was spoken to: encryption, whose certificate, proxy, key."""
-        endpoint, trust, proxy = self.manners.endpoint, self.manners.trust, self.manners.proxy
+        trust, proxy = self.manners.trust, self.manners.proxy
         direct = f"direct; {proxy} is set and was not used" if proxy else "direct"
         tls = f"{self.tls}, {trust}" if self.tls else "not encrypted"
         key = self.manners.key

@@ -17,8 +17,7 @@ from steelyard.domain.metric import Better
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate
 from steelyard.reports import story
-from steelyard.reports.columns import Cell, Column, Found, of_estimate
-from steelyard.reports.columns import _cell as cell_of
+from steelyard.reports.columns import Cell, Column, Found, cell_of, of_estimate
 from steelyard.reports.declared import Metrics
 from steelyard.reports.figures import Display, display, said, significant
 
@@ -100,7 +99,7 @@ def gaps(levels: Sequence[Level], found: Sequence[Shown]) -> tuple[story.Gap, ..
             if cell.why is not None:
                 key = (shown.column.title, str(cell.why))
                 gathered.setdefault(key, []).append(level.load)
-    return tuple(story._merged(gathered))  # noqa: SLF001 - one package
+    return tuple(story.merged(gathered))
 
 
 def title_of(metric: str, metrics: Metrics) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from steelyard.domain.bench import BenchSummary, Level, Measurement
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate
-from steelyard.reports.csv import _inert, _number
+from steelyard.reports.csv import inert, number_text
 
 HEADINGS: Final = (
     "run_id", "subject", "simulated", "quality", "level", "load", "metric", "statistic", "unit",
@@ -41,7 +41,7 @@ def write(summary: BenchSummary) -> str:
 def _texts(one: Measurement, level: Level) -> list[str]:
     simulated = "yes" if one.simulated else "no"
     texts = (one.run_id, one.subject, simulated, one.quality, level.name, level.load)
-    return [_inert(text) for text in texts]
+    return [inert(text) for text in texts]
 
 
 def _rows(level: Level) -> Iterator[list[str]]:
@@ -106,12 +106,12 @@ def _row(
         case Measured(source=source):
             rest = [source, _text(share), "", ""]
         case Missing():
-            rest = ["", _text(share), value.code, _inert(value.detail)]
+            rest = ["", _text(share), value.code, inert(value.detail)]
     return [metric, statistic, unit, *numbers, *rest]
 
 
 def _text(reading: Reading[float]) -> str:
-    return _number(reading.value) if isinstance(reading, Measured) else ""
+    return number_text(reading.value) if isinstance(reading, Measured) else ""
 
 
 def _counted(count: int) -> Reading[float]:

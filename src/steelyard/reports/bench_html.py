@@ -26,7 +26,7 @@ from steelyard.reports.bench_columns import (
 from steelyard.reports.charts import Chart
 from steelyard.reports.declared import Metrics
 from steelyard.reports.drawing import draw
-from steelyard.reports.html import Drawn, _environment, _part, _policy
+from steelyard.reports.html import Drawn, page_environment, part, policy_of
 from steelyard.reports.story import Gap, Line
 from steelyard.reports.tables import applied
 
@@ -83,8 +83,8 @@ def render(summary: BenchSummary, *, metrics: Metrics, configuration: object) ->
     Raises:
         SteelyardError: if the `report` extra is not installed.
     """
-    environment = _environment()
-    style, script = _part("style.css") + _part("bench.css"), _part("bench_page.js")
+    environment = page_environment()
+    style, script = part("style.css") + part("bench.css"), part("page.js")
     page = environment.get_template("bench.html.j2").render(
         summary=summary,
         story=story,
@@ -93,7 +93,7 @@ def render(summary: BenchSummary, *, metrics: Metrics, configuration: object) ->
         statistics=STATISTICS,
         style=style,
         script=script,
-        policy=_policy(style, script),
+        policy=policy_of(style, script),
         parts=[_measured(summary, place, metrics) for place in range(len(summary.measurements))],
         compared=bench_tables.compared(summary, metrics),
         against=_drawn(against_load(summary)),

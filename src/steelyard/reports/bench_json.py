@@ -11,8 +11,8 @@ from importlib.resources import files
 from typing import Final
 
 from steelyard.domain.bench import BENCH_VERSION, BenchSummary
-from steelyard.reports.contract import Schema, _objects
-from steelyard.reports.json import _inward, full
+from steelyard.reports.contract import Schema, schema_of
+from steelyard.reports.json import full, inward
 
 FILE_NAME: Final = f"bench_summary.v{BENCH_VERSION}.json"
 
@@ -33,7 +33,7 @@ def read(text: str | bytes, *, source: str) -> BenchSummary:
         raw = json.loads(text)
     except ValueError as error:
         raise BadInput(f"{source} is not JSON: {error}", hint="export the summary again") from None
-    return from_plain(BenchSummary, _inward(raw), source=source)
+    return from_plain(BenchSummary, inward(raw), source=source)
 
 
 def shipped() -> Schema:
@@ -45,19 +45,4 @@ def shipped() -> Schema:
 
 def generate() -> Schema:
     """Return the schema of what `write` writes today."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(BenchSummary).json_schema(mode="serialization")
-    for node in _objects(schema):
-        properties = node["properties"]
-        if node.get("title") == "Missing":
-            node["properties"] = {"missing": properties["code"], "detail": properties["detail"]}
-        for field in node["properties"].values():
-            field.pop("default", None)
-        node["required"] = sorted(node["properties"])
-    schema["properties"]["schema_version"] = {"const": BENCH_VERSION}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:steelyard:bench-summary:{BENCH_VERSION}",
-        **schema,
-    }
+    return schema_of(BenchSummary, "bench-summary", BENCH_VERSION)

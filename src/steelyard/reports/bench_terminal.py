@@ -17,13 +17,13 @@ from steelyard.reports.figures import NOTHING, said
 from steelyard.reports.story import same
 from steelyard.reports.terminal import (
     NARROWEST,
+    Field,
     Line,
     Segment,
     Style,
-    _Field,
-    _placed,
-    _wrapped,
     inert,
+    placed,
+    wrapped,
 )
 
 _LABEL_MOST: Final = 22
@@ -60,22 +60,22 @@ def screen(
 
 def _warnings(summary: BenchSummary, width: int) -> Iterator[Line]:
     for text in bench_story.warnings(summary):
-        yield from _wrapped(text, width, "! ", "warn")
+        yield from wrapped(text, width, "! ", "warn")
 
 
 def _sentences(summary: BenchSummary, width: int) -> Iterator[Line]:
     if summary.sentences:
         yield (Segment("What was found", "title"),)
     for text in summary.sentences:
-        yield from _wrapped(text, width, "  ")
+        yield from wrapped(text, width, "  ")
 
 
 def _header(summary: BenchSummary, place: int, width: int) -> Iterator[Line]:
     one = summary.measurements[place]
     yield (Segment(inert(bench_story.name_of(summary, place))[:width], "title"),)
     about = f"{one.engine}, build {said(one.build, same)}; client: {bench_story.machine(summary)}"
-    yield from _wrapped(about, width, "  ", "dim")
-    yield from _wrapped(bench_story.instrument(one), width, "  ")
+    yield from wrapped(about, width, "  ", "dim")
+    yield from wrapped(bench_story.instrument(one), width, "  ")
 
 
 def _level_tables(one: Measurement, width: int) -> list[Iterator[Line]]:
@@ -97,7 +97,7 @@ def _level_tables(one: Measurement, width: int) -> list[Iterator[Line]]:
 _NAMES: Final = ("  client's share", "  95 % interval")
 
 
-def _fields(found: Sequence[Shown], *, intervals: bool) -> list[_Field]:
+def _fields(found: Sequence[Shown], *, intervals: bool) -> list[Field]:
     """Make the columns: for each level its value, the interval if wanted, the client's share."""
     fields = []
     for shown in found:
@@ -107,7 +107,7 @@ def _fields(found: Sequence[Shown], *, intervals: bool) -> list[_Field]:
             if intervals:
                 texts.append(_tight(cell.interval))
             texts.append(share)
-        fields.append(_Field(shown.heads, tuple(texts)))
+        fields.append(Field(shown.heads, tuple(texts)))
     return fields
 
 
@@ -116,17 +116,17 @@ def _tight(interval: str) -> str:
     return ",".join(end.replace(",", "") for end in interval.split(", "))
 
 
-def _labels(labels: Sequence[str], room: int, *, with_intervals: bool) -> _Field:
+def _labels(labels: Sequence[str], room: int, *, with_intervals: bool) -> Field:
     texts: list[str] = []
     for label in labels:
         texts.append(label if len(label) <= room else f"{label[: room - 1]}…")
         texts += [_NAMES[1], _NAMES[0]] if with_intervals else [_NAMES[0]]
-    return _Field(("", "load"), tuple(texts), right=False)
+    return Field(("", "load"), tuple(texts), right=False)
 
 
-def _cut(fields: Sequence[_Field], room: int) -> list[list[_Field]]:
+def _cut(fields: Sequence[Field], room: int) -> list[list[Field]]:
     """Put as many columns side by side as fit, then begin another table."""
-    tables: list[list[_Field]] = [[]]
+    tables: list[list[Field]] = [[]]
     for field in fields:
         used = sum(one.width + 1 for one in tables[-1])
         if tables[-1] and used + field.width + 1 > room:
@@ -135,11 +135,11 @@ def _cut(fields: Sequence[_Field], room: int) -> list[list[_Field]]:
     return tables
 
 
-def _table(fields: Sequence[_Field], *, with_intervals: bool) -> Iterator[Line]:
+def _table(fields: Sequence[Field], *, with_intervals: bool) -> Iterator[Line]:
     yield from _heads(fields)
     step = 3 if with_intervals else 2
     for row in range(len(fields[0].texts)):
-        cells = [_placed(field.texts[row], field) for field in fields]
+        cells = [placed(field.texts[row], field) for field in fields]
         if row % step and not any(cell.strip() for cell in cells[1:]):
             continue
         style: Style = "dim" if row % step else "plain"
@@ -151,32 +151,32 @@ def _legend(
 ) -> Iterator[Line]:
     if not with_intervals:
         text = "too narrow for intervals: they are in the report and on a wider screen"
-        yield from _wrapped(text, width, "", "dim")
+        yield from wrapped(text, width, "", "dim")
     if any(shown.column.key.startswith("ttft_intended_s") for shown in found):
         text = "intended: TTFT from the moment at which the load wanted the request sent"
-        yield from _wrapped(text, width, "", "dim")
+        yield from wrapped(text, width, "", "dim")
     for gap in gaps(levels, found):
-        yield from _wrapped(f"{NOTHING} {bench_story.gap_text(gap)}", width, "  ")
+        yield from wrapped(f"{NOTHING} {bench_story.gap_text(gap)}", width, "  ")
 
 
 def _about(one: Measurement, width: int) -> Iterator[Line]:
     for level in one.levels:
-        yield from _wrapped(bench_story.level_line(level), width, "  ", "dim", first="- ")
+        yield from wrapped(bench_story.level_line(level), width, "  ", "dim", first="- ")
         for gate in bench_story.gate_lines(level):
             text = f"{gate.name}: {gate.found} ({gate.meaning})"
-            yield from _wrapped(text, width, "    ", _GATE_STYLES[gate.found])
+            yield from wrapped(text, width, "    ", _GATE_STYLES[gate.found])
     for text in bench_tables.energy(one):
-        yield from _wrapped(text, width, "  ")
+        yield from wrapped(text, width, "  ")
     for text in bench_story.knee(one):
-        yield from _wrapped(text, width, "  ", "strong")
+        yield from wrapped(text, width, "  ", "strong")
 
 
 def _turns(one: Measurement, width: int) -> Iterator[Line]:
     for level in one.levels:
         if level.turns:
-            yield from _wrapped(f"Turns of {level.load}", width, "  ", "strong")
+            yield from wrapped(f"Turns of {level.load}", width, "  ", "strong")
         for turn in level.turns:
-            yield from _wrapped(bench_tables.turn_text(turn), width, "    ")
+            yield from wrapped(bench_tables.turn_text(turn), width, "    ")
 
 
 def _comparison(summary: BenchSummary, width: int) -> Iterator[Line]:
@@ -186,20 +186,20 @@ def _comparison(summary: BenchSummary, width: int) -> Iterator[Line]:
     yield (Segment("B against A", "title"),)
     yield from _rows(
         [
-            _Field(("", "metric"), tuple(one.title for one in found), right=False),
-            _Field(("", "A"), tuple(one.a for one in found)),
-            _Field(("", "B"), tuple(one.b for one in found)),
-            _Field(("", "B / A"), tuple(one.ratio for one in found)),
-            _Field(("", "interval"), tuple(one.interval for one in found)),
-            _Field(("could", "see"), tuple(one.detectable for one in found)),
-            _Field(("", "p"), tuple(one.p_value for one in found)),
+            Field(("", "metric"), tuple(one.title for one in found), right=False),
+            Field(("", "A"), tuple(one.a for one in found)),
+            Field(("", "B"), tuple(one.b for one in found)),
+            Field(("", "B / A"), tuple(one.ratio for one in found)),
+            Field(("", "interval"), tuple(one.interval for one in found)),
+            Field(("could", "see"), tuple(one.detectable for one in found)),
+            Field(("", "p"), tuple(one.p_value for one in found)),
         ]
     )
     legend = "medians of each turn; could see: the smallest difference that would have shown"
-    yield from _wrapped(legend, width, "", "dim")
+    yield from wrapped(legend, width, "", "dim")
     for one in found:
         for reason in one.reasons:
-            yield from _wrapped(f"{NOTHING} {one.title}: {reason}", width, "  ")
+            yield from wrapped(f"{NOTHING} {one.title}: {reason}", width, "  ")
 
 
 def _cautions(summary: BenchSummary, width: int) -> Iterator[Line]:
@@ -209,7 +209,7 @@ def _cautions(summary: BenchSummary, width: int) -> Iterator[Line]:
     for name, caution in found:
         text = bench_story.caution_text(caution)
         text = f"{name}: {text}" if len(summary.measurements) > 1 else text
-        yield from _wrapped(text, width, "  ", "bad" if caution.pollutes else "warn", first="- ")
+        yield from wrapped(text, width, "  ", "bad" if caution.pollutes else "warn", first="- ")
 
 
 def _conventions(summary: BenchSummary, place: int, level: Level, width: int) -> Iterator[Line]:
@@ -217,33 +217,31 @@ def _conventions(summary: BenchSummary, place: int, level: Level, width: int) ->
     if not found:
         return
     name = bench_story.name_of(summary, place)
-    yield from _wrapped(
-        f"As other tools define it, in ms: {level.load}, {name}", width, "", "title"
-    )
+    yield from wrapped(f"As other tools define it, in ms: {level.load}, {name}", width, "", "title")
     yield from _rows(
         [
-            _Field(("", "tool"), tuple(inert(one.tool) for one in found), right=False),
-            _Field(("", "measure"), tuple(inert(one.measure) for one in found), right=False),
-            _Field(("", "mean"), tuple(one.mean for one in found)),
-            _Field(("", "p50"), tuple(one.p50 for one in found)),
-            _Field(("", "p99"), tuple(one.p99 for one in found)),
-            _Field(("", "n"), tuple(one.n for one in found)),
+            Field(("", "tool"), tuple(inert(one.tool) for one in found), right=False),
+            Field(("", "measure"), tuple(inert(one.measure) for one in found), right=False),
+            Field(("", "mean"), tuple(one.mean for one in found)),
+            Field(("", "p50"), tuple(one.p50 for one in found)),
+            Field(("", "p99"), tuple(one.p99 for one in found)),
+            Field(("", "n"), tuple(one.n for one in found)),
         ]
     )
     if any(published.approximates for published in level.published):
         yield (Segment("≈ some of it cannot be told exactly from what arrived", "dim"),)
     for reason in dict.fromkeys(reason for one in found for reason in one.reasons):
-        yield from _wrapped(f"{NOTHING} {reason}", width, "  ")
+        yield from wrapped(f"{NOTHING} {reason}", width, "  ")
 
 
-def _rows(fields: Sequence[_Field]) -> Iterator[Line]:
+def _rows(fields: Sequence[Field]) -> Iterator[Line]:
     yield from _heads(fields)
     for row in range(len(fields[0].texts)):
-        yield (Segment(" ".join(_placed(field.texts[row], field) for field in fields)),)
+        yield (Segment(" ".join(placed(field.texts[row], field) for field in fields)),)
 
 
-def _heads(fields: Sequence[_Field]) -> Iterator[Line]:
+def _heads(fields: Sequence[Field]) -> Iterator[Line]:
     for line in (0, 1):
-        heads = " ".join(_placed(field.heads[line], field) for field in fields)
+        heads = " ".join(placed(field.heads[line], field) for field in fields)
         if heads.strip():
             yield (Segment(heads, "dim"),)

@@ -130,12 +130,13 @@ def _column(measure: Measure, rows: Sequence[VariantRow], metrics: Metrics) -> C
         better=measure.better,
         definition=declared.definition if declared else measure.definition,
         shown=shown,
-        cells=tuple(_cell(one, shown, declared) for one in found),
+        cells=tuple(cell_of(one, shown, declared) for one in found),
         at=measure.at,
     )
 
 
-def _cell(found: Found, shown: Display, declared: Declared | None) -> Cell:
+def cell_of(found: Found, shown: Display, declared: Declared | None) -> Cell:
+    """Return what was found as text in a column's display."""
     low, high = value_of(found.low), value_of(found.high)
     match found.reading:
         case Missing():

@@ -27,9 +27,14 @@ def shipped() -> Schema:
 
 def generate() -> Schema:
     """Return the schema of what `reports.json` writes today."""
+    return schema_of(SweepSummary, "sweep-summary", SUMMARY_VERSION)
+
+
+def schema_of(kind: type[object], name: str, version: int) -> Schema:
+    """Return the schema of a summary as its file has it."""
     from pydantic import TypeAdapter
 
-    schema = TypeAdapter(SweepSummary).json_schema(mode="serialization")
+    schema = TypeAdapter(kind).json_schema(mode="serialization")
     for node in _objects(schema):
         properties = node["properties"]
         if node.get("title") == "Missing":
@@ -37,10 +42,10 @@ def generate() -> Schema:
         for field in node["properties"].values():
             field.pop("default", None)
         node["required"] = sorted(node["properties"])
-    schema["properties"]["schema_version"] = {"const": SUMMARY_VERSION}
+    schema["properties"]["schema_version"] = {"const": version}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:steelyard:sweep-summary:{SUMMARY_VERSION}",
+        "$id": f"urn:steelyard:{name}:{version}",
         **schema,
     }
 

@@ -64,14 +64,15 @@ def _headings(column: Column) -> Iterator[str]:
 def _values(column: Column, cell: Cell) -> Iterator[str]:
     numbers = (cell.raw, cell.low, cell.high) if _has_interval(column) else (cell.raw,)
     for number in numbers:
-        yield "" if number is None else _number(number)
+        yield "" if number is None else number_text(number)
 
 
 def _has_interval(column: Column) -> bool:
     return any(cell.low is not None for cell in column.cells)
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """Return a number so that it reads back as the same one."""
     return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
 
 
@@ -91,15 +92,16 @@ def _texts(row: VariantRow, summary: SweepSummary) -> list[str]:
         "yes" if summary.simulated else "no",
         "yes" if summary.include_polluted else "no",
     ]
-    return [_inert(text) for text in texts]
+    return [inert(text) for text in texts]
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _reasons(cells: list[tuple[Column, Cell]]) -> str:
-    return _inert(
+    return inert(
         "; ".join(
             f"{heading(column)}: {cell.why.code} ({cell.why})"
             for column, cell in cells

@@ -65,14 +65,14 @@ def render(
     Raises:
         SteelyardError: if the `report` extra is not installed.
     """
-    environment = _environment()
-    style, script = _part("style.css"), _part("page.js")
+    environment = page_environment()
+    style, script = part("style.css"), part("page.js")
     page = environment.get_template("report.html.j2").render(
         summary=summary,
         story=story,
         style=style,
         script=script,
-        policy=_policy(style, script),
+        policy=policy_of(style, script),
         words=_glossary(metrics, columns(summary, metrics)),
         logs=sorted(logs.items()),
         configuration=json.dumps(
@@ -89,7 +89,8 @@ def minus(text: str) -> str:
     return _NEGATIVE.sub("\N{MINUS SIGN}", text)
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return what lays templates out: every text is escaped, every missing name an error."""
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError:
@@ -166,7 +167,8 @@ def _glossary(metrics: Metrics, found: Sequence[Column]) -> list[tuple[str, str]
     return sorted(words.items(), key=lambda pair: (pair[0].casefold(), pair[0]))
 
 
-def _policy(style: str, script: str) -> str:
+def policy_of(style: str, script: str) -> str:
+    """Return the content policy that allows this style and this script and nothing else."""
     return (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}';"
         " base-uri 'none'; form-action 'none'"
@@ -178,5 +180,6 @@ def _digest(text: str) -> str:
 
 
 @cache
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """Return the text of one of the templates' files."""
     return files("steelyard.reports").joinpath("templates", name).read_text(encoding="utf-8")

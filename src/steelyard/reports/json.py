@@ -40,7 +40,7 @@ def read(text: str | bytes, *, source: str) -> SweepSummary:
         raw = json.loads(text)
     except ValueError as error:
         raise BadInput(f"{source} is not JSON: {error}", hint="export the summary again") from None
-    return from_plain(SweepSummary, _inward(raw), source=source)
+    return from_plain(SweepSummary, inward(raw), source=source)
 
 
 def full(value: object) -> Json:
@@ -60,11 +60,12 @@ def full(value: object) -> Json:
     raise TypeError(f"{type(value).__name__} has no place in a summary")
 
 
-def _inward(raw: Json) -> Json:
+def inward(raw: Json) -> Json:
+    """Turn what a file has back into what the codec reads."""
     if isinstance(raw, dict):
         if raw.keys() == _MISSING_KEYS and isinstance(raw["missing"], str):
             return {"code": raw["missing"], "detail": raw["detail"]}
-        return {key: _inward(item) for key, item in raw.items()}
+        return {key: inward(item) for key, item in raw.items()}
     if isinstance(raw, list):
-        return [_inward(item) for item in raw]
+        return [inward(item) for item in raw]
     return raw

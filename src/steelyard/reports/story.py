@@ -193,7 +193,7 @@ def gaps(summary: SweepSummary, found: Sequence[Column]) -> tuple[Gap, ...]:
                 continue
             key = (_measure_name(column), str(cell.why))
             gathered.setdefault(key, []).append(row.variant.label)
-    return tuple(_merged(gathered))
+    return tuple(merged(gathered))
 
 
 def sentence(text: str) -> str:
@@ -226,8 +226,8 @@ def _measure_name(column: Column) -> str:
     return f"{column.title} ({column.at.text})" if column.at else column.title
 
 
-def _merged(gathered: dict[tuple[str, str], list[str]]) -> Iterator[Gap]:
-    """Join the measures that are absent of the same variants for the same reason."""
+def merged(gathered: dict[tuple[str, str], list[str]]) -> Iterator[Gap]:
+    """Join the measures that are absent of the same rows for the same reason."""
     joined: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (measure, why), labels in gathered.items():
         joined.setdefault((why, tuple(labels)), []).append(measure)

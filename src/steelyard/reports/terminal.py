@@ -49,7 +49,7 @@ Line: TypeAlias = tuple[Segment, ...]
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Field:
+class Field:
     """One column of text: two heading lines, cells, a style for each, alignment."""
 
     heads: tuple[str, str]
@@ -59,6 +59,7 @@ class _Field:
 
     @property
     def width(self) -> int:
+        """The room that it takes."""
         return max(map(len, (*self.heads, *self.texts)))
 
 
@@ -99,41 +100,41 @@ def inert(text: str) -> str:
 
 def _warnings(summary: SweepSummary, width: int) -> Iterator[Line]:
     for text in story.warnings(summary):
-        yield from _wrapped(text, width, "! ", "warn")
+        yield from wrapped(text, width, "! ", "warn")
 
 
 def _use(summary: SweepSummary, width: int) -> Iterator[Line]:
     yield (Segment(f"What to use, of {inert(summary.model)}"[:width], "title"),)
     for choice in story.choices(summary):
         if choice.pick.label is None:
-            yield from _wrapped(
+            yield from wrapped(
                 f"{choice.title}: nothing qualifies: {story.no_pick(choice)}", width, "  ", "bad"
             )
             continue
         name = inert(choice.label)[: width - 24]
         yield (Segment(f"  {choice.title:<15} "), Segment(name, "strong"))
         reason = f"{choice.pick.reason}; {story.utility(choice.pick)}"
-        yield from _wrapped(reason, width, " " * 18, "dim")
+        yield from wrapped(reason, width, " " * 18, "dim")
     for sentence in summary.sentences:
-        yield from _wrapped(sentence, width, "  ")
+        yield from wrapped(sentence, width, "  ")
 
 
 def _loses(summary: SweepSummary, width: int) -> Iterator[Line]:
     yield (Segment("What it loses", "title"),)
     costs = story.costs_of_picks(summary)
     for text in costs or ("nothing qualifies, so there is nothing to weigh",):
-        yield from _wrapped(text, width, "  ")
+        yield from wrapped(text, width, "  ")
 
 
 def _proved(summary: SweepSummary, width: int) -> Iterator[Line]:
     yield (Segment("What was proved", "title"),)
     for proof in summary.proofs:
         mark = Segment("  ok ", "good") if proof.passed else Segment("  NO ", "bad")
-        lines = list(_wrapped(f"{proof.name}: {proof.found}", width, "     "))
+        lines = list(wrapped(f"{proof.name}: {proof.found}", width, "     "))
         yield (mark, Segment(lines[0][0].text[5:]))
         yield from lines[1:]
     noise = "; ".join(f"{line.name} {line.found}" for line in story.noise_lines(summary))
-    yield from _wrapped(noise, width, "     ", "dim")
+    yield from wrapped(noise, width, "     ", "dim")
 
 
 def _missing(summary: SweepSummary, found: Sequence[Column], width: int) -> Iterator[Line]:
@@ -144,17 +145,18 @@ def _missing(summary: SweepSummary, found: Sequence[Column], width: int) -> Iter
     if texts:
         yield (Segment("What was not measured, and why", "title"),)
     for text in texts:
-        yield from _wrapped(text, width, "  ", first="- ")
+        yield from wrapped(text, width, "  ", first="- ")
 
 
 def _took(summary: SweepSummary, width: int) -> Iterator[Line]:
     yield (Segment("How long it took", "title"),)
-    yield from _wrapped(story.took(summary), width, "  ")
+    yield from wrapped(story.took(summary), width, "  ")
 
 
-def _wrapped(
+def wrapped(
     text: str, width: int, indent: str, style: Style = "plain", *, first: str = ""
 ) -> Iterator[Line]:
+    """Yield text broken into lines of at most `width`, indented."""
     lines = textwrap.wrap(
         inert(text),
         width,
@@ -185,14 +187,14 @@ def _table(summary: SweepSummary, found: Sequence[Column], width: int) -> Iterat
         fields.append(_qualities(rows))
     fields = [labels, *fields]
     for line in (0, 1):
-        heads = " ".join(_placed(field.heads[line], field) for field in fields)
+        heads = " ".join(placed(field.heads[line], field) for field in fields)
         yield (Segment(heads, "dim"),)
     for place in range(len(rows)):
         yield tuple(_row_segments(fields, place))
     yield from _legend(rows, dropped, width)
 
 
-def _fitted(fields: list[_Field], room: int) -> tuple[list[_Field], list[str]]:
+def _fitted(fields: list[Field], room: int) -> tuple[list[Field], list[str]]:
     """Leave out what can best be spared until the rest fits; return the names of what went."""
     kept, dropped = list(fields), []
     for place, name in _SPARED:
@@ -202,29 +204,30 @@ def _fitted(fields: list[_Field], room: int) -> tuple[list[_Field], list[str]]:
     return kept, dropped
 
 
-def _row_segments(fields: Sequence[_Field], place: int) -> Iterator[Segment]:
+def _row_segments(fields: Sequence[Field], place: int) -> Iterator[Segment]:
     for number, field in enumerate(fields):
         gap = " " if number else ""
         style = field.styles[place] if field.styles else "plain"
-        yield Segment(gap + _placed(field.texts[place], field), style)
+        yield Segment(gap + placed(field.texts[place], field), style)
 
 
-def _placed(text: str, field: _Field) -> str:
+def placed(text: str, field: Field) -> str:
+    """Return a text filled up to its column's width."""
     return text.rjust(field.width) if field.right else text.ljust(field.width)
 
 
-def _number(column: Column | None, heads: tuple[str, str], rows: Sequence[VariantRow]) -> _Field:
+def _number(column: Column | None, heads: tuple[str, str], rows: Sequence[VariantRow]) -> Field:
     unit = column.shown.unit if column else ""
     top, bottom = (head.replace("{unit}", unit) for head in heads)
     texts = (
         tuple(c.text.replace(",", "") for c in column.cells) if column else (NOTHING,) * len(rows)
     )
-    return _Field((top, bottom), texts)
+    return Field((top, bottom), texts)
 
 
 def _speed(
     found: Sequence[Column], wanted: Headline, heads: tuple[str, str], rows: Sequence[VariantRow]
-) -> _Field:
+) -> Field:
     column = headline(found, wanted)
     depth = _thousands(column.at.depth_tokens) if column and column.at else "deep"
     return _number(column, (heads[0].replace("{depth}", depth), heads[1]), rows)
@@ -234,17 +237,17 @@ def _thousands(tokens: int) -> str:
     return f"{tokens // _KILO}k" if tokens >= _KILO else str(tokens)
 
 
-def _loss(found: Sequence[Column], rows: Sequence[VariantRow]) -> _Field:
+def _loss(found: Sequence[Column], rows: Sequence[VariantRow]) -> Field:
     column = by_key(found, "loss")
     cells = column.cells if column else ()
     texts = tuple(f"{c.text} {c.interval}".replace(", ", ",").replace("+", "") for c in cells)
     texts = tuple(text.strip() for text in texts)
-    return _Field(("loss, points", "[interval]"), texts or (NOTHING,) * len(rows))
+    return Field(("loss, points", "[interval]"), texts or (NOTHING,) * len(rows))
 
 
-def _verdicts(rows: Sequence[VariantRow]) -> _Field:
+def _verdicts(rows: Sequence[VariantRow]) -> Field:
     words = [_verdict(row) for row in rows]
-    return _Field(
+    return Field(
         ("", "verdict"),
         tuple(words),
         right=False,
@@ -258,8 +261,8 @@ def _verdict(row: VariantRow) -> str:
     return "reference" if row.role == "reference" else row.outcome
 
 
-def _qualities(rows: Sequence[VariantRow]) -> _Field:
-    return _Field(
+def _qualities(rows: Sequence[VariantRow]) -> Field:
+    return Field(
         ("run", "quality"),
         tuple(row.quality for row in rows),
         right=False,
@@ -267,7 +270,7 @@ def _qualities(rows: Sequence[VariantRow]) -> _Field:
     )
 
 
-def _labels(rows: Sequence[VariantRow], summary: SweepSummary, room: int) -> _Field:
+def _labels(rows: Sequence[VariantRow], summary: SweepSummary, room: int) -> Field:
     """Shorten labels to the room there is; `*` marks a pick, `!` a polluted run."""
     picks = {pick.label for pick in summary.recommendation}
     texts, styles = [], list[Style]()
@@ -276,7 +279,7 @@ def _labels(rows: Sequence[VariantRow], summary: SweepSummary, room: int) -> _Fi
         mark = ("*" if picked else "") + ("!" if row.quality == "POLLUTED" else "")
         texts.append(_short(inert(row.variant.label), max(room, _LABEL_LEAST) - len(mark)) + mark)
         styles.append("strong" if picked else "plain")
-    return _Field(("", "variant"), tuple(texts), right=False, styles=tuple(styles))
+    return Field(("", "variant"), tuple(texts), right=False, styles=tuple(styles))
 
 
 def _short(text: str, room: int) -> str:
@@ -289,4 +292,4 @@ def _legend(rows: Sequence[VariantRow], dropped: Sequence[str], width: int) -> I
         text += f"; too narrow for {' and '.join(dropped)}: see the report"
     if any(row.quality == "POLLUTED" for row in rows):
         text += "; ! polluted, see the report's diagnostics"
-    yield from _wrapped(text, width, "", "dim")
+    yield from wrapped(text, width, "", "dim")

@@ -28,26 +28,29 @@
     button.addEventListener("click", () => sortBy(button.closest("th")));
   }
 
-  // Filtering the table of variants.
+  // Filtering the table of variants, on a page that has one.
   const byId = (id) => document.getElementById(id);
-  const [text, verdict, clean, count] =
-    ["filter-text", "filter-verdict", "filter-clean", "filter-count"].map(byId);
-  const rows = [...byId("variant-table").tBodies[0].rows];
-  const filter = () => {
-    const wanted = text.value.trim().toLowerCase();
-    let shown = 0;
-    for (const row of rows) {
-      row.hidden =
-        !row.dataset.text.toLowerCase().includes(wanted) ||
-        (verdict.value !== "" && row.dataset.verdict !== verdict.value) ||
-        (clean.checked && row.dataset.quality !== "CLEAN");
-      shown += !row.hidden;
-    }
-    count.textContent = `${shown} of ${rows.length}`;
+  const filterTable = (table) => {
+    const [text, verdict, clean, count] =
+      ["filter-text", "filter-verdict", "filter-clean", "filter-count"].map(byId);
+    const rows = [...table.tBodies[0].rows];
+    const filter = () => {
+      const wanted = text.value.trim().toLowerCase();
+      let shown = 0;
+      for (const row of rows) {
+        row.hidden =
+          !row.dataset.text.toLowerCase().includes(wanted) ||
+          (verdict.value !== "" && row.dataset.verdict !== verdict.value) ||
+          (clean.checked && row.dataset.quality !== "CLEAN");
+        shown += !row.hidden;
+      }
+      count.textContent = `${shown} of ${rows.length}`;
+    };
+    for (const field of [text, verdict, clean]) field.addEventListener("input", filter);
+    text.form.addEventListener("submit", (event) => event.preventDefault());
+    filter();
   };
-  for (const field of [text, verdict, clean]) field.addEventListener("input", filter);
-  text.form.addEventListener("submit", (event) => event.preventDefault());
-  filter();
+  if (byId("variant-table")) filterTable(byId("variant-table"));
 
   // One tooltip for the page: a box inside a scrolling table would be cut off.
   const tip = byId("tip");
