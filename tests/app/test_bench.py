@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from tests.app.stage import Stage
 from tests.engines.foreign import certificate
 
 from steelyard.domain.bench import Level
-from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.reading import Measured
+from steelyard.engines import api, host
+from steelyard.runs.places import place_for
 from steelyard.store.records import read_record
 
 __all__ = ["certificate"]
@@ -41,7 +43,8 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "three.txt").write_text("one fine day\n\nanother word or two\nand so on\n")
     row = {"prompt": "say it", "max_tokens": 3}
     (tmp_path / "rows.jsonl").write_text("\n".join([json.dumps(row)] * 2))
-    talk = [{"from": "human", "value": "how are you"}, {"from": "gpt", "value": "well, and you"}]
+    talk = [{"from": "human", "value": "how are you on this fine day, my friend"}]
+    talk += [{"from": "gpt", "value": "well enough, and you, if I may ask so early in the day"}]
     (tmp_path / "gpt.json").write_text(json.dumps([{"conversations": talk}] * 2))
     (tmp_path / "moments.json").write_text("[0, 0.1, 0.2, 0.35, 0.5]")
     lengths = [(0, 32, 8), (50, 40, 5), (125, 50, 3)]
@@ -53,7 +56,7 @@ def files(tmp_path: Path) -> Path:
 
 COUNTED = {
     "closed": ("--concurrency 3 --requests 12", 12),
-    "constant": ("--rate 40 --arrivals constant --duration 500ms", 20),
+    "constant": ("--rate 20 --arrivals constant --duration 1s", 20),
     "poisson": ("--rate 60 --requests 15", 15),
     "gamma under a cap": ("--rate 60 --arrivals gamma:2 --cap 2 --requests 15", 15),
     "trace": ("--trace FILES/moments.json --trace-speed 2", 5),
@@ -63,7 +66,7 @@ COUNTED = {
     "two ends": ("--concurrency 2 --requests 6 --duration 20s", 6),
 }
 ENDING: dict[str, str] = {
-    "closed by time": "--concurrency 2 --duration 400ms",
+    "closed by time": "--concurrency 2 --duration 1s",
     "ramp of rates": "--ramp rate:20..60/500ms",
     "ramp of streams": "--ramp streams:1..3/500ms",
     "steps of rates": "--steps rate:20,60/300ms",
@@ -135,10 +138,8 @@ def test_levels_come_one_after_the_other_and_lie_in_the_store(bench: Bench, serv
 def test_the_json_on_the_screen_is_the_file(bench: Bench, server: Server) -> None:
     ended = bench.process(server.url, "--requests", "5", *SHORT, "--json")
     assert ended.code == 0, ended.err
-    assert ended.out == (ended.folder / "bench_summary.json").read_text() + "\n" or (
-        ended.out.rstrip("\n") == (ended.folder / "bench_summary.json").read_text().rstrip("\n")
-    )
-    assert "load" not in ended.err
+    assert ended.out.strip() == (ended.folder / "bench_summary.json").read_text().strip()
+    assert ended.err == ""
 
 
 PROMPTS: dict[str, tuple[str, int, str]] = {
@@ -177,10 +178,10 @@ def test_a_trace_brings_its_own_lengths_unless_others_are_asked_for(
 
 
 def test_each_turn_of_a_conversation_carries_those_before_it(bench: Bench, server: Server) -> None:
-    words = ("--conversations", "users=2,turns=3", "--requests", "12")
+    words = ("--conversations", "users=2,turns=3", "--requests", "36")
     ended = bench.run(server.url, *words, *SHORT)
     turns = ended.level.turns
-    assert [(turn.number, turn.requests) for turn in turns] == [(1, 4), (2, 4), (3, 4)]
+    assert [(turn.number, turn.requests) for turn in turns] == [(1, 12), (2, 12), (3, 12)]
     lengths = [
         turn.prompt_tokens_mean.value
         for turn in turns
@@ -223,15 +224,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Stage:
 def test_a_file_and_the_url_of_its_engine_give_the_same_record_and_report(
     bench: Bench, made: Stage, tmp_path: Path
 ) -> None:
-    from steelyard.engines import api, host
-
     words = ("--concurrency", "1,2", "--requests", "8", *SHORT)
     file = made.file("Q8_0")
     ours = bench.run(f"{file}@scripted", *words, out="ours")
     record = read_record(ours.folder)
     dialect = api.dialect("scripted")
-    from steelyard.runs.places import place_for
-
     place = place_for(
         record.spec.subject, tmp_path / "engine", {record.spec.subject.artifact.sha256: file}
     )
@@ -271,7 +268,6 @@ def test_two_servers_alike_show_no_difference_and_the_smallest_is_said_before_th
     assert [level.counts.completed for m in (a, b) for level in m.levels] == [64, 64]
     assert (ended.folder / "a" / "record.json").exists()
     assert (ended.folder / "b" / "record.json").exists()
-    assert "the smallest difference that this finds" in ended.err
     by_metric = {each.metric: each for each in ended.summary.differences}
     assert by_metric
     for each in by_metric.values():
@@ -282,17 +278,33 @@ def test_two_servers_alike_show_no_difference_and_the_smallest_is_said_before_th
 def test_a_second_server_that_is_slower_by_a_tenth_for_each_token_is_found(
     bench: Bench, tmp_path: Path
 ) -> None:
-    slow = ("--ttft-ms", "5", "--gap-ms", "4.4", "--tokens", "16")
+    slow = ("--ttft-ms", "5", "--gap-ms", "2.2", "--tokens", "16")
     words = ("--blocks", "4", "--concurrency", "2", "--requests", "64")
     prompts = ("--prompts", "synthetic:in=32,out=16")
     with (
-        pacer(tmp_path / "a", "--ttft-ms", "5", "--gap-ms", "4", "--tokens", "16") as one,
+        pacer(tmp_path / "a", "--ttft-ms", "5", "--gap-ms", "2", "--tokens", "16") as one,
         pacer(tmp_path / "b", *slow) as two,
     ):
         ended = bench.run(one.url, "--compare", two.url, *words, *prompts)
     (found,) = [each for each in ended.summary.differences if each.metric == "tpot_s"]
     assert isinstance(found.ratio.value, Measured)
     assert found.ratio.value.value == pytest.approx(1.1, rel=0.03)
-    assert found.ratio.low is not None
-    assert found.ratio.low > 1
-    _ = ssl, Missing
+    assert isinstance(found.ratio.low, Measured)
+    assert found.ratio.low.value > 1
+
+
+def test_the_smallest_difference_that_can_be_found_is_said_before_the_turns_begin(
+    bench: Bench, server: Server, tmp_path: Path
+) -> None:
+    with pacer(tmp_path / "b", *FAST) as other:
+        words = ("--compare", other.url, "--blocks", "2", "--requests", "96", *SHORT)
+        argv = bench.argv(server.url, *words)
+        with subprocess.Popen(argv, env=bench.env, stderr=subprocess.PIPE, text=True) as child:
+            assert child.stderr is not None
+            said = next(line for line in child.stderr if "smallest difference" in line)
+            asked = other.health()["answers"]
+            child.communicate(timeout=60)
+    assert "2 blocks of 4 turns, 24 requests a turn" in said
+    assert "time per output token" in said
+    assert asked < 4 + 4 * 24  # what was learned, and less than its turns
+    assert child.returncode == 0

@@ -113,13 +113,23 @@ def _rests_on(found: Found, slo: Slo | None) -> Iterator[str]:
 
 
 def _footprint(record: RunRecord) -> Footprint:
-    unknown = Missing("not_sampled", "the client's memory was not looked at")
     if isinstance(record.vitals, Missing):
-        return Footprint(record.vitals, unknown, 1)
-    looks = [s.own_cpu_share for s in record.vitals.value.samples]
-    shares = [look.value for look in looks if isinstance(look, Measured)]
-    none = next((look for look in looks if isinstance(look, Missing)), Missing("not_sampled"))
-    return Footprint(Measured(mean(shares), "derived") if shares else none, unknown, 1)
+        return Footprint(record.vitals, record.vitals, 1)
+    samples = record.vitals.value.samples
+    shares = [s.own_cpu_share for s in samples]
+    held = [s.own_memory_bytes for s in samples]
+    found = [share.value for share in shares if isinstance(share, Measured)]
+    sizes = [size.value for size in held if isinstance(size, Measured)]
+    return Footprint(
+        Measured(mean(found), "derived") if found else _why(shares),
+        Measured(max(sizes), "derived") if sizes else _why(held),
+        1,
+    )
+
+
+def _why(readings: Sequence[Reading[float]] | Sequence[Reading[int]]) -> Missing:
+    none = Missing("not_sampled", "nobody looked at the client")
+    return next((reading for reading in readings if isinstance(reading, Missing)), none)
 
 
 def _sentences(found: Sequence[Measurement], compared: Sequence[Difference]) -> Iterator[str]:

@@ -33,6 +33,7 @@ _TREND_BATCHES: Final = 20
 _SHUFFLES: Final = 1999
 # Standard errors by which a beginning must differ from the rest before it is cut.
 _APART: Final = 3.0
+_MATTERS: Final = 0.02
 
 
 @final
@@ -225,9 +226,15 @@ def _usual(moments: Sequence[float], flying: Sequence[int], needed: int) -> int:
 
 
 def _apart(before: Sequence[float], after: Sequence[float]) -> bool:
-    """Whether the beginning's mean lies outside what the rest's own variation explains."""
+    """Whether the beginning's mean lies outside what the rest's own variation explains.
+
+    A difference too small to matter to anybody is none, however surely it is there.
+    """
     import numpy as np
 
-    away = abs(float(np.mean(before)) - float(np.mean(after)))
+    level = float(np.mean(after))
+    away = abs(float(np.mean(before)) - level)
+    if away <= _MATTERS * abs(level):
+        return False
     share = 1 + len(after) / len(before)
     return away > _APART * long_run_error(after) * math.sqrt(share)

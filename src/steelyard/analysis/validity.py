@@ -28,6 +28,7 @@ from steelyard.stats.means import mean
 
 # Whatever the engine is, these are recorded: as applied, or as not controllable with the reason.
 REQUIRED_CONTROLS: Final = ("seed", "threads", "affinity", "prefix_cache")
+ATTACHED: Final = "attached"  # the runtime of a server that was up before we came
 # What `asked` says where the choice was left to the engine or the system.
 LEFT_OPEN: Final = frozenset({"any", "engine's choice"})
 
@@ -61,7 +62,7 @@ def cautions(record: RunRecord, thresholds: ControlProfile | None = None) -> tup
     limits = thresholds or record.spec.controls.profile
     return (
         *_telemetry(record),
-        *_controls(record.controls),
+        *_controls(record.controls, ours=record.spec.subject.runtime != ATTACHED),
         *_background(record, limits),
         *_machine(record, limits),
         *_overhead(record, limits),
@@ -80,7 +81,8 @@ def _telemetry(record: RunRecord) -> Iterator[Caution]:
         )
 
 
-def _controls(controls: Sequence[AppliedControl]) -> Iterator[Caution]:
+def _controls(controls: Sequence[AppliedControl], *, ours: bool) -> Iterator[Caution]:
+    """Judge what was asked against what is in force; a server of somebody else's owes no answer."""
     named = {control.name for control in controls}
     wrong = [f"{name} was not recorded" for name in REQUIRED_CONTROLS if name not in named]
     beyond = []
@@ -89,8 +91,9 @@ def _controls(controls: Sequence[AppliedControl]) -> Iterator[Caution]:
         if isinstance(applied, Measured):
             if not _same(control.asked, applied.value):
                 wrong.append(f"{control.name} asked {control.asked}, found {applied.value}")
-        elif applied.code == "not_controllable":
-            beyond.append(f"{control.name} ({applied})")
+        elif applied.code == "not_controllable" or not ours:
+            if applied.code != "no_key":
+                beyond.append(f"{control.name} ({applied})")
         else:
             wrong.append(f"{control.name} unknown: {applied}")
     if wrong:

@@ -30,6 +30,8 @@ SUMMARY: Final = "bench_summary.json"
 REPORT: Final = "report.html"
 # Without a limit of the user's own, a load of which more than this failed has shown nothing.
 _FAILED_MOST: Final = 0.1
+# How the reason of a run begins that asked for what cannot be (`runs.execute`).
+_ASKED_WRONGLY: Final = ("bad_input:", "wrong_model:")
 _CLIENT: Final = "CLIENT_BOTTLENECK"
 
 
@@ -85,10 +87,15 @@ def write(folder: Path, done: Done, slo: Slo | None, *, strict: bool) -> Benched
 
 
 def _ended(summary: BenchSummary, slo: Slo | None, *, strict: bool) -> tuple[int, tuple[str, ...]]:
-    """Return the exit code and what led to it: 3 could not measure, 1 objectives not met."""
+    """Return the exit code and what led to it.
+
+    3 could not measure, 2 what was asked for could not be, 1 objectives not met.
+    """
     broken = [m for m in summary.measurements if m.outcome != "completed" or _nothing(m)]
     if broken:
-        return 3, tuple(f"{m.subject}: {m.reason or 'no request was answered'}" for m in broken)
+        asked_wrongly = all(m.reason.startswith(_ASKED_WRONGLY) for m in broken)
+        said = tuple(f"{m.subject}: {m.reason or 'no request was answered'}" for m in broken)
+        return (2 if asked_wrongly else 3), said
     limited = [m for m in summary.measurements if any(c.code == _CLIENT for c in m.cautions)]
     if strict and limited:
         return 3, tuple(

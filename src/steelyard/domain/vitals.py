@@ -31,6 +31,7 @@ class VitalSample:
     energy_uj: Reading[int]
     engine_swap_bytes: Reading[int] = Missing("not_sampled")
     other_runnable: Reading[int] = Missing("not_sampled")
+    own_memory_bytes: Reading[int] = Missing("not_sampled")
 
 
 @final

@@ -13,7 +13,7 @@ from typing import Final
 
 from steelyard.domain.errors import UnsupportedSubject
 from steelyard.domain.load import Conversations
-from steelyard.domain.prompts import FromFile, PromptSource, ShareGpt, Synthetic
+from steelyard.domain.prompts import FromFile, PromptSource, Recorded, ShareGpt, Synthetic
 from steelyard.domain.reading import Measured
 from steelyard.domain.stream import Attempt
 from steelyard.domain.task import Message
@@ -42,15 +42,30 @@ def hand(bench: Bench, workload: Workload) -> Iterator[Prompt]:
     as_messages = isinstance(workload.load, Conversations)
     key = (source, as_messages)
     if key not in bench.hands:
-        bench.hands[key] = make(
-            bench.prompts.get(source, Prompts(source)),
-            _lengths(bench, source, as_messages=as_messages),
-            text=passage,
-            seed=bench.spec.campaign_seed,
-            workload=f"{bench.spec.repeat}/{bench.spec.replica}",
-            exact_tokens=bench.dialect.capabilities.exact_tokens,
-        )
+        bench.hands[key] = _made(bench, source, "", as_messages=as_messages)
     return bench.hands[key]
+
+
+def warming(bench: Bench, workload: Workload) -> Iterator[Prompt]:
+    """Return the prompts that a workload warms up with: of its own hand, which goes on after them.
+
+    The lengths of a recorded load belong to its moments, so that one begins with its first request:
+    there the prompts are others of the same lengths.
+    """
+    if isinstance(workload.prompts, Recorded):
+        return _made(bench, workload.prompts, "/warm", as_messages=False)
+    return hand(bench, workload)
+
+
+def _made(bench: Bench, source: PromptSource, use: str, *, as_messages: bool) -> Iterator[Prompt]:
+    return make(
+        bench.prompts.get(source, Prompts(source)),
+        _lengths(bench, source, as_messages=as_messages),
+        text=passage,
+        seed=bench.spec.campaign_seed,
+        workload=f"{bench.spec.repeat}/{bench.spec.replica}{use}",
+        exact_tokens=bench.dialect.capabilities.exact_tokens,
+    )
 
 
 def _lengths(bench: Bench, source: PromptSource, *, as_messages: bool) -> Lengths:

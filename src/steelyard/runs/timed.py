@@ -79,7 +79,7 @@ def _shaped(bench: Bench, workload: Workload) -> Section:
     hand = prompting.hand(bench, workload)
     bench.client.set_streams(1)
     warm = max(workload.warmup, bench.spec.controls.warmup) if bench.spec.controls.warmup else 0
-    for number, prompt in enumerate(islice(hand, warm)):
+    for number, prompt in enumerate(islice(prompting.warming(bench, workload), warm)):
         bench.submit(Key(name, go, f"{_WARM}{number}"), prompt.request)
     paces = [(e.done_ns - e.sent_ns) / _NS_PER_S for e in bench.results() if e.failure is None]
     driven = loads.drive(bench, workload, go, hand, pace_s=min(paces, default=_PACE_S))

@@ -24,6 +24,7 @@ DEFAULT_INTERVAL_S: Final = 0.25
 _SCAN_COST_SHARE: Final = 0.005
 _NS_PER_S: Final = 1e9
 _GONE: Final = Missing("engine_gone", "the engine's process had ended")
+_NO_MEMORY: Final = Missing("not_exposed", "this system does not tell a process's memory")
 _ROOT: Final = Path("/")
 
 
@@ -46,6 +47,7 @@ class Sampler:
         self._started = processes.read_stat(self._proc / str(engine_pid))
         self._engine: frozenset[int] = frozenset()
         self._own: frozenset[int] = frozenset()
+        self._own_memory: Reading[int] = _NO_MEMORY
         self._scan_after_ns = 0
         self._looks: list[series.Look] = []
         self._cost_s = 0.0
@@ -113,6 +115,7 @@ class Sampler:
             cpu_frequency_hz=frequency.read(),
             throttled=throttling.read(),
             energy_uj=energy.read(),
+            own_memory_bytes=self._own_memory,
         )
         self._cost_s += time.thread_time() - before_s
         return look
@@ -121,6 +124,8 @@ class Sampler:
         parent_of = processes.parents(self._proc)
         self._engine = processes.descendants(parent_of, self._pid)
         self._own = processes.descendants(parent_of, os.getpid()) - self._engine
+        if (held := processes.memory(self._proc, self._own)) is not None:
+            self._own_memory = Measured(held.resident, "client")
         took_ns = monotonic_ns() - at_ns
         self._scan_after_ns = at_ns + int(took_ns / _SCAN_COST_SHARE)
 

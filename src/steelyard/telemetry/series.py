@@ -40,6 +40,7 @@ class Look:
     cpu_frequency_hz: Reading[float]
     throttled: Reading[int]
     energy_uj: Reading[int]
+    own_memory_bytes: Reading[int] = Missing("not_sampled")
 
 
 def vitals(looks: Sequence[Look], cores: int) -> Vitals:
@@ -81,6 +82,7 @@ def _sample(
         energy_uj=look.energy_uj,
         engine_swap_bytes=look.engine_swap_bytes,
         other_runnable=look.other_runnable,
+        own_memory_bytes=look.own_memory_bytes,
     )
 
 
