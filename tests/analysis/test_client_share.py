@@ -21,6 +21,7 @@ from steelyard.domain.stream import Attempt
 from steelyard.domain.task import Mark, Right
 
 UNKNOWN = Instrument()
+COARSE = Instrument(gap_error_s=Measured(0.0001, "derived"))
 
 
 def value(reading: Reading[float]) -> float:
@@ -169,9 +170,12 @@ def test_a_bound_takes_a_calibration_and_an_answer() -> None:
 
 @pytest.mark.parametrize(
     ("width_ms", "instrument", "share_of"),
-    [(0.029, QUIET, 0.0), (0.031, QUIET, 1 / 9), (0.09, UNKNOWN, 0.0), (0.11, UNKNOWN, 1 / 9)],
+    [
+        *((0.09, QUIET, 0.0), (0.11, QUIET, 1 / 9), (0.09, UNKNOWN, 0.0), (0.11, UNKNOWN, 1 / 9)),
+        *((0.29, COARSE, 0.0), (0.31, COARSE, 1 / 9)),
+    ],
 )
-def test_a_gap_is_censored_when_its_bracket_is_wider_than_three_errors(
+def test_a_gap_is_censored_when_its_bracket_is_wider_than_three_errors_and_a_tenth_of_a_ms(
     width_ms: float, instrument: Instrument, share_of: float
 ) -> None:
     found = client_share.bound(smeared_all(closed(8), first_ms=width_ms), instrument)

@@ -309,15 +309,15 @@ def test_any_bytes_behind_an_event_may_be_what_it_waited_for(more: bytes) -> Non
 
 def test_the_line_feed_that_ends_a_read_is_part_of_its_last_event() -> None:
     ended = A.replace(b"\n", b"\r\n")
-    assert stamped(ended, ended, drained=(90, 95)).arrivals[0].spread_ns == 0
-    late = stamped(ended[:-1], ended[-1:] + ended, drained=(90, 95))
+    assert stamped(ended, ended, drained=(90, 105)).arrivals[0].spread_ns == 0
+    late = stamped(ended[:-1], ended[-1:] + ended, drained=(90, 105))
     assert [a.spread_ns for a in late.arrivals] == [0, 0]
 
 
 def test_without_more_pieces_than_reads_nothing_waited() -> None:
     reads = (A + B, C)
-    assert [a.spread_ns for a in stamped(*reads, drained=(65, 95), segments=2).arrivals] == [0] * 3
-    assert stamped(*reads, drained=(65, 95), segments=3).arrivals[0].spread_ns == 35
+    assert [a.spread_ns for a in stamped(*reads, drained=(65, 105), segments=2).arrivals] == [0] * 3
+    assert stamped(*reads, drained=(65, 105), segments=3).arrivals[0].spread_ns == 35
     assert stamped(*reads, drained=(), segments=3).arrivals[0].spread_ns == 0
 
 
@@ -376,3 +376,9 @@ def test_however_the_bytes_are_cut_the_story_is_the_same(cuts: list[int]) -> Non
 def test_noise_is_a_failure_and_never_a_crash(body: bytes) -> None:
     whole = replace(exchange(), body=body, arrivals_ns=(7,), ends=(len(body),))
     transcript.read(whole, LlamaCpp(), sample="s")
+
+
+def test_what_the_sender_may_have_held_back_has_a_spread_to_its_last_byte() -> None:
+    held = stamped(A, B + C, drained=(90, 100), segments=2)
+    assert [a.spread_ns for a in held.arrivals] == [0, 10, 10]
+    assert stamped(A, B + C, drained=(90, 101), segments=2).arrivals[2].spread_ns == 0

@@ -66,9 +66,9 @@ class Censored:
 
     @property
     def shows(self) -> bool:
-        """Whether they are more than a few."""
-        return (
-            self.firsts > CENSORED_MOST * self.of_firsts or self.gaps > CENSORED_MOST * self.of_gaps
+        """Whether they are more than a few: one alone never is."""
+        return self.firsts > max(1, CENSORED_MOST * self.of_firsts) or (
+            self.gaps > max(1, CENSORED_MOST * self.of_gaps)
         )
 
     def __str__(self) -> str:

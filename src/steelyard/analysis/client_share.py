@@ -33,7 +33,8 @@ QUANTILES: Final[dict[Statistic, float]] = {"p50": 0.5, "p90": 0.9, "p95": 0.95,
 GAPS: Final = "itl_s"
 # A figure is withheld when the client may have moved it by more than this share of it.
 LIMITED_SHARE: Final = 0.10
-# A gap counts as censored when its bracket is wider than so many of the clock's errors.
+# A gap counts as censored when its bracket is wider than so many of the clock's errors, and than an
+# ordinary write or wake-up: a quiet machine's errors are smaller than those.
 CENSORED_ERRORS: Final = 3.0
 CENSORED_FLOOR_S: Final = 0.0001
 # Stands for the clock's error where the instrument was not calibrated: to judge by, never to state.
@@ -197,7 +198,7 @@ def censored_limit_s(error_s: Reading[float]) -> float:
     """Return how wide a bracket may be that counts as known."""
     if isinstance(error_s, Missing):
         return CENSORED_FLOOR_S
-    return CENSORED_ERRORS * error_s.value
+    return max(CENSORED_FLOOR_S, CENSORED_ERRORS * error_s.value)
 
 
 def _within(spreads: Sequence[float], error_s: Reading[float], none: Missing) -> Reading[float]:

@@ -223,14 +223,16 @@ def _when(exchange: Exchange, end: int) -> _When:
 
     The last event of a read made the kernel's stamp. One before it may have waited there for the
     last, unless every piece that the network delivered had a read of its own. Where the read itself
-    made the stamp, even the last may have come at any moment since the socket was empty.
+    made the stamp, even the last may have come at any moment since the socket was empty; and so it
+    may where the sender had to hold back what came after the read before.
     """
     number = bisect_left(exchange.ends, end)
     at_ns = exchange.arrivals_ns[number]
     if not exchange.drained_ns:
         return _When(at_ns)
     spread_ns = max(0, at_ns - exchange.drained_ns[number])
-    if exchange.stamps == "user":
+    held = number > 0 and exchange.drained_ns[number] <= exchange.arrivals_ns[number - 1]
+    if exchange.stamps == "user" or held:
         return _When(at_ns, spread_ns)
     if 0 < exchange.segments <= len(exchange.arrivals_ns):
         return _When(at_ns)

@@ -93,8 +93,12 @@ class Driver:
         while not self._over:
             ready = self._wait()
             for fd, mask in ready:
-                if not serve(fd, mask) and fd == _STDIN:
+                if serve(fd, mask):
+                    continue
+                if fd == _STDIN:
                     self._read_input()
+                elif fd == self._signals:
+                    self._stopped()
             if self._terminated:
                 self._write_all()
                 return _EXIT_TERMINATED
@@ -124,7 +128,7 @@ class Driver:
         ready = self._poll()
         woke = monotonic_ns()
         slept = woke - self._asked_ns > _SLEPT_NS and not self._stopped()
-        self._sockets.asked_ns = asked
+        self._sockets.asked_ns, self._sockets.woke_ns = asked, woke
         self._sockets.empty_ns = max(asked, self._turn.began_ns(woke)) if slept else asked
         return ready
 

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, final
 from steelyard.loadgen import stamps
 from steelyard.loadgen.connections import READ_BYTES, Connection, Where, failure_of
 from steelyard.loadgen.response import MalformedResponse
-from steelyard.loadgen.transfer import SPREAD_MAX, SPREAD_UNIT_NS, Transfer
+from steelyard.loadgen.transfer import HELD, SPREAD_MAX, SPREAD_UNIT_NS, Transfer
 
 # A transfer, the moment of its end, and why it broke off.
 Ended: TypeAlias = Callable[[Transfer, int, str | None], None]
@@ -25,6 +25,10 @@ _READABLE: Final = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.E
 _NS_PER_S: Final = 1_000_000_000
 _ANCILLARY_BYTES: Final = stamps.ANCILLARY_BYTES
 _UNPACK: Final = stamps.TIMESPEC.unpack
+_LATE_NS: Final = 200_000
+# So many pieces a sender has under way before it waits for us to take them (RFC 6928).
+_WINDOW: Final = 10
+_PIECE_BYTES: Final = 40  # less than any event is, framing included
 _CHUNKS_END: Final = b"\r\n\r\n"
 
 
@@ -33,7 +37,7 @@ class Sockets:
     """All connections of one driver, kept alive between requests.
 
     `empty_ns` and `asked_ns` are set by who waits for them: when whatever is ready now was last
-    known not to be, by the scheduler's account and without it.
+    known not to be, by the scheduler's account and without it. `woke_ns` is when the wait ended.
     """
 
     def __init__(self, where: Where, epoll: select.epoll, ended: Ended) -> None:
@@ -45,6 +49,7 @@ class Sockets:
         self._clock = stamps.WallClock()
         self.empty_ns = 0
         self.asked_ns = 0
+        self.woke_ns = 0
         self._buffer = bytearray(READ_BYTES)
         self._view = memoryview(self._buffer)
         self._buffers = [self._buffer]
@@ -96,9 +101,7 @@ class Sockets:
         transfer = connection.transfer
         if count and transfer is not None and connection.tls is None:
             transfer.raw += self._view[:count]
-            self._stamp(transfer, count, at, now)
-            if not extra:
-                transfer.user_reads += 1
+            self._stamp(connection, transfer, count, at, now, stamped=bool(extra))
             # Most reads of a stream end in the middle of it, and are done with here.
             if not transfer.framing.chunked or transfer.raw.endswith(_CHUNKS_END):
                 self._look(connection, transfer, at)
@@ -106,23 +109,55 @@ class Sockets:
             self._received(connection, count, at, now, stamped=bool(extra))
         return True
 
-    def _stamp(self, transfer: Transfer, count: int, at: int, now: int) -> None:
+    def _stamp(
+        self,
+        connection: Connection,
+        transfer: Transfer,
+        count: int,
+        at: int,
+        now: int,
+        *,
+        stamped: bool,
+    ) -> None:
         """Keep a read: its stamp, its size, and since when its bytes may have been coming."""
         transfer.times.append(at)
         transfer.sizes.append(count)
         if at < self.empty_ns:
             # It was there before the scheduler says that we were called: we had been stopped.
             self.empty_ns = self.asked_ns
-        empty = transfer.drained_ns
-        if empty < self.empty_ns:  # written out: this is done for every token
+        empty, held = transfer.drained_ns, 0
+        if transfer.held:
+            transfer.held, held = False, HELD
+        elif empty < self.empty_ns:  # written out: this is done for every token
             empty = self.empty_ns
+            # A core that its host took away wakes late, and no account says so. What came alone
+            # has its own stamp; of several pieces the first may have been there for long.
+            if empty > self.asked_ns and self._joined(connection, transfer) > 0:
+                empty = max(transfer.drained_ns, self.asked_ns)
         spread = (at - empty) // SPREAD_UNIT_NS + 1
         if spread > SPREAD_MAX:
             spread = SPREAD_MAX
-        transfer.spreads.append(spread if spread > 0 else 0)
-        transfer.drained_ns = now
+        transfer.spreads.append((spread if spread > 0 else 0) | held)
+        if not stamped:
+            transfer.user_reads += 1
+            transfer.drained_ns = self.woke_ns
+            return
+        # Not when the read came back: we may have been stopped since.
+        transfer.drained_ns = at
         if now - at > transfer.late_ns:
             transfer.late_ns = now - at
+        if (
+            count > _WINDOW * _PIECE_BYTES
+            and now - at > _LATE_NS
+            and self._joined(connection, transfer) >= _WINDOW - 1
+        ):
+            transfer.held = True
+
+    def _joined(self, connection: Connection, transfer: Transfer) -> int:
+        """Return how many pieces came with others in one read since this was last asked."""
+        pieces = stamps.segments(connection.sock) - transfer.segments_before
+        before, transfer.joined = transfer.joined, pieces - len(transfer.times)
+        return transfer.joined - before
 
     def _look(self, connection: Connection, transfer: Transfer, at_ns: int) -> None:
         try:
@@ -154,8 +189,7 @@ class Sockets:
                 return
             if plain and transfer is not None:
                 transfer.raw += plain
-                self._stamp(transfer, len(plain), at_ns, now)
-                transfer.user_reads += not stamped
+                self._stamp(connection, transfer, len(plain), at_ns, now, stamped=stamped)
                 self._look(connection, transfer, at_ns)
 
     def _broke(self, connection: Connection, code: str) -> None:

@@ -14,6 +14,7 @@ import struct
 import sys
 import zlib
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -21,7 +22,7 @@ from typing import Final, final
 from steelyard.domain.errors import StoreError
 from steelyard.domain.stream import Exchange
 from steelyard.loadgen.response import MalformedResponse, ResponseReader
-from steelyard.loadgen.transfer import SPREAD_MAX, SPREAD_UNIT_NS
+from steelyard.loadgen.transfer import HELD, SPREAD_MAX, SPREAD_UNIT_NS
 
 _MAGIC: Final = b"STYX"
 _FRAME: Final = struct.Struct("<4sII")
@@ -93,8 +94,7 @@ def taken_apart(raw: Raw) -> Exchange:
             before = len(reader.ends)
             reader.feed(bytes(raw.raw[at : at + size]), stamp)
             if len(reader.ends) > before:
-                known = spread < SPREAD_MAX
-                drained_ns.append(stamp - spread * SPREAD_UNIT_NS if known else raw.handed_ns)
+                drained_ns.append(_drained_ns(raw, stamp, spread, reader.arrivals_ns[:-1]))
             at += size
     except MalformedResponse:
         failure = failure or "malformed_response"
@@ -118,6 +118,18 @@ def taken_apart(raw: Raw) -> Exchange:
         encoding=reader.content_encoding,
         location=reader.location,
     )
+
+
+def _drained_ns(raw: Raw, stamp: int, spread: int, before_ns: Sequence[int]) -> int:
+    """Return since when a read's bytes may have been coming.
+
+    That is after the stamp of the read before, unless the sender may have held them back.
+    """
+    units = spread & SPREAD_MAX
+    since_ns = stamp - units * SPREAD_UNIT_NS if units < SPREAD_MAX else raw.handed_ns
+    if raw.user_reads or not before_ns:
+        return since_ns
+    return min(since_ns, before_ns[-1]) if spread & HELD else max(since_ns, before_ns[-1] + 1)
 
 
 def read(path: Path) -> list[Exchange]:

@@ -14,7 +14,8 @@ from steelyard.loadgen.framing import Framing
 from steelyard.loadgen.jobs import Job
 
 SPREAD_UNIT_NS: Final = 10_000
-SPREAD_MAX: Final = 65_535
+SPREAD_MAX: Final = 32_767
+HELD: Final = 32_768  # beside a spread: the sender may have held back even the last byte
 
 
 @final
@@ -22,17 +23,20 @@ class Transfer:
     """The state of one exchange. Times are monotonic nanoseconds.
 
     `spreads` count in units of `SPREAD_UNIT_NS`. `handed_ns` is when the write of the last byte
-    came back; `sent_ns` is right before it. `drained_ns` is when the socket was last seen empty,
-    `late_ns` the longest that anything had lain there unread. `user_reads` counts the reads that
-    the kernel did not stamp.
+    came back; `sent_ns` is right before it. What has not been read came after `drained_ns`; `held`
+    when a window that we left shut may have kept it from coming. `joined` counts the pieces that
+    came with others in one read, as far as was looked. `late_ns` is the longest that anything had
+    lain there unread. `user_reads` counts the reads that the kernel did not stamp.
     """
 
     __slots__ = (
         "drained_ns",
         "framing",
         "handed_ns",
+        "held",
         "intended_ns",
         "job",
+        "joined",
         "late_ns",
         "raw",
         "reconnects",
@@ -60,6 +64,8 @@ class Transfer:
         self.spreads = array("H")
         self.drained_ns = 0
         self.late_ns = 0
+        self.held = False
+        self.joined = 0
         self.user_reads = 0
         self.reconnects = 0
         self.segments_before = 0

@@ -42,7 +42,7 @@ class Settings:
     @property
     def calibration(self) -> Path:
         """What the instrument found about itself on this machine."""
-        return self.home / "calibration.json"
+        return self.home / "instrument.json"
 
     @property
     def forge(self) -> Path:

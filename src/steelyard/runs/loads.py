@@ -17,7 +17,7 @@ from typing import Final, final
 from steelyard.domain.load import Closed, Conversations, Load, Open, Ramp, Steps, Trace
 from steelyard.domain.progress import Emit, Gauges
 from steelyard.domain.reading import Measured
-from steelyard.domain.stream import Attempt, Completed
+from steelyard.domain.stream import Attempt, Completed, Failed
 from steelyard.domain.workload import Workload
 from steelyard.loadgen import schedule
 from steelyard.loadgen.jobs import Answer, Done
@@ -38,6 +38,10 @@ _MOST_STREAMS: Final = 100_000
 _AHEAD: Final = 4
 _MADE_MOST: Final = 20_000
 _HOPELESS_LOOK_NS: Final = 1_000_000_000
+# So many requests for each stream, and at least that many, that met nobody: then it is looked
+# whether the server is still there. Else a closed loop would fail thousands of times a second.
+_UNMET: Final = 2
+_UNMET_LEAST: Final = 16
 
 
 @final
@@ -116,6 +120,24 @@ class _Show:
 
 
 @final
+class _Presence:
+    """Watches whether anybody still takes connections there: if not, the load is ended early."""
+
+    def __init__(self, bench: Bench, streams: int) -> None:
+        self._bench = bench
+        self._most = max(_UNMET_LEAST, _UNMET * streams)
+        self._unmet = 0
+
+    def gone(self, failure: str | None) -> str:
+        """Return why the load is to be ended, or nothing; `failure` is that of the last request."""
+        self._unmet = self._unmet + 1 if failure == "connection_refused" else 0
+        if self._unmet < self._most:
+            return ""
+        self._unmet = 0
+        return "" if self._bench.engine.alive() else "ended early: the server is gone"
+
+
+@final
 @dataclass(slots=True)
 class _Loop:
     """A closed loop: so many in flight, whose number may change at set moments."""
@@ -148,9 +170,11 @@ class _Loop:
             client.last_call(end_ns)
         show = _Show(self.bench.emit, self.workload.name, began_ns, None if end_ns else len(made))
         limited, reason = lasts_s is None or self.workload.requests > 0, ""
+        presence = _Presence(self.bench, most)
         for answer in client.answers():
-            if end_ns is not None and not reason and clock.monotonic_ns() < end_ns:
-                if reason := self.bench.too_hot():
+            going = end_ns is None or clock.monotonic_ns() < end_ns
+            if going and not reason:
+                if reason := self.bench.too_hot() or presence.gone(_failure(answer)):
                     client.last_call(clock.monotonic_ns())
                 elif not limited:
                     key, request = self._made()
@@ -204,12 +228,14 @@ class _Timed:
         watch = _Backlog(began_ns, moments)
         cap = levels[0][1] if levels else len(moments)
         show = _Show(self.bench.emit, workload.name, began_ns, len(moments))
-        dropped, reason = 0, ""
+        dropped, reason, presence = 0, "", _Presence(self.bench, min(cap, _UNMET_LEAST))
         for answer in client.answers():
             show.take(answer, min(cap, watch.in_flight(show.done)))
             self.bench.advance(workload.name)
             dropped += not isinstance(answer, Done)
-            if not reason and (reason := watch.hopeless(answer, show.done)):
+            if reason:
+                continue
+            if reason := presence.gone(_failure(answer)) or watch.hopeless(answer, show.done):
                 client.last_call(clock.monotonic_ns())
         wanted = {str(n): prompt.prompt_tokens_wanted for n, prompt in enumerate(prompts)}
         return Driven(_attempts(self.bench, wanted), len(moments), dropped, began_ns, reason)
@@ -265,6 +291,8 @@ class _Talk:
         self._attempts: list[Attempt] = []
         self._asked = 0
         self._end_ns: int | None = None
+        self._presence = _Presence(bench, load.users)
+        self._reason = ""
 
     def run(self) -> Driven:
         load, client = self._load, self._bench.client
@@ -284,12 +312,14 @@ class _Talk:
             after_ns = attempt.done_ns + round(load.think_s * _NS_PER_S)
             talk = self._talks[user]
             whole = isinstance(attempt.outcome, Completed)
+            why = attempt.outcome.why if isinstance(attempt.outcome, Failed) else None
+            self._reason = self._reason or self._presence.gone(why)
             request = talk.on(attempt.text) if whole else None
             if request is None:
                 self._begin(user, after_ns)
             elif self._more(after_ns):
                 self._submit(talk, self._bench.prepared(request), after_ns)
-        return Driven(self._attempts, self._asked, 0, began_ns)
+        return Driven(self._attempts, self._asked, 0, began_ns, self._reason)
 
     def _begin(self, user: int, at_ns: int) -> None:
         if self._more(at_ns):
@@ -298,7 +328,7 @@ class _Talk:
 
     def _more(self, at_ns: int) -> bool:
         most = self._workload.requests
-        if self._end_ns is not None and at_ns >= self._end_ns:
+        if self._reason or (self._end_ns is not None and at_ns >= self._end_ns):
             return False
         return self._asked < most or (self._end_ns is not None and not most)
 
@@ -306,6 +336,10 @@ class _Talk:
         self._asked += 1
         key = Key(self._workload.name, self._go, talk.sample)
         self._bench.client.submit(str(key), request, at_ns=at_ns, stall_ns=self._bench.stall_ns)
+
+
+def _failure(answer: Answer) -> str | None:
+    return answer.failure if isinstance(answer, Done) else None
 
 
 def _as_done(attempt: Attempt) -> Done:

@@ -8,14 +8,14 @@ the same way. Not aware of when anything is sent.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from steelyard.domain.errors import UnsupportedSubject
+from steelyard.domain.errors import EngineError, UnsupportedSubject
 from steelyard.domain.load import Conversations
 from steelyard.domain.prompts import FromFile, PromptSource, Recorded, ShareGpt, Synthetic
 from steelyard.domain.reading import Measured
-from steelyard.domain.stream import Attempt
+from steelyard.domain.stream import Attempt, Failed
 from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest, Workload
 from steelyard.runs.bench import Bench, Key
@@ -78,21 +78,32 @@ def _lengths(bench: Bench, source: PromptSource, *, as_messages: bool) -> Length
 
 
 def _learned(bench: Bench) -> MessageTokens | Calibrated:
-    tokenise = bench.engine.tokenise
     texts = [_words(count) for count in _WORDS]
     asked = [_ask(bench, number, text) for number, text in enumerate(texts)]
-    pairs = [
-        (text, attempt.usage.value.prompt_tokens)
-        for text, attempt in zip(texts, asked, strict=True)
-        if isinstance(attempt.usage, Measured)
-    ]
+    _refuse_silence(asked)
+    came = [a.usage.value.prompt_tokens if isinstance(a.usage, Measured) else None for a in asked]
+    pairs = [(text, each) for text, each in zip(texts, came, strict=True) if each is not None]
     try:
-        counted = [(len(tokenise(text)), came) for text, came in pairs]
+        own = {text: len(bench.engine.tokenise(text)) for text in texts}
     except UnsupportedSubject:
-        fitted = learned([(len(text.split()), came) for text, came in pairs])
+        fitted = learned([(len(text.split()), each) for text, each in pairs])
         return fitted.value if isinstance(fitted, Measured) else Calibrated()
-    overhead = learned_overhead(counted)
-    return MessageTokens(tokenise, overhead.value if isinstance(overhead, Measured) else 0)
+    overhead = learned_overhead([(own[text], each) for text, each in pairs])
+    return MessageTokens(
+        bench.engine.tokenise, overhead.value if isinstance(overhead, Measured) else 0
+    )
+
+
+def _refuse_silence(asked: Sequence[Attempt]) -> None:
+    """A server that answers none of these will answer none of a load: say what it says."""
+    failures = [a.outcome for a in asked if isinstance(a.outcome, Failed)]
+    if len(failures) == len(asked):
+        why, detail = failures[0].why, failures[0].detail
+        raise EngineError(
+            f"none of {len(asked)} short requests was answered: {why.replace('_', ' ')}"
+            f"{f' ({detail})' if detail else ''}",
+            hint="ask the server the same by hand: a chat completion of one token",
+        )
 
 
 def _ask(bench: Bench, number: int, text: str) -> Attempt:
