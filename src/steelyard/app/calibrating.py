@@ -24,7 +24,6 @@ from steelyard.platform import atomic, clock, hardware, settings
 from steelyard.runs import calibration
 from steelyard.runs.calibration import Found, Trial
 
-FILE_NAME: Final = "instrument.json"
 HOLDS_H: Final = 24
 _HOLDS_NS: Final = HOLDS_H * 3600 * 10**9
 _HOLDS: Final = f"for {HOLDS_H} hours, until a restart or another kernel, Python or Steelyard"
@@ -69,7 +68,7 @@ class Said:
 
 def path() -> Path:
     """Return where this machine's calibration is kept."""
-    return settings.load().home / FILE_NAME
+    return settings.load().calibration
 
 
 def instrument(emit: Emit, *, fresh: bool = False) -> Instrument:
