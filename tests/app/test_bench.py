@@ -140,8 +140,16 @@ def test_levels_come_one_after_the_other_and_lie_in_the_store(bench: Bench, serv
 def test_the_json_on_the_screen_is_the_file(bench: Bench, server: Server) -> None:
     ended = bench.run(server.url, "--requests", "5", *SHORT, "--json")
     assert ended.code == 0, ended.err
-    assert ended.out.strip() == (ended.folder / "bench_summary.json").read_text().strip()
+    assert ended.out == (ended.folder / "bench_summary.json").read_text()
     assert ended.err == ""
+
+
+def test_beside_the_json_it_is_said_why_a_bench_failed(bench: Bench, server: Server) -> None:
+    ended = bench.run(server.url, "--requests", "40", *SHORT, "--slo", "ttft_p50=1ms", "--json")
+    assert ended.code == 1
+    assert ended.out == (ended.folder / "bench_summary.json").read_text()
+    assert ended.err.startswith("1 at a time: ")
+    assert "failed" in ended.err
 
 
 PROMPTS: dict[str, tuple[str, int, str]] = {

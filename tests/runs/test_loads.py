@@ -212,7 +212,9 @@ def test_a_recorded_request_keeps_the_lengths_of_its_moment_however_much_was_war
 
 def stream(tokens: int) -> Reply:
     usage = {"prompt_tokens": 32, "completion_tokens": tokens, "total_tokens": 32 + tokens}
-    pieces: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"content": " word"}}]}] * tokens
+    pieces: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"content": " word"}}]}
+    ] * tokens
     pieces += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}]
     pieces += [{"choices": [], "usage": usage}]
     lines = [f"data: {json.dumps(piece)}\n\n".encode() for piece in pieces]

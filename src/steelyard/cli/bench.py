@@ -78,7 +78,9 @@ def bench(*, as_json: bool, conventions: bool, **options: object) -> int:
     with LiveScreen(quiet=as_json) as screen:
         done = benching.perform(request, screen.emit)
     if as_json:
-        click.echo(done.json)
+        click.echo(done.json, nl=False)
+        for line in done.ends:  # the summary alone does not say what the exit code is for
+            click.echo(line, err=True)
     else:
         click.echo(done.text(width(), conventions=conventions))
     return done.exit_code
