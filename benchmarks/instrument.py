@@ -397,7 +397,7 @@ def _start_up(rig: Rig, report: Report) -> None:
         return
     with rig.server("--ttft-ms", "1", "--gap-ms", "1") as server:
         words = [*bench, f"http://{HOST}:{server.port}", "--model", peers.MODEL]
-        words += ["--requests", "10", "--concurrency", "1", "--prompts", "synthetic:in=8,out=8"]
+        words += ["--requests", "10", "--concurrency", "1", "--prompts", "synthetic:in=16,out=8"]
         wall_s = _wall_s([*words, "--out", str(rig.folder / "bench")], 3)
     report.other["ten_s"] = wall_s
     print(f"10 requests of 8 tokens, 1 ms: {wall_s:.3f} s")

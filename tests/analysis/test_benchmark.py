@@ -146,6 +146,13 @@ def test_the_interval_of_a_mean_of_gaps_is_that_of_its_requests() -> None:
     assert half_ms == pytest.approx(1.98 * error, rel=0.35)
 
 
+@pytest.mark.parametrize("requests", [1, 2, 5])
+def test_a_handful_of_requests_is_summarised_without_percentiles(requests: int) -> None:
+    found = level(bench(closed(requests)))
+    assert code(figure(found, "itl_s", "p99").estimate.value) == "below_sample_floor"
+    assert code(figure(found, "itl_s", "mean").estimate.low) == "too_few_samples"
+
+
 def test_few_requests_give_a_gap_and_no_interval() -> None:
     found = figure(level(bench(closed(5))), "itl_s", "p50").estimate
     assert value(found.value) == pytest.approx(0.01)
@@ -156,7 +163,7 @@ def test_requests_without_token_counts_leave_speeds_out_and_keep_latencies() -> 
     uncounted = level(bench([replace(a, usage=NONE) for a in closed(8)]))
     assert point(uncounted, "ttft_s", "p50") == pytest.approx(0.06)
     assert code(figure(uncounted, "tpot_s", "p50").estimate.value) == "token_count_unavailable"
-    assert code(uncounted.throughput.system_tps) == "telemetry_not_ok"
+    assert code(uncounted.throughput.system_tps) == "token_count_unavailable"
 
 
 def test_figures_are_taken_over_the_steady_window() -> None:
@@ -239,11 +246,34 @@ def test_a_rate_of_few_answers_has_no_interval() -> None:
 def test_the_offered_rate_is_that_of_the_schedule() -> None:
     slow = [replace(a, sent_ns=a.sent_ns + n * 10 * MS) for n, a in enumerate(paced(101))]
     found = level(bench(slow, Open(20.0))).throughput
-    assert value(found.offered_per_s) == pytest.approx(101 / 5.0)
-    timed = bench(slow, Open(20.0), planned=120, dropped=19)
-    known = replace(work(Open(20.0)), duration_s=6.0)
-    timed = replace(timed, spec=replace(timed.spec, workloads=(known,)))
-    assert value(level(timed).throughput.offered_per_s) == pytest.approx(20.0)
+    assert value(found.offered_per_s) == pytest.approx(20.0)
+
+
+def test_what_ended_a_load_early_changes_no_offered_rate() -> None:
+    ended = bench(paced(101), Open(20.0), planned=1200, dropped=1099)
+    lasting = replace(work(Open(20.0)), duration_s=60.0)
+    ended = replace(ended, spec=replace(ended.spec, workloads=(lasting,)))
+    assert value(level(ended).throughput.offered_per_s) == pytest.approx(20.0)
+    apart = benches([(Open(20.0), paced(11)), (Open(20.0), paced(21))])
+    assert value(level(apart).throughput.offered_per_s) == pytest.approx(20.0)
+    alone = level(bench(paced(1), Open(20.0), planned=100, dropped=99))
+    assert code(alone.throughput.offered_per_s) == "too_few_requests"
+
+
+def test_tokens_that_were_counted_and_not_timed_make_a_system_throughput() -> None:
+    whole = [replace(a, arrivals=a.arrivals[-3:-2]) for a in closed(10, pause_ms=0.0)]
+    found = level(bench(whole))
+    assert code(figure(found, "tpot_s", "p50").estimate.value) == "timing_unavailable"
+    assert value(found.throughput.system_tps) == pytest.approx(10 / 0.151)
+
+
+def test_requests_that_were_never_sent_have_missed_every_objective() -> None:
+    found = level(bench(closed(60), planned=80, dropped=20), "ttft=1s,errors=1%").goodput
+    assert isinstance(found, Measured)
+    assert value(found.value.share.value) == pytest.approx(60 / 80)
+    (gate,) = found.value.gates
+    assert gate.state == "failed"
+    assert "20 of 80 (25 %), 20 of them never sent" in gate.found
 
 
 def test_blocks_of_one_load_are_pooled_without_the_time_between_them() -> None:
@@ -341,7 +371,7 @@ def test_the_servers_word_and_energy_are_of_the_loads_own_span() -> None:
 
 def test_a_load_that_answered_nothing_has_reasons_and_no_number() -> None:
     lost = [
-        replace(failed(str(n)), sent_ns=0, intended_ns=EPOCH_NS, done_ns=EPOCH_NS + MS)
+        replace(failed(str(n)), sent_ns=EPOCH_NS, intended_ns=EPOCH_NS, done_ns=EPOCH_NS + MS)
         for n in range(4)
     ]
     found = level(bench(lost), "ttft=1s")

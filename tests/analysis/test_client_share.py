@@ -30,7 +30,7 @@ def value(reading: Reading[float]) -> float:
 
 
 def share(metric: Metric[Attempt], attempts: list[Attempt], statistic: Statistic = "p50") -> float:
-    found = client_share.bracketed(metric, client_share.answers(attempts), QUIET)
+    (found,) = client_share.bracketed([metric], client_share.answers(attempts), QUIET)
     return value(client_share.share(found, statistic))
 
 
@@ -89,11 +89,11 @@ def test_a_percentile_moves_only_when_values_beside_it_do() -> None:
 
 
 def test_without_a_calibration_there_is_no_share() -> None:
-    found = client_share.bracketed(TTFT, client_share.answers(closed(8)), UNKNOWN)
+    (found,) = client_share.bracketed([TTFT], client_share.answers(closed(8)), UNKNOWN)
     reading = client_share.share(found, "p50")
     assert isinstance(reading, Missing)
     assert reading.code == "not_calibrated"
-    none = client_share.bracketed(TTFT, (), QUIET)
+    (none,) = client_share.bracketed([TTFT], (), QUIET)
     assert isinstance(client_share.share(none, "p50"), Missing)
 
 

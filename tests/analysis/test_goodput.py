@@ -30,6 +30,18 @@ def only(attempts: list[Attempt], text: str) -> Gate:
     return gate
 
 
+def test_a_request_that_was_never_sent_counts_as_failed() -> None:
+    found = goodput(many(6), slo("ttft=500ms,errors=30%"), elapsed_s=4.0, dropped=2)
+    assert counts(found) == (6, 0, 2, 0)
+    assert found.requests == 8
+    assert found.share.value == found.best_share == Measured(0.75, "derived")
+    (gate,) = found.gates
+    assert gate.state == "met"
+    assert gate.found.startswith("2 of 8 (25 %), 2 of them never sent;")
+    (none,) = goodput([], slo("errors=1%"), elapsed_s=4.0, dropped=3).gates
+    assert none.state == "failed"
+
+
 def test_a_request_is_good_when_it_meets_every_limit() -> None:
     load = [*many(6), *many(2, first_ms=600.0), *many(1, gap_ms=80.0), failed()]
     found = goodput(load, slo("ttft=500ms,tpot=50ms,e2e=10s"), elapsed_s=4.0)

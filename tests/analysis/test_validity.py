@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from tests.analysis.benched import bench
 from tests.analysis.timed import (
     CONTROLS,
     NONE,
@@ -21,6 +22,8 @@ from tests.analysis.timed import (
 
 from steelyard.analysis.validity import cautions, telemetry_status
 from steelyard.domain.caution import Caution, quality
+from steelyard.domain.instrument import Instrument
+from steelyard.domain.load import Closed, Conversations, Load, Open, Ramp, Trace
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import (
     AppliedControl,
@@ -136,6 +139,34 @@ def test_time_without_the_engine_at_work_pollutes() -> None:
     (caution,) = cautions(idle)
     assert caution.code == "HIGH_ORCHESTRATION_OVERHEAD"
     assert "by the engine" in caution.seen
+
+
+@pytest.mark.parametrize(
+    ("load", "polluted"),
+    [
+        (Closed(1), True),
+        (Ramp("streams", 1, 4, 1.0), True),
+        (Conversations(1), True),
+        (Conversations(1, think_s=0.2), False),
+        (Open(3.0), False),
+        (Ramp("rate", 1.0, 4.0, 1.0), False),
+        (Trace((0.0, 0.3), "0" * 64), False),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_idle_time_that_the_load_asks_for_pollutes_nothing(load: Load, polluted: bool) -> None:
+    found = codes(bench(in_a_row(4, pause_ms=200.0), load, instrument=Instrument()))
+    assert ("HIGH_ORCHESTRATION_OVERHEAD" in found) == polluted
+
+
+def test_requests_that_were_sent_again_are_counted_and_pollute_nothing() -> None:
+    first, *rest = in_a_row(6)
+    (caution,) = cautions(record([section([replace(first, reconnects=1), *rest])]))
+    assert caution.code == "RESENT"
+    assert caution.seen.startswith("1 of 6 requests")
+    assert quality([caution]) == "CLEAN"
+    judged = section([replace(first, reconnects=1)], "logic/l1", marks={"0": Mark(Right())})
+    assert codes(record([GOOD, judged])) == []
 
 
 def test_clocks_that_disagree_pollute() -> None:

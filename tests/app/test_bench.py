@@ -6,12 +6,13 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.app import bench_stage, stage
 from tests.app.bench_stage import SHORT, Bench, Ended, Server, pacer
 from tests.app.stage import Stage
-from tests.engines.foreign import certificate
+from tests.engines.foreign import ONE_MODEL, Reply, certificate, serving
 
 from steelyard.app import benching
 from steelyard.app.bench_request import BenchRequest
@@ -74,6 +75,19 @@ ENDING: dict[str, str] = {
     "steps of rates": "--steps rate:20,60/300ms",
     "steps of streams": "--steps streams:1,3/250ms",
 }
+
+
+def whole_answer(cached: int = 0) -> Reply:
+    """Return the answer to any chat: one token."""
+    piece = {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "length"}]}
+    usage = {
+        "prompt_tokens": 32,
+        "completion_tokens": 1,
+        "total_tokens": 33,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
+    told = f"data: {json.dumps({**piece, 'usage': usage})}\n\ndata: [DONE]\n\n".encode()
+    return Reply(told, headers={"Content-Type": "text/event-stream"})
 
 
 def whole(ended: Ended) -> None:
@@ -150,6 +164,52 @@ def test_beside_the_json_it_is_said_why_a_bench_failed(bench: Bench, server: Ser
     assert ended.out == (ended.folder / "bench_summary.json").read_text()
     assert ended.err.startswith("1 at a time: ")
     assert "failed" in ended.err
+
+
+def prompts_of(asked: list[tuple[str, str, dict[str, str], Any]]) -> list[str]:
+    """Return what every chat ended with; the four that teach lengths come first."""
+    return [
+        body["messages"][-1]["content"]
+        for _, path, _, body in asked
+        if path == "/v1/chat/completions"
+    ][4:]
+
+
+def test_no_bench_repeats_the_prompts_of_another_unless_its_seed_is_given(bench: Bench) -> None:
+    words = ("--requests", "3", "--warmup", "0", *SHORT)
+    with serving({"/v1/models": ONE_MODEL, "/v1/chat/completions": whole_answer()}) as up:
+        first = bench.run(up.url(), *words, out="first")
+        second = bench.run(up.url(), *words, out="second")
+        seed = read_record(second.folder).spec.campaign_seed
+        again = bench.run(up.url(), *words, "--seed", seed, out="again")
+        prompts = prompts_of(up.asked)
+    assert [ended.code for ended in (first, second, again)] == [0, 0, 0]
+    said = [prompts[0:3], prompts[7:10], prompts[14:17]]
+    assert len(prompts) == 17
+    assert not set(said[0]) & set(said[1])
+    assert said[1] == said[2]
+
+
+def test_two_that_are_compared_get_prompts_of_their_own(bench: Bench) -> None:
+    words = ("--requests", "32", "--blocks", "2", "--warmup", "0", *SHORT)
+    with serving({"/v1/models": ONE_MODEL, "/v1/chat/completions": whole_answer()}) as up:
+        ended = bench.run(up.url(), "--compare", up.url(), *words)
+        prompts = [prompt for prompt in prompts_of(up.asked) if len(prompt) > 60]
+    assert ended.code == 0, ended.err
+    asked = 8 * 3 + 2 * 32
+    assert len(prompts) >= asked
+    assert len({prompt[:40] for prompt in prompts[-asked:]}) == asked
+
+
+def test_a_cache_that_held_a_prompt_is_told(bench: Bench) -> None:
+    words = ("--requests", "3", *SHORT)
+    answer = whole_answer(cached=16)
+    with serving({"/v1/models": ONE_MODEL, "/v1/chat/completions": answer}) as up:
+        ended = bench.run(up.url(), *words)
+    (caution,) = [c for c in read_record(ended.folder).cautions if c.code == "PREFIX_CACHE_HIT"]
+    assert caution.seen.startswith("3 of 3 prompts")
+    assert "48 tokens" in caution.seen
+    assert not caution.pollutes
 
 
 PROMPTS: dict[str, tuple[str, int, str]] = {

@@ -7,6 +7,7 @@ import gzip
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -258,6 +259,36 @@ def test_a_server_that_dies_ends_the_load_and_is_named(
     assert level.counts.completed + level.counts.failed == level.counts.sent
 
 
+def test_a_load_that_ended_early_fails_and_says_why(bench: Bench, tmp_path: Path) -> None:
+    flags = ("--servers", "1", "--service-ms", "50", "--tokens", "4")
+    with pacer(tmp_path / "p", *flags) as up:
+        words = ("--rate", "80", "--duration", "60s", "--prompts", "synthetic:in=32,out=4")
+        ended = bench.run(up.url, *words)
+    assert ended.code == 1, ended.out
+    assert ended.level.counts.failed == 0
+    assert "80/s poisson: ended early: requests in flight rose" in ended.out
+    assert f"never sent {ended.level.counts.dropped}" in ended.out
+
+
+def test_what_an_end_of_ones_own_leaves_unsent_has_not_failed(bench: Bench, server: Server) -> None:
+    ended = bench.run(server.url, "--requests", "5000", "--duration", "500ms", *SHORT)
+    assert ended.level.counts.dropped > 4000
+    assert ended.code == 0, ended.out
+
+
+def test_a_server_that_falls_silent_costs_three_time_outs_and_not_the_rest(
+    bench: Bench, tmp_path: Path
+) -> None:
+    with pacer(tmp_path / "p", *FAST, "--freeze-at", "1", "--freeze-for", "6") as up:
+        words = ("--duration", "30s", "--timeout", "700ms", *SHORT)
+        ended = bench.run(up.url, *words)
+    assert ended.code == 1
+    assert "ended early: the server fell silent" in ended.out
+    # The next one was under way when the third was given up.
+    assert set(ended.level.counts.failures) == {"stalled"}
+    assert 3 <= ended.level.counts.failed <= 4
+
+
 # ── the client's own limits ─────────────────────────────────────────────────────────────────────
 
 
@@ -321,7 +352,8 @@ def test_an_interrupt_leaves_no_process_and_keeps_what_was_measured(
     assert len(family) >= 1 + hosted
     assert child.returncode == 130
     assert "Traceback" not in err
-    assert "Interrupted" in err
+    assert "Interrupted. The loads that had finished (0) are in" in err
+    assert read_record(bench.work / "out").outcome == "cancelled"
     deadline = time.monotonic() + 10
     while any(Path(f"/proc/{pid}").exists() for pid in family) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -330,3 +362,41 @@ def test_an_interrupt_leaves_no_process_and_keeps_what_was_measured(
     assert len(spool.read(folder / "spool.bin")) > 20
     with locks.folder_lock(folder):
         pass
+
+
+def test_an_interrupt_keeps_the_loads_that_had_finished_and_reports_them(
+    bench: Bench, server: Server
+) -> None:
+    steps = ("--concurrency", "1,2", "--duration", "2s", *SHORT)
+    argv = bench.argv(server.url, *steps)
+    with subprocess.Popen(
+        argv, env=bench.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        spooled = bench.work / "out" / "spool.bin"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            time.sleep(0.1)
+            sections = {each.id.split("|")[0] for each in spool.read(spooled)}
+            if any(name.endswith("/c2") for name in sections):
+                break
+        os.kill(child.pid, signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    assert "Traceback" not in err
+    folder = bench.work / "out"
+    assert f"The loads that had finished (1) are in {folder / 'report.html'}" in err
+    ended = Ended(130, out, err, folder)
+    assert ended.level.load == "1 at a time"
+    assert ended.level.counts.completed > 10
+    assert "1 at a time" in (folder / "report.html").read_text()
+    code, listed, _ = bench.ask("results", "list")
+    assert code == 0
+    assert "cancelled" in listed
+
+
+def test_neither_store_nor_reports_are_there_while_it_is_measured() -> None:
+    heavy = ("sqlalchemy", "jinja2", "numpy", "steelyard.reports", "steelyard.analysis.benchmark")
+    code = "import sys; import steelyard.app.benching; "
+    code += f"print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -105,6 +105,14 @@ OTHERS: list[tuple[str, str, tuple[str, ...]]] = [
     ("knee of levels", "--find-knee --concurrency 1,2", ("--find-knee chooses the rates",)),
     ("knee by time", "--find-knee --duration 5s", ("goes by requests", "leave --duration out")),
     ("knee of a load", "--find-knee --load soak", ("--find-knee chooses the rates itself",)),
+    (
+        "knee of single requests",
+        "--find-knee --slo ttft=500ms",
+        ("--slo ttft limits each request", "ttft_p95=…"),
+    ),
+    ("no patience", "--timeout 0s", ("--timeout", "longer than nothing")),
+    ("patience in words", "--timeout long", ("--timeout", "'long' is no duration", "500ms")),
+    ("seed too large", "--seed 2147483648", ("--seed", "0<=x<=2147483647")),
     ("blocks alone", "--blocks 3", ("--blocks says nothing without --compare",)),
     (
         "compare at two levels",

@@ -232,6 +232,18 @@ def test_the_key_is_seen_nowhere_but_on_the_wire() -> None:
     assert told(engine.connection())["api_key"] == "sent"
 
 
+def test_words_of_the_server_are_covered_however_the_key_was_written() -> None:
+    key = 'sk-a/b"c'
+    with serving({MODELS: ONE_MODEL}) as server:
+        engine = at(server.url(), key=Measured(Secret(key), "client"))
+        open_to_all = at(server.url())
+    ways = (f"Bearer {key}", json.dumps({"error": key}), json.dumps([key]).replace("/", "\\/"))
+    for words in ways:
+        assert "a/b" not in engine.cover(words).replace("\\", "")
+        assert "***" in engine.cover(words)
+        assert open_to_all.cover(words) == words
+
+
 def test_a_server_that_repeats_the_key_in_its_refusal_is_not_quoted_with_it() -> None:
     # Long enough that a cut through the middle of the key would leave most of it.
     words = "x" * 250 + f" wrong key: Bearer {KEY}; {KEY}"

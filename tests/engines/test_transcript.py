@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -269,6 +269,50 @@ def test_a_compressed_answer_is_refused_by_name(status: int, why: str) -> None:
     assert isinstance(outcome, Failed)
     assert outcome.why == why
     assert "compressed" in outcome.detail
+
+
+KEY = "sk-/very+secret=42"
+
+
+def hidden(words: str) -> str:
+    return words.replace(KEY, "***")
+
+
+@pytest.mark.parametrize("lead", [0, 40, 45, 480, 495], ids=lambda lead: f"after {lead} letters")
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda words: exchange(words.encode(), status=401),
+        lambda words: exchange(json.dumps({"error": {"message": words}}).encode(), status=401),
+        lambda words: exchange(b"{" + words.encode(), status=500),
+        lambda words: exchange(f"<html>{words}".encode()),
+        lambda words: exchange(event({"error": {"message": words}})),
+        lambda words: exchange(f"data: {words}\n\n".encode()),
+        lambda words: exchange(f"event: error\ndata: {words}\n\n".encode()),
+        lambda words: replace(exchange(status=302), location=f"http://{words}/"),
+        lambda words: replace(exchange(), encoding=words),
+    ],
+    ids=["text", "json", "torn", "page", "in stream", "nonsense", "error event", "moved", "packed"],
+)
+def test_a_key_that_a_server_repeats_is_covered_wherever_words_are_cut(
+    told: Callable[[str], Exchange], lead: int
+) -> None:
+    whole = told("x" * lead + KEY)
+    outcome = transcript.read(whole, LlamaCpp(), sample="s", cover=hidden).outcome
+    assert isinstance(outcome, Failed)
+    pieces = [KEY[at : at + 5] for at in range(len(KEY) - 4)]
+    assert [piece for piece in pieces if piece in outcome.detail] == []
+
+
+def test_what_the_model_said_is_not_covered() -> None:
+    whole = exchange(event(said(f"my key is {KEY}")), event(STOP))
+    assert transcript.read(whole, LlamaCpp(), sample="s", cover=hidden).text.endswith(KEY)
+
+
+def test_a_request_that_was_sent_again_says_so() -> None:
+    again = replace(exchange(event(said("a")), event(STOP)), reconnects=2)
+    assert transcript.read(again, LlamaCpp(), sample="s").reconnects == 2
+    assert streamed(said("a"), STOP).reconnects == 0
 
 
 def test_a_page_in_place_of_a_stream_is_not_taken_for_a_short_answer() -> None:

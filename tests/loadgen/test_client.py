@@ -18,6 +18,7 @@ from steelyard.domain.errors import BadInput, SteelyardError
 from steelyard.domain.stream import Exchange
 from steelyard.loadgen import spool
 from steelyard.loadgen.client import Client
+from steelyard.loadgen.connections import first_accepting
 
 MS = 1_000_000
 
@@ -85,6 +86,104 @@ def test_as_many_streams_as_allowed_and_no_more(tmp_path: Path) -> None:
     assert most[0] == 3
 
 
+def test_streams_are_held_by_two_drivers_together(tmp_path: Path) -> None:
+    def slow(peer: Peer, _: int) -> None:
+        while peer.request():
+            time.sleep(0.02)
+            peer.send(whole(b"ok"))
+
+    with (
+        serving(slow) as server,
+        Client(server.host, server.port, tmp_path / "s", streams=3, processes=2) as client,
+    ):
+        for number in range(60):
+            client.submit(str(number), REQUEST)
+        exchanges = client.drain()
+        assert len(server.peers) == 3
+    began_ns = sorted(exchange.sent_ns for exchange in exchanges)[3]
+    ended_ns = sorted(exchange.done_ns for exchange in exchanges)[-6]
+    busy_ns = sum(
+        max(0, min(exchange.done_ns, ended_ns) - max(exchange.sent_ns, began_ns))
+        for exchange in exchanges
+    )
+    assert 2.7 < busy_ns / (ended_ns - began_ns) <= 3
+
+
+@pytest.mark.parametrize("streams", [1, 2, 4])
+def test_fewer_streams_than_drivers_leave_no_request_unsent(tmp_path: Path, streams: int) -> None:
+    """The streams change twice, under way too; what a driver can no longer send others do."""
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def slow(peer: Peer, _: int) -> None:
+        while peer.request():
+            with lock:
+                now[0] += 1
+                most[0] = max(most[0], now[0])
+            time.sleep(0.03)
+            with lock:
+                now[0] -= 1
+            peer.send(whole(b"ok"))
+
+    with (
+        serving(slow) as server,
+        Client(server.host, server.port, tmp_path / "s", processes=2) as client,
+    ):
+        client.submit("warm", REQUEST)
+        client.submit("warmer", REQUEST)
+        assert len(client.drain()) == 2
+        assert most == [1]
+        client.set_streams(0)
+        for number in range(14):
+            client.submit(str(number), REQUEST)
+        begin_ns = time.monotonic_ns() + 40 * MS
+        client.set_streams(streams, at_ns=begin_ns)
+        client.set_streams(1, at_ns=begin_ns + 75 * MS)
+        exchanges = client.drain()
+    assert len(exchanges) == 14
+    assert most == [streams]
+    assert min(exchange.sent_ns for exchange in exchanges) >= begin_ns
+
+
+def test_conversations_find_room_at_whichever_driver_has_it(tmp_path: Path) -> None:
+    """Each answer is followed by a request bound to a moment; users do not wait for another."""
+
+    def one_is_slow(peer: Peer, number: int) -> None:
+        while peer.request():
+            time.sleep(0.01 if number else 0.15)
+            peer.send(whole(b"ok"))
+
+    with (
+        serving(one_is_slow) as server,
+        Client(server.host, server.port, tmp_path / "s", streams=2, processes=2) as client,
+    ):
+        asked = 2
+        for number in range(asked):
+            client.submit(str(number), REQUEST, at_ns=time.monotonic_ns())
+        late_ns = {}
+        for exchange in client.results():
+            late_ns[exchange.id] = exchange.sent_ns - exchange.intended_ns
+            if asked < 20:
+                client.submit(str(asked), REQUEST, at_ns=time.monotonic_ns())
+                asked += 1
+    # The first two waited for the drivers; behind a slow request a wait would be over 100 ms.
+    assert max(late_ns[str(number)] for number in range(2, 20)) < 80 * MS
+
+
+def test_a_name_of_several_addresses_is_where_somebody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        nobody = gone.getsockname()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        somebody = listener.getsockname()
+        addresses = [(socket.AF_INET, nobody), (socket.AF_INET, somebody)]
+        assert first_accepting(addresses) == addresses[1]
+        assert first_accepting(addresses[:1] * 2) == addresses[0]
+        listener.accept()[0].close()
+        assert first_accepting(addresses[1:]) == addresses[1]
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):  # a single one is not knocked at
+            listener.accept()
+
+
 def test_a_connection_closed_between_two_requests_is_replaced_and_the_record_says_so(
     tmp_path: Path,
 ) -> None:
@@ -101,6 +200,28 @@ def test_a_connection_closed_between_two_requests_is_replaced_and_the_record_say
     assert (first.reconnects, second.reconnects) == (0, 1)
     assert second.body == b"ok"
     assert second.failure is None
+
+
+def test_the_wait_for_a_request_that_was_lost_begins_with_its_first_try(tmp_path: Path) -> None:
+    seen_ns: list[int] = []
+
+    def closes_late_on_the_second(peer: Peer, number: int) -> None:
+        peer.request()
+        seen_ns.append(time.monotonic_ns())
+        peer.send(whole(b"ok"))
+        if number == 0:
+            peer.request()
+            seen_ns.append(time.monotonic_ns())
+            time.sleep(0.1)
+            return
+        echo(peer, number)
+
+    with serving(closes_late_on_the_second) as server:
+        _, second = send(server, tmp_path, count=2)
+    assert second.reconnects == 1
+    assert second.sent_ns < seen_ns[1] < second.sent_ns + 50 * MS
+    assert second.handed_ns - second.sent_ns > 90 * MS
+    assert second.arrivals_ns[0] - second.sent_ns > 90 * MS
 
 
 def test_an_answer_that_breaks_off_is_never_sent_again(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.loadgen.servers import CHUNKED, chunk, whole
 
-from steelyard.loadgen.response import MalformedResponse, ResponseReader
+from steelyard.loadgen.heads import MalformedResponse
+from steelyard.loadgen.response import ResponseReader
 
 
 def read(*reads: bytes) -> ResponseReader:

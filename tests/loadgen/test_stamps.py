@@ -184,6 +184,56 @@ def test_tls_is_stamped_before_it_is_decrypted(tmp_path: Path, certificate: Path
             assert all(0 < lateness < 15 * MS for lateness in late)
 
 
+def test_a_flood_under_tls_comes_whole_however_it_was_read(
+    tmp_path: Path, certificate: Path
+) -> None:
+    """While the client stands still, records pile up: one read completes more than 64 KiB."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    body = os.urandom(1 << 20)
+    flooded = threading.Event()
+
+    def floods(peer: Peer, _: int) -> None:
+        with context.wrap_socket(peer.sock, server_side=True) as peer.sock:
+            peer.request()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            os.kill(client.pid, signal.SIGSTOP)
+            threading.Timer(0.2, flooded.set).start()
+            peer.send(body)
+            peer.request()
+
+    with (
+        serving(floods) as server,
+        Client("127.0.0.1", server.port, tmp_path / "s", tls=TlsSettings(certificate)) as client,
+    ):
+        client.submit("one", REQUEST)
+        assert flooded.wait(10)
+        os.kill(client.pid, signal.SIGCONT)
+        (exchange,) = client.drain()
+    assert (exchange.failure, exchange.body == body) == (None, True)
+    assert exchange.ends[-1] == len(body)
+
+
+def test_a_request_of_many_records_goes_out_whole(tmp_path: Path, certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def echoes_the_size(peer: Peer, _: int) -> None:
+        with context.wrap_socket(peer.sock, server_side=True) as peer.sock:
+            peer.sock.settimeout(2)
+            peer.send(whole(b"%d" % len(peer.request())))
+            peer.request()
+
+    request = b"POST /x HTTP/1.1\r\n\r\n" + b"x" * 300_000 + b"\r\n\r\nhi"
+    with (
+        serving(echoes_the_size) as server,
+        Client("127.0.0.1", server.port, tmp_path / "s", tls=TlsSettings(certificate)) as client,
+    ):
+        client.submit("big", request)
+        (exchange,) = client.drain()
+    assert (exchange.failure, exchange.body) == (None, b"%d" % len(request))
+
+
 def test_a_certificate_that_cannot_be_checked_is_refused(tmp_path: Path, certificate: Path) -> None:
     over_tls = encrypted(certificate)
     found = {}

@@ -9,6 +9,8 @@ from steelyard.loadgen.states import (
     JobAdded,
     LastCalled,
     NoMoreJobs,
+    Recalled,
+    Return,
     Send,
     Sending,
     StreamsSet,
@@ -86,6 +88,16 @@ def test_the_last_call_drops_what_waits_and_holds_until_streams_are_set_anew() -
     assert loop.handle(Finished(), 200) == ()
     loop.handle(StreamsSet(1), 300)
     assert loop.handle(JobAdded("d"), 301) == (Send("d", 301),)
+
+
+def test_what_waits_is_given_back_when_it_is_called_back_and_what_is_out_is_not() -> None:
+    loop = Sending(streams=1)
+    loop.handle(JobAdded("out"), 0)
+    loop.handle(JobAdded("a"), 0)
+    loop.handle(JobAdded("later", at_ns=900), 0)
+    assert loop.handle(Recalled(), 1) == (Return("a"), Return("later"))
+    assert loop.handle(Finished(), 2) == ()
+    assert loop.handle(JobAdded("b"), 3) == (Send("b", 3),)
 
 
 def test_streams_change_at_their_moments() -> None:

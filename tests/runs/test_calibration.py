@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from steelyard.domain.progress import Advanced, PhaseStarted, Progress
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.stream import Exchange
 from steelyard.runs import calibration
-from steelyard.runs.calibration import Trial
+from steelyard.runs.calibration import Trial, _Load
 from steelyard.scripted.truth import Truth
 
 MS = 1_000_000
@@ -129,6 +130,28 @@ def test_fewer_than_a_hundred_samples_give_no_bound() -> None:
     assert found.code == "too_few_samples"
     assert str(found) == "99 of 100 samples came back (one stream)"
     assert calibration._bound("one stream", [1.0] * 100) == Measured(1.0, "client")
+
+
+def test_requests_that_were_lost_stand_above_all_errors_that_are_known() -> None:
+    errors = [float(number) for number in range(103)]
+    assert calibration._bound("load", errors, 1, "deadline") == Measured(102, "client")
+    lost = calibration._bound("load", errors, 3, "deadline")
+    assert lost == Missing("requests_lost", "3 of 106 were lost (load): deadline")
+
+
+def test_a_trial_that_lost_requests_says_so_in_place_of_a_bound() -> None:
+    load = _Load("load", 1, 102, tokens=4, ttft_ms=1.0, gap_ms=1.0, every_ns=MS)
+    reads: list[tuple[float, int, float]] = [(20, 1, 19), (30, 2, 29), (40, 3, 39), (50, 4, 49)]
+    good = exchange(reads)
+    late = replace(exchange(reads[:2], failure="deadline"), body=EVENTS[0] + EVENTS[1])
+    whole = calibration._trial(load, [good] * 102, KNOWN)
+    assert whole.ttft_error_s == whole.lateness_s == Measured(0, "client")
+    some = calibration._trial(load, [good] * 100 + [late] * 2, KNOWN)
+    for reading in (some.ttft_error_s, some.gap_error_s, some.lateness_s):
+        assert isinstance(reading, Missing)
+        assert str(reading).endswith("(load): deadline")
+    strange = calibration._trial(load, [good] * 100 + [replace(good, id="b", body=b"")] * 2, KNOWN)
+    assert "other than the server's log" in str(strange.ttft_error_s)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])

@@ -26,9 +26,10 @@ from steelyard.domain.stream import Attempt
 from steelyard.domain.workload import Workload
 from steelyard.engines import attached
 from steelyard.engines.url import Endpoint
-from steelyard.loadgen import schedule
+from steelyard.loadgen import schedule, spool
 from steelyard.runs.execute import Executor, Session
 from steelyard.runs.identity import Verifier
+from steelyard.runs.loads import schedule_seed
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -133,8 +134,10 @@ def test_an_open_load_wants_each_request_at_its_moment(
     server: Server, tmp_path: Path, load: Load
 ) -> None:
     ends = None if not isinstance(load, Open) else 0.5
-    section = measured(server.url, tmp_path, workload(load, duration_s=ends))
-    wanted = schedule.moments_ns(load, 7, requests=None, duration_s=ends)
+    work = workload(load, duration_s=ends)
+    section = measured(server.url, tmp_path, work)
+    seed = schedule_seed(7, work.name, 0)
+    wanted = schedule.moments_ns(load, seed, requests=None, duration_s=ends)
     assert offsets(section) == list(wanted)
     assert len(wanted) >= 4
     assert all(attempt.sent_ns >= attempt.intended_ns for attempt in section.attempts)
@@ -305,7 +308,140 @@ def test_a_load_tells_how_it_goes(server: Server, tmp_path: Path) -> None:
     assert [event.done for event in told] == sorted({event.done for event in told})
     last = told[-1]
     assert last.name == section.name
-    assert (last.in_flight, last.failed, last.planned) == (2, 0, None)
+    assert (last.failed, last.planned) == (0, None)
     assert last.first_ms == pytest.approx(8, rel=0.5)
     assert last.gap_ms == pytest.approx(1, rel=0.5)
     assert last.per_s == pytest.approx(2000 / 11, rel=0.5)
+
+
+def in_flight(url: str, folder: Path, work: Workload) -> list[int]:
+    with visiting(url, folder, work) as visit:
+        visit.session.measure(work)
+    return [event.in_flight for event in visit.told if isinstance(event, Gauges)]
+
+
+def test_in_flight_follows_the_streams_of_a_ramp(server: Server, tmp_path: Path) -> None:
+    seen = in_flight(server.url, tmp_path, workload(Ramp("streams", 1, 4, 1.6)))
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (1, 4)
+
+
+def test_in_flight_falls_when_no_more_is_to_be_sent(tmp_path: Path) -> None:
+    with pacer(tmp_path / "p", "--ttft-ms", "400", "--gap-ms", "0", "--tokens", "1") as up:
+        work = workload(Closed(4), 5, warmup=0, prompts=Synthetic(32, 1))
+        seen = in_flight(up.url, tmp_path, work)
+    assert seen[-1] == 0  # the fifth came alone, and was the last
+
+
+def test_who_thinks_is_not_in_flight(server: Server, tmp_path: Path) -> None:
+    work = workload(Conversations(users=3, turns=2, think_s=0.3), 12)
+    assert max(in_flight(server.url, tmp_path, work)) < 3
+
+
+def test_an_answer_that_is_an_error_counts_as_one_in_the_live_view(tmp_path: Path) -> None:
+    count = itertools.count()
+    refused = Reply({"error": {"message": "too much"}}, 503)
+    answer = lambda _: stream(1) if next(count) < 5 else refused  # noqa: E731
+    routes = {"/v1/models": ONE_MODEL, "/v1/chat/completions": answer}
+    work = workload(Closed(1), duration_s=0.6, prompts=Synthetic(32, 1))
+    with serving(routes) as foreign, visiting(foreign.url(), tmp_path, work) as visit:
+        visit.session.measure(work)
+    last = [event for event in visit.told if isinstance(event, Gauges)][-1]
+    assert last.done > 0
+    assert last.failed == last.done
+
+
+# ── who does not answer ─────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def mute(routes: dict[str, Any], after: int) -> Iterator[str]:
+    """A server that answers so many chats and holds every later one open."""
+    count, held = itertools.count(), threading.Event()
+
+    def answer(_: Any) -> Reply:
+        if next(count) >= after:
+            held.wait(20)
+        return stream(1)
+
+    with serving({**routes, "/v1/chat/completions": answer}) as foreign:
+        yield foreign.url()
+        held.set()
+
+
+@pytest.mark.parametrize(
+    "load",
+    [Closed(2), Open(20.0, "constant", 0.0), Conversations(users=2, turns=2)],
+    ids=["closed", "open", "conversations"],
+)
+def test_a_server_that_falls_silent_ends_the_load(tmp_path: Path, load: Load) -> None:
+    work = workload(load, 400, prompts=Synthetic(32, 1))
+    with (
+        mute({"/v1/models": ONE_MODEL}, after=8) as url,
+        visiting(url, tmp_path, work) as visit,
+    ):
+        assert visit.session.bench is not None
+        visit.session.bench.stall_ns = 300 * MS
+        section = visit.session.measure(work)
+    assert section.reason == "ended early: the server fell silent"
+    assert len(section.attempts) < 60
+
+
+def test_a_server_that_never_answers_is_asked_once(tmp_path: Path) -> None:
+    work = workload(Closed(1), 10, prompts=Synthetic(32, 1))
+    with mute({"/v1/models": ONE_MODEL}, after=0) as url:
+        endpoint = Endpoint.read(url)
+        engine = attached.attach(endpoint)
+        spec = RunSpec(engine.subject, Controls(warmup=1), workloads=(work,))
+        place = Place((), {}, tmp_path / "run", endpoint.host, endpoint.port)
+        with Executor(Verifier(), lambda _: None).visit(spec, engine, place) as session:
+            assert session.bench is not None
+            session.bench.stall_ns = 300 * MS
+            session.measure(work)
+    assert "short request 1 was not answered within the time-out" in session.found.reason
+    assert len(spool.read(tmp_path / "run" / "spool.bin")) == 1
+
+
+# ── moments and warm-ups ────────────────────────────────────────────────────────────────────────
+
+
+def test_a_load_that_is_sent_again_has_other_moments(server: Server, tmp_path: Path) -> None:
+    work = workload(Open(100.0), 12)
+    with visiting(server.url, tmp_path, work) as visit:
+        first, second = (offsets(visit.session.measure(work)) for _ in range(2))
+    assert first != second
+
+
+@pytest.mark.full
+def test_a_probe_above_capacity_is_not_ended_early(tmp_path: Path) -> None:
+    flags = ("--servers", "1", "--service-ms", "50", "--tokens", "4")
+    work = workload(Open(60.0), 600)
+    with pacer(tmp_path / "p", *flags) as up, visiting(up.url, tmp_path, work) as visit:
+        assert visit.session.bench is not None
+        visit.session.bench.ends_hopeless = False
+        section = visit.session.measure(work)
+    assert section.reason == ""
+    assert len(section.attempts) == 600
+
+
+def test_a_refused_warm_up_has_warmed_nothing_up_and_sets_no_pace(tmp_path: Path) -> None:
+    count = itertools.count()
+    refused = Reply({"error": {"message": "loading"}}, 500)
+    # Four short requests teach lengths, then two warm up.
+    answer = lambda _: refused if next(count) in (4, 5) else stream(1)  # noqa: E731
+    routes = {"/v1/models": ONE_MODEL, "/v1/chat/completions": answer}
+    work = workload(Closed(1), 3, warmup=2, prompts=Synthetic(32, 1))
+    with serving(routes) as foreign, visiting(foreign.url(), tmp_path, work) as visit:
+        visit.session.measure(work)
+        assert visit.session.bench is not None
+        warmed = dict(visit.session.bench.warmed)
+    assert warmed == {work.name: 0}
+
+
+def test_a_load_that_is_not_to_be_warmed_up_is_not(tmp_path: Path) -> None:
+    routes = {"/v1/models": ONE_MODEL, "/v1/chat/completions": lambda _: stream(1)}
+    work = workload(Closed(1), 3, warmup=0, prompts=Synthetic(32, 1))
+    with serving(routes) as foreign, visiting(foreign.url(), tmp_path, work) as visit:
+        visit.session.measure(work)
+        asked = len(said(foreign.asked))
+    assert asked == 4 + 3

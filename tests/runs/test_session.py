@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.app.bench_stage import Server, pacer
+from tests.engines.foreign import ONE_MODEL, Reply, certificate, serving
 
 from steelyard.app import subjects
 from steelyard.domain.errors import EngineError
@@ -20,15 +23,18 @@ from steelyard.domain.run import Controls, Place, RunRecord, RunSpec
 from steelyard.domain.subject import EngineProfile, Subject
 from steelyard.domain.workload import Workload
 from steelyard.engines import attached
+from steelyard.engines.calls import Trust
 from steelyard.engines.url import Endpoint
 from steelyard.loadgen import spool
 from steelyard.models import artifacts
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.session import Watch
+from steelyard.runs.session import Watch, holds_open
 from steelyard.scripted import plan as scripts
 from steelyard.scripted.plan import Fault, Plan
 from steelyard.store.records import read_record
+
+__all__ = ["certificate"]
 
 LOAD = Workload("bench", 32, 4, 8, streams=2, load=Closed(2), prompts=Synthetic(32, 4))
 
@@ -55,6 +61,7 @@ def visit(server: Server, folder: Path, watch: Watch | None = None) -> RunRecord
 
 def hosted(model: Path, folder: Path, plan: Plan, *work: Workload) -> RunRecord:
     """Run a file on the scripted engine."""
+    folder.mkdir(exist_ok=True)
     script = scripts.write(plan, folder / "plan.json")
     program = (sys.executable, "-m", "steelyard.scripted", "--plan", str(script))
     variant = subjects.verified("Q8_0", model, lambda _: None)
@@ -90,6 +97,79 @@ def test_what_nobody_serves_is_said_to_be_missing(server: Server, tmp_path: Path
     assert isinstance(plain.server, Missing)
     assert plain.server.code == "not_scraped"
     assert isinstance(plain.idle, Missing)
+
+
+def test_the_meter_is_one_of_the_machine_that_the_server_runs_on(
+    server: Server, tmp_path: Path
+) -> None:
+    engine = attached.attach(Endpoint.read(server.url))
+    far = replace(engine, pid=Missing("elsewhere", "another machine"))
+    spec = RunSpec(engine.subject, Controls(warmup=1), workloads=(LOAD,))
+    place = Place((), {}, tmp_path / "run", "127.0.0.1", server.port)
+    runner = executor(Watch(server=True))
+    with runner.visit(spec, far, place) as session:
+        session.measure(LOAD)
+    record = runner.record(session)
+    assert isinstance(record.power, Missing)
+    assert record.power.code == "elsewhere"
+    assert isinstance(record.idle, Missing)
+
+
+def test_a_file_that_a_child_holds_open_is_its_familys(tmp_path: Path) -> None:
+    held = tmp_path / "device0"
+    held.write_bytes(b"")
+    grandchild = f"f = open({str(held)!r}); print(flush=True); input()"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"
+    argv = [sys.executable, "-c", child]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert holds_open(process.pid, str(tmp_path / "device"))
+        assert not holds_open(process.pid, str(tmp_path / "other"))
+        process.communicate(b"\n")
+    assert not holds_open(process.pid, str(tmp_path / "device"))
+
+
+def test_the_counters_of_a_server_are_read_by_the_same_trust_as_its_answers(
+    certificate: Path, tmp_path: Path
+) -> None:
+    line = {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "length"}]}
+    usage = {"prompt_tokens": 32, "completion_tokens": 1, "total_tokens": 33}
+    told = f"data: {json.dumps({**line, 'usage': usage})}\n\ndata: [DONE]\n\n".encode()
+    routes = {
+        "/v1/models": ONE_MODEL,
+        "/metrics": Reply(b"busy 1\n", headers={"Content-Type": "text/plain"}),
+        "/v1/chat/completions": Reply(told, headers={"Content-Type": "text/event-stream"}),
+    }
+    with serving(routes, tls=certificate) as foreign:
+        endpoint = Endpoint.read(foreign.url(scheme="https", host="localhost"))
+        engine = attached.attach(endpoint, trust=Trust(certificate))
+        spec = RunSpec(engine.subject, Controls(warmup=0), workloads=(LOAD,))
+        place = Place((), {}, tmp_path / "run", endpoint.host, endpoint.port)
+        runner = executor(Watch(server=True))
+        with runner.visit(spec, engine, place) as session:
+            session.measure(LOAD)
+    assert session.found.outcome == "completed", session.found.reason
+    assert isinstance(session.found.server, Measured), session.found.server
+
+
+def test_controls_that_a_living_engine_does_not_tell_are_missing_and_no_failure(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    sound = hosted(tiny_model, tmp_path / "a", Plan(ttft_s=0.002, gap_s=0.001), LOAD)
+    assert sound.outcome == "completed"
+    asked = len(spool.read(tmp_path / "a" / "run" / "spool.bin"))
+    fault = Fault("http_error", requests=tuple(range(asked, asked + 9)))
+    plan = Plan(ttft_s=0.002, gap_s=0.001, faults=(fault,))
+    record = hosted(tiny_model, tmp_path / "b", plan, LOAD)
+    assert record.outcome == "completed", record.reason
+    assert len(record.sections[0].attempts) == 8
+    unknown = {c.name: c.applied for c in record.controls if c.name != "warmup"}
+    assert set(unknown) >= {"seed", "threads", "affinity", "prefix_cache"}
+    for applied in unknown.values():
+        assert isinstance(applied, Missing)
+        assert applied.code == "not_readable"
+        assert "500" in applied.detail
 
 
 def test_two_processes_of_the_client_share_a_load(server: Server, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from steelyard.stats.quantiles import quantile_estimate
 from steelyard.stats.series import (
     Statistic,
     block_length,
-    effective_samples,
     series_estimate,
 )
 
@@ -121,22 +120,6 @@ def test_blocks_have_the_length_that_theory_gives(rho: float) -> None:
 def test_independent_samples_need_hardly_any_blocks() -> None:
     source = np.random.default_rng(6)
     assert np.median([block_length(source.standard_normal(2000)) for _ in range(60)]) <= 3
-
-
-@pytest.mark.parametrize("rho", [0.0, 0.4, 0.8])
-def test_the_effective_sample_is_the_known_one(rho: float) -> None:
-    source = np.random.default_rng(8)
-    found = [effective_samples(autoregressive(source, 2000, rho)) for _ in range(60)]
-    # Ranks of a normal series hang together a little less than its values.
-    assert np.median(found) == pytest.approx(2000 * (1 - rho) / (1 + rho), rel=0.2)
-    assert max(found) <= 2000
-
-
-def test_one_wild_value_does_not_decide_the_effective_sample() -> None:
-    series = autoregressive(np.random.default_rng(3), 1000, 0.8)
-    plain = effective_samples(series)
-    series[500] = 1e9
-    assert effective_samples(series) == pytest.approx(plain, rel=0.1)
 
 
 def test_independent_samples_have_nearly_the_interval_of_order_statistics() -> None:

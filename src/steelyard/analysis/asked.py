@@ -1,8 +1,7 @@
 """What a section of a record was asked to do: its workload, its load shape, its moments.
 
 A section and its workload share their name; a section that no workload stands for is a closed loop
-of its own streams. Not aware of what its requests were
-worth.
+of its own streams. Not aware of what its requests were worth.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Block:
         """From the first request sent to the last response ended; nothing without requests."""
         if not self.attempts:
             return self.began_ns, self.began_ns
-        return sent_ns(self.attempts[0]), max(attempt.done_ns for attempt in self.attempts)
+        return self.attempts[0].sent_ns, max(attempt.done_ns for attempt in self.attempts)
 
     @property
     def elapsed_s(self) -> float:
@@ -47,8 +46,8 @@ class Block:
 
 def block_of(section: Section) -> Block:
     """Return a section with its requests in order; a load that kept no beginning has its first."""
-    attempts = tuple(sorted(section.attempts, key=sent_ns))
-    first_ns = sent_ns(attempts[0]) if attempts else section.started_ns
+    attempts = tuple(sorted(section.attempts, key=lambda attempt: attempt.sent_ns))
+    first_ns = attempts[0].sent_ns if attempts else section.started_ns
     return Block(section, attempts, section.began_ns or first_ns)
 
 
@@ -78,9 +77,23 @@ def scheduled(load: Load) -> bool:
             assert_never(load)
 
 
-def sent_ns(attempt: Attempt) -> int:
-    """Return when a request went out; one that never did is laid to when it should have."""
-    return attempt.sent_ns or attempt.intended_ns
+def busy(load: Load) -> bool:
+    """Say whether the load means to keep the server at work all along.
+
+    A schedule pauses where it says so, a user thinks before the next turn: such idle time is asked
+    for, and nobody's overhead.
+    """
+    match load:
+        case Closed():
+            return True
+        case Ramp(of=of) | Steps(of=of):
+            return of == "streams"
+        case Conversations(think_s=think_s):
+            return think_s == 0
+        case Open() | Trace():
+            return False
+        case _:
+            assert_never(load)
 
 
 def prompts_in_words(workload: Workload | None) -> str:

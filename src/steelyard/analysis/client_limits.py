@@ -105,7 +105,7 @@ def pauses_s(attempts: Sequence[Attempt], streams: int) -> tuple[float, ...]:
 
     Which request took whose place is not recorded; in order of time their sum is the same.
     """
-    sent = sorted(asked.sent_ns(attempt) for attempt in attempts)
+    sent = sorted(attempt.sent_ns for attempt in attempts)
     ended = sorted(attempt.done_ns for attempt in attempts)
     return tuple(
         max(0, after - before) / timing.NS_PER_S
@@ -120,8 +120,9 @@ def _timed(record: RunRecord) -> Iterator[Section]:
 def _of_section(section: Section, load: Load, instrument: Instrument) -> Iterator[Moved]:
     answered = client_share.answers(completed(section))
     spans = [answer.span_s for answer in answered if answer.span_s > 0]
-    for metric in (TTFT, TPOT, E2E):
-        found = client_share.bracketed(metric, answered, instrument)
+    metrics = TTFT, TPOT, E2E
+    columns = client_share.bracketed(metrics, answered, instrument)
+    for metric, found in zip(metrics, columns, strict=True):
         if not found.values.size:
             continue
         value_s, by_s = found.of("p50"), found.move("p50")

@@ -76,7 +76,7 @@ def tokens_per_event(attempt: Attempt) -> Reading[tuple[int, ...]]:
 def _chunks(attempt: Attempt) -> tuple[int, ...]:
     """Return the stamps of the chunks with `choices`. A finish of the same stamp is no new one."""
     stamps: list[int] = []
-    for arrival in attempt.arrivals:
+    for arrival in timing.events(attempt):
         joined = arrival.kind == "finish" and stamps and stamps[-1] == arrival.at_ns
         if arrival.kind in _IN_CHOICES and not joined:
             stamps.append(arrival.at_ns)
@@ -169,7 +169,7 @@ def _from_sent_per_chunk(attempt: Attempt) -> Values:
     contents, chunks = _contents(attempt), _chunks(attempt)
     if not contents:
         return _NO_TOKENS
-    beside = sum(1 for a in attempt.arrivals if a.kind == "usage" and a.at_ns not in chunks)
+    beside = sum(1 for a in timing.events(attempt) if a.kind == "usage" and a.at_ns not in chunks)
     return _seconds([(contents[-1].at_ns - attempt.sent_ns) / (len(chunks) + beside)], "estimated")
 
 

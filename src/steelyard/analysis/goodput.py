@@ -1,12 +1,14 @@
 """Goodput: how many requests met their objectives, and which objectives the load as a whole met.
 
 A request is good when it completed and met every limit that a single request has. A failed one is
-never good. One whose time could not be measured is neither: it widens the interval of the share to
-both sides. A percentile limit is a gate over the completed requests: met when the whole interval of
-the percentile lies within the limit, failed when all of it lies outside, else undecided, as it is
-below the percentile's sample floor or where over 1 % of the values are missing. The limit on errors
-is a count, not an estimate: it is met or failed by the requests of this load. Gaps of one request
-resemble each other: their percentile rests on the effective number of them.
+never good, and neither is one that was never sent since the load had ended before its turn: both
+count as failed. One whose time could not be measured is neither good nor bad: it widens the
+interval of the share to both sides. A percentile limit is a gate over the completed requests: met
+when the whole interval of the percentile lies within the limit, failed when all of it lies outside,
+else undecided, as it is below the percentile's sample floor or where over 1 % of the values are
+missing. The limit on errors is a count, not an estimate: it is met or failed by the requests of
+this load. Gaps of one request resemble each other: their percentile rests on the effective number
+of them.
 
 Not aware of load shapes or reports. Formulas of the times: analysis/timing.py. Sources: R. S.
 Woodruff, JASA 47 (1952) 635-646 (percentiles of clustered samples); L. Kish, Survey Sampling.
@@ -48,6 +50,7 @@ _NAMES: Final[dict[Metric, str]] = {
 class Goodput:
     """The four counts, the share of good requests, and good ones a second of the load.
 
+    `requests` counts those never sent too, and `failed` has them among the failed ones.
     `share` counts those of unknown time as not good and its interval reaches to where all of them
     are; `best_share` is that upper value.
     """
@@ -68,21 +71,26 @@ def goodput(
     objectives: Slo,
     elapsed_s: float,
     percentile: Percentile = quantile_estimate,
+    *,
+    dropped: int = 0,
 ) -> Goodput:
-    """Hold a load's attempts against the objectives; `percentile` gives a quantile its interval."""
+    """Hold a load's attempts against the objectives; `percentile` gives a quantile its interval.
+
+    `dropped` requests were planned and never sent.
+    """
     limits = objectives.of_one_request()
     kinds = [kind_of(attempt, limits) for attempt in attempts]
-    n, good, unknown = len(kinds), kinds.count("good"), kinds.count("unknown")
+    n, good, unknown = len(kinds) + dropped, kinds.count("good"), kinds.count("unknown")
     return Goodput(
         requests=n,
         good=good,
         missed=kinds.count("missed"),
-        failed=kinds.count("failed"),
+        failed=kinds.count("failed") + dropped,
         unknown=unknown,
         share=_share(good, unknown, n),
         best_share=Measured((good + unknown) / n, "derived") if n else _nothing(),
         rate_per_s=_rate(good, n, elapsed_s),
-        gates=gates(attempts, objectives, percentile),
+        gates=gates(attempts, objectives, percentile, dropped=dropped),
     )
 
 
@@ -97,11 +105,15 @@ def kind_of(attempt: Attempt, limits: Sequence[Limit]) -> Kind:
 
 
 def gates(
-    attempts: Sequence[Attempt], objectives: Slo, percentile: Percentile = quantile_estimate
+    attempts: Sequence[Attempt],
+    objectives: Slo,
+    percentile: Percentile = quantile_estimate,
+    *,
+    dropped: int = 0,
 ) -> tuple[Gate, ...]:
     """Judge every percentile limit and the limit on errors, in the order they were typed."""
     return tuple(
-        _errors(attempts, limit)
+        _errors(attempts, limit, dropped)
         if limit.metric == "errors"
         else _percentile(attempts, limit, limit.quantile, percentile)
         for limit in objectives.limits
@@ -211,18 +223,18 @@ def _gaps(done: Sequence[Attempt], q: float) -> Estimate:
     )
 
 
-def _errors(attempts: Sequence[Attempt], limit: Limit) -> Gate:
+def _errors(attempts: Sequence[Attempt], limit: Limit, dropped: int) -> Gate:
     demanded = f"at most {100 * limit.most:g} % of requests failed"
-    n = len(attempts)
+    n = len(attempts) + dropped
     if not n:
         return Gate(limit.name, "undecided", demanded, "no request was sent")
-    failed = sum(not isinstance(attempt.outcome, Completed) for attempt in attempts)
+    failed = dropped + sum(not isinstance(attempt.outcome, Completed) for attempt in attempts)
     low, high = wilson(failed, n)
+    unsent = f", {dropped} of them never sent" if dropped else ""
     state: GateState = "met" if failed <= limit.most * n else "failed"
     interval = f"the server's own rate lies in [{100 * low:.2g}, {100 * high:.2g}] %"
-    return Gate(
-        limit.name, state, demanded, f"{failed} of {n} ({100 * failed / n:.3g} %); {interval}"
-    )
+    found = f"{failed} of {n} ({100 * failed / n:.3g} %){unsent}; {interval}"
+    return Gate(limit.name, state, demanded, found)
 
 
 def _state(estimate: Estimate, most: float) -> GateState:

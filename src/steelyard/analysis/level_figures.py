@@ -10,7 +10,8 @@ request's own residual as a series. Not aware of windows or sections. Sources: R
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from steelyard.analysis import client_share
@@ -57,13 +58,16 @@ def figures(
     What is counted from the intended time is there where the load has a schedule of its own.
     """
     answered = client_share.answers(attempts)
+    metrics = tuple(_metrics(answered, scheduled=scheduled))
+    whole = client_share.bracketed([m for m in metrics if m is not None], answered, instrument)
+    columns = iter(whole)
     found: list[Figure] = []
-    for metric in _metrics(answered, scheduled=scheduled):
+    for metric in metrics:
         if metric is None:
             gaps = client_share.bracketed_gaps(answered, instrument)
             found += [_figure(GAPS, gaps, name, of_gaps(gaps, name)) for name in STATISTICS]
         else:
-            values = client_share.bracketed(metric, answered, instrument)
+            values = next(columns)
             found += [
                 _figure(metric.name, values, name, _of_values(values, name)) for name in STATISTICS
             ]
@@ -73,11 +77,10 @@ def figures(
 def published(attempts: Sequence[Attempt]) -> tuple[Published, ...]:
     """Return what other tools would have printed for these requests, by their own definitions."""
     done = [attempt for attempt in attempts if isinstance(attempt.outcome, Completed)]
-    by_formula: dict[Formula, tuple[list[float], Missing | None]] = {}
+    # Tools share formulas under different words.
+    by_formula = _values(dict.fromkeys(convention.formula for convention in CONVENTIONS), done)
     found = []
     for convention in CONVENTIONS:
-        if convention.formula not in by_formula:  # tools share formulas under different words
-            by_formula[convention.formula] = _values(convention.formula, done)
         values, why = by_formula[convention.formula]
         found.append(
             Published(
@@ -160,7 +163,10 @@ def _quantile_of_gaps(values: Column, requests: Column, q: float) -> Estimate:
     counts = np.bincount(requests)
     point = float(np.quantile(values, q))
     value = Measured(point, "derived")
-    if n >= floor and len(counts) < _REQUESTS_LEAST:
+    if n < floor:
+        refused = _refused(q, floor, n, float(n))
+        return Estimate(refused, refused, refused, n)
+    if len(counts) < _REQUESTS_LEAST:
         return Estimate(value, *_few(len(counts)), n)
     # Where many gaps are alike the point has a share of its own: both of its edges are looked at.
     worth = min(_worth(values <= point, requests), _worth(values < point, requests))
@@ -210,16 +216,21 @@ def _few(requests: int) -> tuple[Missing, Missing]:
     return few, few
 
 
-def _values(formula: Formula, done: Sequence[Attempt]) -> tuple[list[float], Missing | None]:
-    values: list[float] = []
-    why = None if done else Missing("no_requests", "no request was answered whole")
+def _values(
+    formulas: Iterable[Formula], done: Sequence[Attempt]
+) -> Mapping[Formula, tuple[Sequence[float], Missing | None]]:
+    """Return every formula's values and its last reason, attempt by attempt: that costs least."""
+    none = None if done else Missing("no_requests", "no request was answered whole")
+    values = {formula: array("d") for formula in formulas}
+    whys = dict.fromkeys(values, none)
     for attempt in done:
-        found = formula(attempt)
-        if isinstance(found, Missing):
-            why = found
-        else:
-            values += found.value
-    return values, why
+        for formula, kept in values.items():
+            found = formula(attempt)
+            if isinstance(found, Missing):
+                whys[formula] = found
+            else:
+                kept.extend(found.value)
+    return {formula: (kept, whys[formula]) for formula, kept in values.items()}
 
 
 def _point(values: Sequence[float], q: float | None, why: Missing | None) -> Reading[float]:

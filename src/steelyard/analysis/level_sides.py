@@ -25,7 +25,6 @@ from steelyard.domain.run import RunRecord
 from steelyard.domain.serverside import Meaning, ServerSeries
 from steelyard.domain.stream import Attempt, Completed, Usage
 from steelyard.domain.summary import Estimate
-from steelyard.domain.workload import Workload
 from steelyard.stats.means import mean
 from steelyard.stats.quantiles import quantile_estimate
 from steelyard.stats.series import SERIES_MIN, series_estimate
@@ -37,17 +36,17 @@ _NO_REQUESTS: Final = Missing("no_requests", "no request was answered whole")
 _NO_TIME: Final = Missing("no_time", "a rate takes time to pass")
 
 
-def throughput(blocks: Sequence[Block], load: Load, workload: Workload | None) -> Throughput:
+def throughput(blocks: Sequence[Block], load: Load) -> Throughput:
     """Return the rates of a whole load and how many requests were in flight."""
     elapsed_s = math.fsum(block.elapsed_s for block in blocks)
     flights = [flying for block in blocks for _, flying in in_flight(block.attempts)]
     busy_s = math.fsum(
-        (a.done_ns - asked.sent_ns(a)) / timing.NS_PER_S for b in blocks for a in b.attempts
+        (a.done_ns - a.sent_ns) / timing.NS_PER_S for b in blocks for a in b.attempts
     )
     return Throughput(
         elapsed_s=elapsed_s,
         requests_per_s=_requests_per_s(blocks, elapsed_s),
-        offered_per_s=_offered(blocks, load, workload),
+        offered_per_s=_offered(blocks, load),
         system_tps=system_tps(blocks),
         in_flight_mean=Measured(busy_s / elapsed_s, "derived") if elapsed_s > 0 else _NO_TIME,
         in_flight_max=max(flights, default=0),
@@ -60,8 +59,6 @@ def system_tps(blocks: Sequence[Block]) -> Reading[float]:
     elapsed_s = math.fsum(block.elapsed_s for block in blocks)
     if not done:
         return _NO_REQUESTS
-    if any(timing.telemetry_status(attempt) != "OK" for attempt in done):
-        return Missing("telemetry_not_ok", "tokens of some request were not counted and timed")
     if elapsed_s <= 0:
         return _NO_TIME
     tokens = output_tokens(done)
@@ -75,9 +72,7 @@ def in_flight(attempts: Sequence[Attempt]) -> tuple[tuple[int, int], ...]:
 
     One that follows on another in the same instant is not in flight beside it.
     """
-    changes = sorted(
-        [(asked.sent_ns(a), 1) for a in attempts] + [(a.done_ns, -1) for a in attempts]
-    )
+    changes = sorted([(a.sent_ns, 1) for a in attempts] + [(a.done_ns, -1) for a in attempts])
     now = 0
     found = []
     for at_ns, change in changes:
@@ -166,22 +161,25 @@ def _rates(block: Block) -> list[float]:
     return [(after - before) / length_ns * timing.NS_PER_S for before, after in pairwise(edges)]
 
 
-def _offered(blocks: Sequence[Block], load: Load, workload: Workload | None) -> Reading[float]:
-    """Return the rate at which requests were to be sent: of the schedule, not of what came."""
+def _offered(blocks: Sequence[Block], load: Load) -> Reading[float]:
+    """Return the rate at which requests were to be sent: of the schedule, not of what came.
+
+    A block of n moments has n - 1 times between them. Requests that an early end kept from being
+    sent have left no moment: the rate is that of the part of the schedule which was played.
+    """
     if not asked.scheduled(load):
         return Missing("no_schedule", "requests were sent when answers made room for them")
-    planned = sum(b.section.planned or len(b.attempts) + b.section.dropped for b in blocks)
-    if workload is not None and workload.duration_s:
-        return Measured(planned / (workload.duration_s * len(blocks)), "derived")
-    sent = gone_ns = 0
+    between = gone_ns = 0
     for block in blocks:
         moments = [attempt.intended_ns for attempt in block.attempts]
         if moments:
-            sent += len(moments)
-            gone_ns += max(moments) - min(block.began_ns, *moments)
+            between += len(moments) - 1
+            gone_ns += max(moments) - min(moments)
+    if not between:
+        return Missing("too_few_requests", "a rate takes two requests of one schedule")
     if gone_ns <= 0:
         return _NO_TIME
-    return Measured(sent / gone_ns * timing.NS_PER_S, "derived")
+    return Measured(between / gone_ns * timing.NS_PER_S, "derived")
 
 
 def _total(done: Sequence[Attempt], read: Callable[[Usage], Reading[int]]) -> Reading[int]:
@@ -253,7 +251,7 @@ def _energy(
         record.power,
         load=blocks[0].span_ns,
         idle=record.idle.value if isinstance(record.idle, Measured) else (0, 0),
-        busy=[(asked.sent_ns(a), a.done_ns) for a in blocks[0].attempts],
+        busy=[(a.sent_ns, a.done_ns) for a in blocks[0].attempts],
         tokens=counted.value if isinstance(counted, Measured) else 1,
         requests=len(done),
     )

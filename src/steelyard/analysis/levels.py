@@ -49,18 +49,19 @@ def _level(record: RunRecord, sections: Sequence[Section], objectives: Slo | Non
     found = _steady(load, blocks)
     inside = _inside(found, blocks)
     workload = asked.workload_of(record, sections[0])
-    through = throughput(blocks, load, workload)
+    counts = _counts(sections, attempts)
+    through = throughput(blocks, load)
     return Level(
         name=sections[0].name,
         load=described(load),
         prompts=asked.prompts_in_words(workload),
-        counts=_counts(sections, attempts),
+        counts=counts,
         steady=found if isinstance(found, Missing) else Measured(_told(found.value), "derived"),
         throughput=through,
         tokens=tokens(attempts),
         figures=figures(inside, record.instrument, scheduled=asked.scheduled(load)),
         bound=client_share.bound(attempts, record.instrument),
-        goodput=_goodput(attempts, objectives, through.elapsed_s),
+        goodput=_goodput(attempts, objectives, through.elapsed_s, counts.dropped),
         published=published(attempts),
         turns=turns(attempts, load.turns) if isinstance(load, Conversations) else (),
         engine=engine_side(record, blocks),
@@ -81,7 +82,7 @@ def _steady(load: Load, blocks: Sequence[Block]) -> Reading[steady.SteadyWindow]
         case _:
             (block,) = blocks
     return steady.steady_window(
-        [block.at_s(asked.sent_ns(a)) for a in block.attempts],
+        [block.at_s(a.sent_ns) for a in block.attempts],
         [block.at_s(a.done_ns) for a in block.attempts],
         [timing.ttft_s(a) for a in block.attempts],
         _held(load),
@@ -104,7 +105,7 @@ def _inside(found: Reading[steady.SteadyWindow], blocks: Sequence[Block]) -> tup
         attempt
         for block in blocks
         for attempt in block.attempts
-        if isinstance(found, Missing) or found.value.holds(block.at_s(asked.sent_ns(attempt)))
+        if isinstance(found, Missing) or found.value.holds(block.at_s(attempt.sent_ns))
     )
 
 
@@ -146,11 +147,12 @@ def _counts(sections: Sequence[Section], attempts: Sequence[Attempt]) -> Counts:
 
 
 def _goodput(
-    attempts: Sequence[Attempt], objectives: Slo | None, elapsed_s: float
+    attempts: Sequence[Attempt], objectives: Slo | None, elapsed_s: float, dropped: int
 ) -> Reading[Goodput]:
     if objectives is None:
         return Missing("no_objectives", "no objectives were given (--slo)")
-    found = goodput.goodput(attempts, objectives, elapsed_s, partial(series_estimate, seed=0))
+    intervals = partial(series_estimate, seed=0)
+    found = goodput.goodput(attempts, objectives, elapsed_s, intervals, dropped=dropped)
     return Measured(Goodput(found.share, found.rate_per_s, found.gates), "derived")
 
 

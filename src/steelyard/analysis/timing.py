@@ -10,7 +10,7 @@ docs/reference/metrics.md; other tools' conventions: `analysis.conventions`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias, final
@@ -41,17 +41,52 @@ class Window:
     source: Source
 
 
+@final
+@dataclass(slots=True)
+class _Latest:
+    """The events of the attempt that was asked about last, all of them and those of tokens.
+
+    Unpacking columns into events is most of what analysing an attempt costs, and a dozen formulas
+    ask about one attempt before they turn to the next. One attempt is kept, never more.
+    """
+
+    held: tuple[Sequence[Arrival], tuple[Arrival, ...], tuple[Arrival, ...]] = ((), (), ())
+
+    def of(self, attempt: Attempt) -> tuple[tuple[Arrival, ...], tuple[Arrival, ...]]:
+        held = self.held
+        if held[0] is not attempt.arrivals:
+            events = tuple(attempt.arrivals)
+            held = self.held = attempt.arrivals, events, tuple(_tokens(events))
+        return held[1], held[2]
+
+
+_LATEST: Final = _Latest()
+
+
+def events(attempt: Attempt) -> tuple[Arrival, ...]:
+    """Return every event, unpacked; cheap for the attempt that was asked about last."""
+    return _LATEST.of(attempt)[0]
+
+
 def token_arrivals(attempt: Attempt) -> tuple[Arrival, ...]:
     """Return the events that brought generated text: an announced role or an empty piece does not.
 
-    Thinking and tool calls are generated text as well.
+    Thinking and tool calls are generated text as well. Cheap for the attempt asked about last.
     """
-    found, said = [], 0
-    for arrival in attempt.arrivals:
+    return _LATEST.of(attempt)[1]
+
+
+def _tokens(arrivals: Iterable[Arrival]) -> Iterator[Arrival]:
+    said = 0
+    for arrival in arrivals:
         if arrival.kind in _GENERATED and arrival.text_end > said:
-            found.append(arrival)
             said = arrival.text_end
-    return tuple(found)
+            yield arrival
+
+
+def _first_token(attempt: Attempt) -> Arrival | None:
+    """Return the first token event; no more events are unpacked than come before it."""
+    return next(_tokens(attempt.arrivals), None)
 
 
 def telemetry_status(attempt: Attempt) -> TelemetryStatus:
@@ -74,20 +109,20 @@ def ttft_s(attempt: Attempt) -> Reading[float]:
     """Return the seconds from sending to the first generated token of any kind."""
     if (failed := _failure(attempt)) is not None:
         return failed
-    arrivals = token_arrivals(attempt)
-    if not arrivals:
+    first = _first_token(attempt)
+    if first is None:
         return Missing("no_tokens", "no token arrived")
-    return Measured((arrivals[0].at_ns - attempt.sent_ns) / NS_PER_S, "client")
+    return Measured((first.at_ns - attempt.sent_ns) / NS_PER_S, "client")
 
 
 def ttfat_s(attempt: Attempt) -> Reading[float]:
     """Return the seconds from sending to the first token of the answer or of a tool call."""
     if (failed := _failure(attempt)) is not None:
         return failed
-    answer = [a for a in token_arrivals(attempt) if a.kind != "reasoning"]
-    if not answer:
+    answer = next((a for a in _tokens(attempt.arrivals) if a.kind != "reasoning"), None)
+    if answer is None:
         return Missing("no_answer_token", "nothing but thinking arrived, or nothing at all")
-    return Measured((answer[0].at_ns - attempt.sent_ns) / NS_PER_S, "client")
+    return Measured((answer.at_ns - attempt.sent_ns) / NS_PER_S, "client")
 
 
 def e2e_s(attempt: Attempt) -> Reading[float]:
@@ -116,10 +151,10 @@ def ttft_spread_s(attempt: Attempt) -> Reading[float]:
     """Return by how many seconds the TTFT may be too large: the write's and the token's spread."""
     if (failed := _failure(attempt)) is not None:
         return failed
-    arrivals = token_arrivals(attempt)
-    if not arrivals:
+    first = _first_token(attempt)
+    if first is None:
         return Missing("no_tokens", "no token arrived")
-    return Measured((attempt.send_spread_ns + arrivals[0].spread_ns) / NS_PER_S, "client")
+    return Measured((attempt.send_spread_ns + first.spread_ns) / NS_PER_S, "client")
 
 
 def gap_bounds_s(attempt: Attempt) -> tuple[tuple[float, float, float], ...]:
@@ -134,18 +169,6 @@ def gap_bounds_s(attempt: Attempt) -> tuple[tuple[float, float, float], ...]:
         )
         for before, after in pairwise(token_arrivals(attempt))
     )
-
-
-def span_spread_s(attempt: Attempt) -> Reading[float]:
-    """Return how many seconds wide the span of a rate is: both ends' spreads together.
-
-    TPOT moves with the span in proportion, and the output speed against it.
-    """
-    found = window(attempt)
-    if isinstance(found, Missing):
-        return found
-    arrivals = token_arrivals(attempt)
-    return Measured((arrivals[0].spread_ns + arrivals[-1].spread_ns) / NS_PER_S, "client")
 
 
 def gaps_s(attempt: Attempt) -> tuple[float, ...]:

@@ -8,9 +8,10 @@ be observed is said and does not pollute. Not aware of what is done with a pollu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
-from steelyard.analysis import client_limits, timing
+from steelyard.analysis import asked, client_limits, timing
 from steelyard.analysis.metrics import load
 from steelyard.analysis.metrics.machine import overhead
 from steelyard.domain.caution import Caution
@@ -47,9 +48,10 @@ def telemetry_status(record: RunRecord) -> TelemetryStatus:
     """
     timed = _answered(record, "workload")
     attempts = timed or _answered(record, "task")
-    stamped = [bool(timing.token_arrivals(a)) for a in attempts]
     if timed:
         stamped = [not timing.telemetry_status(a).endswith("TIMING_UNAVAILABLE") for a in timed]
+    else:
+        stamped = [bool(timing.token_arrivals(a)) for a in attempts]
     counted = bool(attempts) and all(isinstance(a.usage, Measured) for a in attempts)
     if counted:
         return "OK" if all(stamped) else "TIMING_UNAVAILABLE"
@@ -68,6 +70,8 @@ def cautions(record: RunRecord, thresholds: ControlProfile | None = None) -> tup
         *_overhead(record, limits),
         *_clocks(record.sections, limits),
         *_client(record),
+        *_resent(record),
+        *_prefix_cache(record),
     )
 
 
@@ -153,7 +157,9 @@ def _machine(record: RunRecord, limits: ControlProfile) -> Iterator[Caution]:
 
 
 def _overhead(record: RunRecord, limits: ControlProfile) -> Iterator[Caution]:
-    found = overhead(record)
+    # Where the load itself has pauses in it, idle time is what was asked for.
+    busy = tuple(s for s in record.sections if asked.busy(asked.load_of(record, s)))
+    found = overhead(replace(record, sections=busy))
     if isinstance(found, Measured) and found.value.ratio > limits.orchestration_overhead_max:
         spent = found.value
         yield Caution(
@@ -207,6 +213,37 @@ def _client(record: RunRecord) -> Iterator[Caution]:
             " which the client read them (the system has no such clock, or the connection is"
             " encrypted)",
             "a busy client reads late, so watch its share; Linux over plain HTTP has kernel stamps",
+        )
+
+
+def _resent(record: RunRecord) -> Iterator[Caution]:
+    sent = [a for s in record.sections if s.kind == "workload" for a in s.attempts]
+    again = sum(attempt.reconnects > 0 for attempt in sent)
+    if again:
+        yield Caution(
+            "RESENT",
+            f"{again} of {len(sent)} requests were sent twice or more: the server had closed the"
+            " connection that was kept alive for them",
+            "their latencies hold the lost try and the new connection; let the server keep idle"
+            " connections longer",
+        )
+
+
+def _prefix_cache(record: RunRecord) -> Iterator[Caution]:
+    """Say that a cache held part of prompts that were to be new to it."""
+    if record.spec.controls.reuse_prefix:
+        return
+    found = [
+        value_of(attempt.usage.value.cached_tokens) or 0
+        for attempt in _answered(record, "workload")
+        if isinstance(attempt.usage, Measured)
+    ]
+    if hits := [tokens for tokens in found if tokens]:
+        yield Caution(
+            "PREFIX_CACHE_HIT",
+            f"{len(hits)} of {len(found)} prompts came partly out of the engine's prefix cache"
+            f" ({sum(hits):,} tokens), though none was to repeat another",
+            "read times to first token as too short, or turn the engine's prefix cache off",
         )
 
 

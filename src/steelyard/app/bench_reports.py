@@ -11,7 +11,7 @@ from typing import Final, final
 
 from steelyard.analysis import benchmark
 from steelyard.analysis.metrics.registry import METRICS
-from steelyard.domain.bench import BenchSummary, Counts, Knee, Measurement
+from steelyard.domain.bench import BenchSummary, Knee, Level, Measurement
 from steelyard.domain.reading import Measured, Reading
 from steelyard.domain.run import RunRecord
 from steelyard.domain.slo import Slo
@@ -32,6 +32,7 @@ REPORT: Final = "report.html"
 _FAILED_MOST: Final = 0.1
 # How the reason of a run begins that asked for what cannot be (`runs.execute`).
 _ASKED_WRONGLY: Final = ("bad_input:", "wrong_model:")
+_INTERRUPTED: Final = 130
 _CLIENT: Final = "CLIENT_BOTTLENECK"
 
 
@@ -53,6 +54,7 @@ class Benched:
     folder: Path
     exit_code: int
     ends: tuple[str, ...] = ()
+    interrupted: str = ""
 
     @property
     def json(self) -> str:
@@ -82,8 +84,16 @@ def write(folder: Path, done: Done, slo: Slo | None, *, strict: bool) -> Benched
     }
     for name, text in texts.items():
         atomic.write(folder / name, text.encode())
+    if any(record.outcome == "cancelled" for record in done.records):
+        return Benched(summary, folder, _INTERRUPTED, interrupted=_interrupted(done, folder))
     code, ends = _ended(summary, slo, strict=strict)
     return Benched(summary, folder, code, ends)
+
+
+def _interrupted(done: Done, folder: Path) -> str:
+    loads = sum(len(record.sections) for record in done.records)
+    kept = f"The loads that had finished ({loads}) are in {folder / REPORT} and in the store"
+    return f"Interrupted. {kept}; the one under way is lost."
 
 
 def _ended(summary: BenchSummary, slo: Slo | None, *, strict: bool) -> tuple[int, tuple[str, ...]]:
@@ -94,7 +104,7 @@ def _ended(summary: BenchSummary, slo: Slo | None, *, strict: bool) -> tuple[int
     broken = [m for m in summary.measurements if m.outcome != "completed" or _nothing(m)]
     if broken:
         asked_wrongly = all(m.reason.startswith(_ASKED_WRONGLY) for m in broken)
-        said = tuple(f"{m.subject}: {m.reason or 'no request was answered'}" for m in broken)
+        said = tuple(f"{m.subject}: {m.reason or _silence(m)}" for m in broken)
         return (2 if asked_wrongly else 3), said
     limited = [m for m in summary.measurements if any(c.code == _CLIENT for c in m.cautions)]
     if strict and limited:
@@ -112,12 +122,19 @@ def _nothing(measurement: Measurement) -> bool:
     return not any(level.counts.completed for level in measurement.levels)
 
 
+def _silence(measurement: Measurement) -> str:
+    reasons = [level.reason for level in measurement.levels if level.reason]
+    return "; ".join(["no request was answered", *reasons[:1]])
+
+
 def _unmet(measurement: Measurement, slo: Slo | None) -> list[str]:
-    """Say which objectives were failed, and which load lost too many requests."""
+    """Say which objectives were failed, and which load ended early or lost too many requests."""
     found = []
     limited = slo is not None and any(limit.metric == "errors" for limit in slo.limits)
     for level in measurement.levels:
-        if not limited and (why := _lost(level.counts)):
+        if level.reason:
+            found.append(f"{level.load}: {level.reason}")
+        if not limited and (why := _lost(level)):
             found.append(f"{level.load}: {why}")
         gates = level.goodput.value.gates if isinstance(level.goodput, Measured) else ()
         found += [
@@ -128,8 +145,16 @@ def _unmet(measurement: Measurement, slo: Slo | None) -> list[str]:
     return found
 
 
-def _lost(counts: Counts) -> str:
-    if counts.failed <= _FAILED_MOST * max(1, counts.sent):
+def _lost(level: Level) -> str:
+    """Say how many failed, where they are too many; what an early end kept from being sent did.
+
+    What an end of the user's own leaves unsent was not asked for.
+    """
+    counts = level.counts
+    unsent = counts.dropped if level.reason else 0
+    lost, asked = counts.failed + unsent, counts.sent + unsent
+    if lost <= _FAILED_MOST * max(1, asked):
         return ""
-    why = ", ".join(f"{code} {n}" for code, n in sorted(counts.failures.items()))
-    return f"{counts.failed} of {counts.sent} requests failed ({why})"
+    failures = dict(counts.failures) | ({"never sent": unsent} if unsent else {})
+    why = ", ".join(f"{code} {n}" for code, n in sorted(failures.items()))
+    return f"{lost} of {asked} requests failed ({why})"

@@ -8,7 +8,7 @@ servers, files of models or folders, but for the depth to which a model was trai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -36,6 +36,8 @@ from steelyard.domain.prompts import (
 from steelyard.domain.slo import Slo, slo
 from steelyard.domain.workload import Workload
 from steelyard.loadgen import schedule
+from steelyard.platform import clock
+from steelyard.runs.loads import schedule_seed
 from steelyard.workloads import shapes, sources, suites
 from steelyard.workloads.shapes import Typed
 from steelyard.workloads.sources import Prompts
@@ -45,6 +47,7 @@ _BLOCKS: Final = 6
 _REQUESTS: Final = 100
 _REQUESTS_PER_STREAM: Final = 8
 _OPEN_S: Final = 30.0
+_SEED_MOST: Final = (1 << 31) - 1  # what servers take for a seed
 _LONGEST_ROW: Final = 4096
 # What a template puts around a message, and more.
 _AROUND: Final = 64
@@ -53,10 +56,18 @@ _OF_TLS: Final = ("cacert", "insecure")
 _OF_FILES: Final = ("threads", "runtime")
 
 
+def _fresh_seed() -> int:
+    return clock.uuid7().int & _SEED_MOST
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class BenchRequest:
-    """What was typed, checked for type and range only; None for what was not."""
+    """What was typed, checked for type and range only; None for what was not.
+
+    `timeout` is the longest silence of one request, in seconds. A seed that was not typed is a
+    fresh one: a server must not find in its cache what an earlier bench asked.
+    """
 
     subject: str
     compare: str | None = None
@@ -78,7 +89,8 @@ class BenchRequest:
     find_knee: bool = False
     blocks: int | None = None
     warmup: int = 1
-    seed: int = 0
+    timeout: float = 120.0
+    seed: int = field(default_factory=_fresh_seed)
     processes: int = 1
     threads: int | None = None
     runtime: str | None = None
@@ -92,7 +104,10 @@ class BenchRequest:
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
         """Take the options of a door; an unknown one is a programming error."""
-        return cls(**options)
+        typed = dict(options)
+        if typed.get("seed") is None:
+            typed.pop("seed", None)
+        return cls(**typed)
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -186,6 +201,8 @@ def read(request: BenchRequest) -> Asked:
     loads = shapes.loads(request.shape_options)
     _refuse_what_says_nothing(request, loads)
     objectives = None if request.slo is None else slo(request.slo)
+    if request.find_knee and objectives is not None:
+        _refuse_what_no_load_can_miss(objectives)
     if request.load is not None:
         prompts = Prompts(Synthetic())
         asked = Asked(_named(request, loads), prompts, objectives)
@@ -259,6 +276,18 @@ def _refuse_what_says_nothing(request: BenchRequest, loads: tuple[Load, ...]) ->
             )
 
 
+def _refuse_what_no_load_can_miss(objectives: Slo) -> None:
+    """Refuse objectives of single requests alone: a search follows those of a whole load."""
+    if not any(
+        limit.quantile is not None or limit.metric == "errors" for limit in objectives.limits
+    ):
+        name = objectives.limits[0].name
+        raise BadInput(
+            f"--find-knee goes by what a whole load must meet; --slo {name} limits each request",
+            hint=f"write {name}_p95=…, or add errors=1%",
+        )
+
+
 def _without(request: BenchRequest, names: tuple[str, ...], what: str, why: str) -> None:
     for name in names:
         if getattr(request, name) not in (None, False):
@@ -272,7 +301,10 @@ def _refuse_what_cannot_be_sent(request: BenchRequest, asked: Asked) -> None:
         if schedule.streams_ns(load) or request.find_knee:
             continue
         moments = schedule.moments_ns(
-            load, request.seed, requests=workload.requests or None, duration_s=workload.duration_s
+            load,
+            schedule_seed(request.seed, workload.name, 0),
+            requests=workload.requests or None,
+            duration_s=workload.duration_s,
         )
         if not moments:
             raise BadInput(

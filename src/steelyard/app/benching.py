@@ -8,16 +8,14 @@ terminals: text comes back as text. What may be asked: `app.bench_request`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
-from steelyard.app import bench_reports, bench_request, calibrating, subjects
-from steelyard.app.bench_reports import Benched
+from steelyard.app import bench_request, calibrating, subjects
 from steelyard.app.bench_request import Asked, BenchRequest, is_address
-from steelyard.app.keeping import keeper
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.run import Controls, Place, RunSpec
@@ -26,7 +24,6 @@ from steelyard.engines import attached, keys
 from steelyard.engines.attached import AttachedEngine
 from steelyard.engines.calls import Trust
 from steelyard.engines.url import Endpoint
-from steelyard.llamalib.kernels import cores
 from steelyard.models import disk, memory
 from steelyard.platform import clock, locks
 from steelyard.runs import interleaved, knee
@@ -34,6 +31,10 @@ from steelyard.runs.execute import Executor, Session
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import default_threads, place_for
 from steelyard.runs.session import Watch
+
+if TYPE_CHECKING:
+    from steelyard.app.bench_reports import Benched
+    from steelyard.stats.knee import Found
 
 _SLOTS_MOST: Final = 64
 _FILES_BYTES: Final = 16 * 1024 * 1024
@@ -60,8 +61,8 @@ def perform(request: BenchRequest, emit: Emit) -> Benched:
     disk.require(folder, _FILES_BYTES, what="a bench")
     sides = [folder] if request.compare is None else [folder / letter for letter in "ab"]
     targets = [
-        _target(subject, request, asked, side, emit)
-        for subject, side in zip(request.subjects, sides, strict=True)
+        _target(subject, request, asked, side, emit, turn)
+        for turn, (subject, side) in enumerate(zip(request.subjects, sides, strict=True))
     ]
     executor = Executor(
         Verifier(),
@@ -70,15 +71,32 @@ def perform(request: BenchRequest, emit: Emit) -> Benched:
         watch=Watch(server=True, processes=request.processes),
     )
     with locks.folder_lock(folder):
-        started_ns = clock.monotonic_ns()
-        total = None if request.find_knee else sum(w.requests for w in asked.workloads) or None
-        emit(PhaseStarted("bench", total, targets[0].name))
-        measured = _measured(request, asked, targets, executor, emit)
-        emit(PhaseEnded("bench", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
-        with keeper(emit) as keep:
-            for record in measured.records:
-                keep(record)
-        return bench_reports.write(folder, measured, asked.slo, strict=request.strict)
+        return _performed(request, asked, targets, folder, executor, emit)
+
+
+def _performed(
+    request: BenchRequest,
+    asked: Asked,
+    targets: list[_Target],
+    folder: Path,
+    executor: Executor,
+    emit: Emit,
+) -> Benched:
+    started_ns = clock.monotonic_ns()
+    total = None if request.find_knee else sum(w.requests for w in asked.workloads) or None
+    emit(PhaseStarted("bench", total, targets[0].name))
+    sessions, found = _measured(request, asked, targets, executor, emit)
+    records = tuple(executor.record(session) for session in sessions)
+    emit(PhaseEnded("bench", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
+    # Store and reports would take memory and time of the machine that is being measured.
+    from steelyard.app import bench_reports
+    from steelyard.app.keeping import keeper
+
+    with keeper(emit) as keep:
+        for record in records:
+            keep(record)
+    done = bench_reports.Done(records, found)
+    return bench_reports.write(folder, done, asked.slo, strict=request.strict)
 
 
 def _measured(
@@ -87,44 +105,64 @@ def _measured(
     targets: list[_Target],
     executor: Executor,
     emit: Emit,
-) -> bench_reports.Done:
+) -> tuple[tuple[Session, ...], Found | None]:
     if request.compare is not None:
         a, b = targets
-        with a.open(executor) as first, b.open(executor) as second:
-            _hand_over(asked, first, second)
+        with (
+            a.open(executor) as first,
+            b.open(executor) as second,
+            _until_interrupted(first, second),
+        ):
+            _hand_over(request, asked, first, second)
             # One that did not come up has said so; it is no failure of the other.
             if first.bench is not None and second.bench is not None:
                 interleaved.measure(
                     (first, second), asked.workloads[0], request.turns, request.seed, emit
                 )
-        records = (executor.record(first), executor.record(second))
-        return bench_reports.Done(records)
+        return (first, second), None
     (target,) = targets
     found = None
-    with target.open(executor) as session:
-        _hand_over(asked, session)
+    with target.open(executor) as session, _until_interrupted(session):
+        _hand_over(request, asked, session)
         if request.find_knee:
-            found = knee.find(session, asked.workloads[0], asked.slo, asked.streams, emit)
+            plan = knee.plan(asked.streams, request.requests)
+            found = knee.find(session, asked.workloads[0], asked.slo, plan, emit)
         else:
             for workload in asked.workloads:
                 session.measure(workload)
-    return bench_reports.Done((executor.record(session),), knee=found)
+    return (session,), found
 
 
-def _hand_over(asked: Asked, *sessions: Session) -> None:
-    """Give each session the texts that its prompts are made of."""
+@contextmanager
+def _until_interrupted(*sessions: Session) -> Iterator[None]:
+    """Let an interrupt end the measuring and not the bench: what had finished is worth a report."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for session in sessions:
+            session.cancel()
+
+
+def _hand_over(request: BenchRequest, asked: Asked, *sessions: Session) -> None:
+    """Give each session the texts that its prompts are made of, and the patience to wait."""
     for session in sessions:
         if session.bench is not None:
             session.bench.prompts = {asked.prompts.source: asked.prompts}
+            session.bench.stall_ns = round(request.timeout * _NS_PER_S)
 
 
-def _target(subject: str, request: BenchRequest, asked: Asked, folder: Path, emit: Emit) -> _Target:
+def _target(
+    subject: str, request: BenchRequest, asked: Asked, folder: Path, emit: Emit, turn: int
+) -> _Target:
+    """Find a subject; the second of two is another repeat, so that its prompts are others."""
     if is_address(subject):
-        return _endpoint(subject, request, asked, folder)
-    return _file(subject, request, asked, folder, emit)
+        return _endpoint(subject, request, asked, folder, turn)
+    return _file(subject, request, asked, folder, emit, turn)
 
 
-def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path) -> _Target:
+def _endpoint(
+    subject: str, request: BenchRequest, asked: Asked, folder: Path, turn: int
+) -> _Target:
     endpoint = Endpoint.read(subject)
     trust = Trust(request.cacert, request.insecure)
     key = keys.api_key(
@@ -138,12 +176,22 @@ def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path) -
         endpoint, model=request.model, key=key, trust=trust, env=os.environ
     )
     controls = Controls(seed=request.seed, warmup=request.warmup, reuse_prefix=asked.reuse_prefix)
-    spec = RunSpec(engine.subject, controls, workloads=asked.workloads, campaign_seed=request.seed)
+    spec = RunSpec(
+        engine.subject,
+        controls,
+        workloads=asked.workloads,
+        repeat=turn,
+        campaign_seed=request.seed,
+    )
     place = Place((), {}, folder, endpoint.host, endpoint.port)
     return _Target(str(endpoint), spec, place, lambda executor: executor.visit(spec, engine, place))
 
 
-def _file(subject: str, request: BenchRequest, asked: Asked, folder: Path, emit: Emit) -> _Target:
+def _file(
+    subject: str, request: BenchRequest, asked: Asked, folder: Path, emit: Emit, turn: int
+) -> _Target:
+    from steelyard.llamalib.kernels import cores  # brings numpy, which a server needs not
+
     chosen = subjects.choose(subject)
     if len(chosen.files) != 1:
         raise BadInput(f"{subject} holds several models", hint="name one file: a bench takes one")
@@ -171,6 +219,7 @@ def _file(subject: str, request: BenchRequest, asked: Asked, folder: Path, emit:
         Subject(variant.artifact, chosen.engine, runtime, profile),
         controls,
         workloads=asked.workloads,
+        repeat=turn,
         campaign_seed=request.seed,
     )
     place = place_for(spec.subject, folder, {variant.artifact.sha256: path.resolve()})

@@ -44,7 +44,18 @@ from steelyard.cli.values import DURATION
     help="Of --compare: blocks of four turns.  [default: 6]",
 )
 @click.option("--warmup", type=click.IntRange(0, 100), default=1, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--timeout",
+    type=DURATION,
+    default="120s",
+    show_default=True,
+    help="The longest silence of one request; after it the request has failed.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, (1 << 31) - 1),
+    help="Of prompts and moments: the same again.  [default: a new one each time]",
+)
 @click.option("--processes", type=click.IntRange(1, 64), default=1, help="Of the client.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Of an engine that is started here.")
 @click.option(
@@ -83,4 +94,6 @@ def bench(*, as_json: bool, conventions: bool, **options: object) -> int:
             click.echo(line, err=True)
     else:
         click.echo(done.text(width(), conventions=conventions))
+    if done.interrupted:
+        click.echo(done.interrupted, err=True)
     return done.exit_code

@@ -8,13 +8,13 @@ from typing import Final, final
 import click
 
 _RANGE: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
-_PARTS: Final = re.compile(r"(\d+(?:\.\d+)?)(h|m|s)")
-_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_PARTS: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 @final
 class Duration(click.ParamType[float]):
-    """`45m`, `90s`, `1h30m`: seconds as a float. Inherits because click asks for it."""
+    """`45m`, `90s`, `1h30m`, `500ms`: seconds as a float. Inherits because click asks for it."""
 
     name = "duration"
 
@@ -25,7 +25,7 @@ class Duration(click.ParamType[float]):
         text = str(value).strip().lower()
         parts = _PARTS.findall(text)
         if not parts or "".join(number + unit for number, unit in parts) != text:
-            self.fail(f"{value!r} is no duration; write 45m, 90s or 1h30m", param, ctx)
+            self.fail(f"{value!r} is no duration; write 45m, 90s, 1h30m or 500ms", param, ctx)
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
         if seconds <= 0:
             self.fail("a duration is longer than nothing", param, ctx)

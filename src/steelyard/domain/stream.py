@@ -31,7 +31,8 @@ class Exchange:
     between `sent_ns` and `handed_ns`. `segments` counts the pieces in which the network delivered
     the answer (0: not known): where there were no more of them than reads, no read took up two.
     `failure` says why it broke off. `reconnects` counts how often it was sent again since a
-    connection kept alive turned out to have been closed before any byte of the answer. `late_ns`
+    connection kept alive turned out to have been closed before any byte of the answer; `sent_ns` is
+    then that of the first try, where the wait began, and `handed_ns` that of the last. `late_ns`
     is the longest that anything had lain there before it was read. `encoding` and `location` are
     the headers of those names (Content-Encoding, Location).
     """
@@ -158,7 +159,7 @@ class Attempt:
     `sample` is the item or request; `ask` counts the questions of a multi-turn item from 0;
     `tries` counts from 0. `model` is the name the server put into its answer. `late_ns` and
     `send_spread_ns` are the client's own share: how long an arrival lay unread at the longest, and
-    how long the last write took, within which the sending lies.
+    how long the last write took, within which the sending lies. `reconnects` is its exchange's.
     """
 
     sample: str
@@ -180,6 +181,7 @@ class Attempt:
     stamps: Stamps = "user"
     late_ns: int = 0
     send_spread_ns: int = 0
+    reconnects: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrivals", Arrivals.of(self.arrivals))

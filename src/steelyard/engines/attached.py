@@ -7,6 +7,7 @@ only, never timed. Not aware of what is measured.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -109,6 +110,17 @@ class AttachedEngine:
     def prepare(self, call: HttpCall) -> bytes:
         """Return the complete bytes of a measured request, the key among them."""
         return prepare_for(call, self.manners.endpoint, self.headers)
+
+    def cover(self, words: str) -> str:
+        """Return words of the server without the key, however JSON may have written it."""
+        covered = self._caller().covered(words)
+        key = value_of(self.manners.key)
+        if key is None:
+            return covered
+        plain = json.dumps(key.reveal())[1:-1]
+        for form in (plain, plain.replace("/", "\\/")):
+            covered = Secret(form).without(covered)
+        return covered
 
     def alive(self) -> bool:
         """Whether somebody still takes connections there."""

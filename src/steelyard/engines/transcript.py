@@ -3,15 +3,16 @@
 Done after the run. Each event gets the arrival of the read that completed it; several events of
 one read share it, and those that it may have waited for say how much earlier they may have come.
 Thinking between `<think>` and `</think>` inside the content is told apart from the answer.
-`text_end` counts the characters generated so far, thinking and tags included. Not aware of
-sockets, clocks, or which engine it was.
+`text_end` counts the characters generated so far, thinking and tags included. A server's words
+about an error may repeat the key that it was sent: they are covered before they are cut and kept,
+what the model said is not. Not aware of sockets, clocks, keys, or which engine it was.
 """
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, assert_never, final
 
@@ -60,9 +61,10 @@ def read(
     ask: int = 0,
     tries: int = 0,
     prompt_tokens_wanted: int | None = None,
+    cover: Callable[[str], str] = str,
 ) -> Attempt:
-    """Read one exchange by the engine's dialect."""
-    story = _Story()
+    """Read one exchange by the engine's dialect; `cover` hides secrets in a server's words."""
+    story = _Story(cover)
     if exchange.status == _OK and not exchange.encoding:
         _follow(story, exchange, dialect)
     text, reasoning = story.told()
@@ -77,7 +79,7 @@ def read(
         finish_reason=story.finish_reason,
         usage=story.usage,
         timings=story.timings,
-        outcome=_outcome(exchange, story),
+        outcome=_outcome(exchange, story, cover),
         ask=ask,
         tries=tries,
         model=story.model,
@@ -85,6 +87,7 @@ def read(
         stamps=exchange.stamps,
         late_ns=exchange.late_ns,
         send_spread_ns=max(0, exchange.handed_ns - exchange.sent_ns) if exchange.handed_ns else 0,
+        reconnects=exchange.reconnects,
     )
 
 
@@ -102,6 +105,7 @@ class _When:
 class _Story:
     """What has been heard so far; `heard` keeps what each event brought and when."""
 
+    cover: Callable[[str], str]
     heard: list[tuple[_When, ArrivalKind, str]] = field(default_factory=list)
     finish_reason: str | None = None
     usage: Reading[Usage] = Missing("not_reported", "the engine sent no token counts")
@@ -136,7 +140,7 @@ class _Story:
 
     def fail(self, when: _When, words: str) -> None:
         self.heard.append((when, "error", ""))
-        self.error = self.error or words
+        self.error = self.error or self.cover(words)
 
     def told(self) -> tuple[str, str]:
         """Return the answer and the thinking."""
@@ -193,9 +197,20 @@ def _follow(story: _Story, exchange: Exchange, dialect: Dialect) -> None:
                 story.take(when, event)
             story.model = story.model or dialect.named_model(data)
         except DialectError as error:
-            story.fail(when, str(error))
+            story.fail(when, _refusal(dialect, story.cover(data)) or str(error))
             story.nonsense = _parsed(data) is None
             return
+
+
+def _refusal(dialect: Dialect, covered: str) -> str:
+    """Return what is wrong with a message; its words may be cut, so it is covered before."""
+    try:
+        for _ in dialect.decode(covered):
+            pass
+        dialect.named_model(covered)
+    except DialectError as error:
+        return str(error)
+    return ""
 
 
 def _parsed(data: str) -> object:
@@ -251,30 +266,32 @@ def _error(data: str) -> str:
     return json.dumps({"error": value or data})
 
 
-def _outcome(exchange: Exchange, story: _Story) -> Completed | Failed:
+def _outcome(exchange: Exchange, story: _Story, cover: Callable[[str], str]) -> Completed | Failed:
     if exchange.failure is not None and exchange.status in (0, _OK) and story.error is None:
         return Failed(exchange.failure, f"after {len(exchange.body)} bytes of the answer")
     if exchange.status in _REDIRECTS:
-        return Failed("redirected", f"HTTP {exchange.status} to {_host(exchange.location)}")
+        return Failed("redirected", f"HTTP {exchange.status} to {cover(_host(exchange.location))}")
     if exchange.status != _OK:
-        return _http_failure(exchange)
+        return _http_failure(exchange, cover)
     if exchange.encoding:
-        return Failed("compressed_body", f"the server compressed its answer: {exchange.encoding}")
+        packed = cover(exchange.encoding)
+        return Failed("compressed_body", f"the server compressed its answer: {packed}")
     if story.error is not None:
         otherwise = "malformed_stream" if story.nonsense else "error_in_stream"
         return Failed(
             openai.failure_code(story.error, otherwise=otherwise), story.error[:_DETAIL_MAX]
         )
     if story.finish_reason is None:
-        return _unfinished(exchange.body)
+        return _unfinished(exchange.body, cover)
     if not _generated(story):
         return Failed("zero_tokens", "the engine finished without a single token")
     return Completed()
 
 
-def _unfinished(body: bytes) -> Failed:
-    start = body.removeprefix(_BOM).lstrip()[:60]
-    if start[:1] in (b"<", b"["):  # a page of some proxy, or a list
+def _unfinished(body: bytes, cover: Callable[[str], str]) -> Failed:
+    begun = body.removeprefix(_BOM).lstrip()
+    if begun[:1] in (b"<", b"["):  # a page of some proxy, or a list
+        start = cover(begun.decode(errors="replace"))[:60]
         return Failed("malformed_stream", f"neither events nor an object: {start!r}")
     return Failed("truncated_stream", "the answer ended without a reason to finish")
 
@@ -296,8 +313,8 @@ def _generated(story: _Story) -> bool:
             assert_never(story.usage)
 
 
-def _http_failure(exchange: Exchange) -> Failed:
-    body = exchange.body.decode(errors="replace").strip()
+def _http_failure(exchange: Exchange, cover: Callable[[str], str]) -> Failed:
+    body = cover(exchange.body.decode(errors="replace").strip())
     otherwise = _BY_STATUS.get(exchange.status, f"http_{exchange.status}")
     if exchange.encoding:
         return Failed(otherwise, f"HTTP {exchange.status}: its words are compressed")
@@ -307,5 +324,5 @@ def _http_failure(exchange: Exchange) -> Failed:
         words = str(error) if body.startswith("{") else body
     else:
         words = body
-    detail = f"HTTP {exchange.status}: {words[:_DETAIL_MAX]}"
+    detail = f"HTTP {exchange.status}: {cover(words)[:_DETAIL_MAX]}"
     return Failed(openai.failure_code(words, otherwise=otherwise), detail)

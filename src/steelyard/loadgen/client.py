@@ -1,8 +1,9 @@
 """The parent's side of the measuring client: hand in prepared requests, take stamped exchanges.
 
-Starts `loadgen.driver` as a child on a leash, or several of them that share the load, and reads
-what they have written to their spools. Only finished columns cross from them to us, so percentiles
-stay exact however many there are. Not aware of dialects: bytes in, exchanges out.
+Starts `loadgen.driver` as a child on a leash, or several of them that share the load
+(`loadgen.sharing`), and reads what they have written to their spools. Only finished columns cross
+from them to us, so percentiles stay exact however many there are. Not aware of dialects: bytes in,
+exchanges out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import selectors
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +20,24 @@ from typing import Final, final
 from steelyard.domain.errors import BadInput, SteelyardError
 from steelyard.domain.stream import Exchange, Stamps
 from steelyard.loadgen import spool
-from steelyard.loadgen.jobs import Answer, Command, Done, Job, LastCall, Streams, encode, hear
-from steelyard.platform import process
+from steelyard.loadgen.jobs import (
+    Answer,
+    Command,
+    Done,
+    Job,
+    LastCall,
+    Recall,
+    Returned,
+    Streams,
+    encode,
+    hear,
+)
+from steelyard.loadgen.sharing import Sharing, shares
+from steelyard.platform import clock, process
 
 _LAST_WORDS: Final = 2_000
 _READ_BYTES: Final = 1 << 20
+_NS_PER_S: Final = 1_000_000_000
 
 
 @final
@@ -64,11 +79,13 @@ class Client:
         self._drivers = [
             _Driver(words, path, share, affinity)
             for path, share in zip(
-                spool_paths(spool_path, processes), _shares(streams, processes), strict=True
+                spool_paths(spool_path, processes), shares(streams, processes), strict=True
             )
         ]
-        self._home: dict[str, _Driver] = {}
-        self._next = 0
+        self._sharing = Sharing(streams, processes)
+        # Those outstanding; what may have to be said again to another driver is kept.
+        self._jobs: dict[str, Job | None] = {}
+        self._waiting: deque[Job] = deque()
         self._ready: selectors.BaseSelector | None = None
 
     @property
@@ -91,42 +108,42 @@ class Client:
         stall_ns: int | None = None,
     ) -> None:
         """Queue one request; `job` must be unique among those in flight."""
-        if job in self._home:
+        if job in self._jobs:
             raise BadInput(f"request {job!r} is already queued", hint="give each its own id")
-        driver = self._drivers[self._next % len(self._drivers)]
-        self._next += 1
-        self._home[job] = driver
-        driver.say(Job(job, request, at_ns, deadline_ns, stall_ns))
+        made = Job(job, request, at_ns, deadline_ns, stall_ns)
+        self._jobs[job] = made if len(self._drivers) > 1 else None
+        self._route(made)
+        self._hand_on()
 
     def set_streams(self, streams: int, *, at_ns: int | None = None) -> None:
         """Allow this many requests in flight, from now or from a moment on."""
-        for driver, share in zip(self._drivers, _shares(streams, len(self._drivers)), strict=True):
+        for driver, share in zip(self._drivers, shares(streams, len(self._drivers)), strict=True):
             driver.say(Streams(share, at_ns))
+        self._sharing.set_streams(streams, clock.monotonic_ns() if at_ns is None else at_ns)
+        self._hand_on()
 
     def last_call(self, at_ns: int) -> None:
         """Begin nothing more from this moment on; what is queued then is dropped."""
         for driver in self._drivers:
             driver.say(LastCall(at_ns))
+        self._sharing.last_call(at_ns)
+        self._hand_on()
 
     def answers(self) -> Iterator[Answer]:
         """Yield what is announced, until nothing is outstanding; more may be submitted.
 
         Looks into no response: the exchanges are there afterwards (`exchanges`).
         """
-        while self._home:
-            for driver in self._heard_from():
-                for answer in driver.hear():
-                    self._home.pop(answer.id, None)
-                    yield answer
+        while self._jobs:
+            for _, answer in self._heard():
+                yield answer
 
     def results(self) -> Iterator[Exchange]:
         """Yield exchanges as they finish, until none is outstanding; more may be submitted."""
-        while self._home:
-            for driver in self._heard_from():
-                for answer in driver.hear():
-                    self._home.pop(answer.id, None)
-                    if isinstance(answer, Done):
-                        yield driver.exchange(answer.id)
+        while self._jobs:
+            for driver, answer in self._heard():
+                if isinstance(answer, Done):
+                    yield driver.exchange(answer.id)
 
     def exchanges(self) -> Iterator[Exchange]:
         """Yield, one at a time, the exchanges that were announced and not taken yet."""
@@ -148,8 +165,8 @@ class Client:
     def __enter__(self) -> Client:
         self._ready = selectors.DefaultSelector()
         try:
-            for driver in self._drivers:
-                self._ready.register(driver.start(), selectors.EVENT_READ, driver)
+            for number, driver in enumerate(self._drivers):
+                self._ready.register(driver.start(), selectors.EVENT_READ, number)
         except BaseException:
             self.close()
             raise
@@ -158,10 +175,50 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _heard_from(self) -> list[_Driver]:
+    def _heard(self) -> list[tuple[_Driver, Answer]]:
+        """Wait for news; fill the room that has appeared before anybody looks at them."""
         if self._ready is None:
             raise SteelyardError("the load driver is not running", hint="use Client in a `with`")
-        return [key.data for key, _ in self._ready.select()]
+        found: list[tuple[_Driver, Answer]] = []
+        returned: list[Job] = []
+        for key, _ in self._ready.select(self._patience_s()):
+            number: int = key.data
+            for answer in self._drivers[number].hear():
+                self._sharing.came_back(number)
+                if not isinstance(answer, Returned):
+                    self._jobs.pop(answer.id, None)
+                    found.append((self._drivers[number], answer))
+                elif (job := self._jobs.get(answer.id)) is not None:
+                    returned.append(job)
+        for job in reversed(returned):  # they were queued before all that wait here
+            self._route(job, first=True)
+        self._hand_on()
+        return found
+
+    def _patience_s(self) -> float | None:
+        """Return how long to wait until what is handed to whom changes by itself."""
+        at_ns = self._sharing.next_ns() if len(self._drivers) > 1 else None
+        return None if at_ns is None else max(0, at_ns - clock.monotonic_ns()) / _NS_PER_S
+
+    def _route(self, job: Job, *, first: bool = False) -> None:
+        """Hand on what is bound to a moment, which does not wait; queue anything else."""
+        if job.at_ns is not None:
+            self._drivers[self._sharing.pick_bound()].say(job)
+        elif first:
+            self._waiting.appendleft(job)
+        else:
+            self._waiting.append(job)
+
+    def _hand_on(self) -> None:
+        """Give each driver what it has room for, and have back what it can no longer send."""
+        self._sharing.turn(clock.monotonic_ns())
+        for number in self._sharing.stranded():
+            self._drivers[number].say(Recall())
+        while self._waiting:
+            whose = self._sharing.pick()
+            if whose is None:
+                return
+            self._drivers[whose].say(self._waiting.popleft())
 
 
 @final
@@ -212,7 +269,7 @@ class _Driver:
         except BrokenPipeError:
             raise self._died() from None
 
-    def hear(self) -> list[Answer]:
+    def hear(self) -> list[Answer | Returned]:
         """Return what it has announced; called when there is something to hear."""
         stdout = self._running().stdout
         data = os.read(stdout.fileno(), _READ_BYTES) if stdout is not None else b""
@@ -257,9 +314,3 @@ class _Driver:
 def spool_paths(first: Path, processes: int) -> list[Path]:
     """Return the spools of so many drivers."""
     return [first, *(first.with_stem(f"{first.stem}-{n}") for n in range(2, processes + 1))]
-
-
-def _shares(streams: int, processes: int) -> list[int]:
-    """Share streams out as evenly as they go."""
-    each, over = divmod(streams, processes)
-    return [each + (number < over) for number in range(processes)]

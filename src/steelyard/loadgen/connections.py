@@ -7,19 +7,26 @@ jobs' order, or the spool.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
-from collections.abc import Callable
-from typing import Final, Protocol, final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, TypeAlias, final
 
 from steelyard.loadgen import stamps
 from steelyard.loadgen.transfer import Transfer
 
 # Below 64 KiB, so that the size of a read fits into two bytes.
 READ_BYTES: Final = 65_535
+# Under TLS a read also completes a record of which up to 18 KiB had come before.
+TLS_READ_BYTES: Final = 32_768
+_TRY_S: Final = 1.0
 # A server that closes a kept connection under our request does so at once; later than this it
 # had taken the request and broke off, and sending again would hide that.
 _RACE_NS: Final = 1_000_000_000
+
+# Family and address of a place to connect to, as `socket` has them.
+Address: TypeAlias = tuple[int, tuple[Any, ...]]
 
 
 class Broken(OSError):
@@ -49,29 +56,37 @@ class Layer(Protocol):
 
 @final
 class Where:
-    """The one address that a driver speaks to, and how."""
+    """The one address that a driver speaks to, and how.
 
-    __slots__ = ("_address", "_family", "_layer", "_stamped")
+    A name may stand for several addresses of which only some are listened on (`localhost`): each
+    is tried once, now, and the first that accepts is kept.
+    """
+
+    __slots__ = ("_address", "_family", "_layer", "_stamped", "read_bytes")
 
     def __init__(
         self, host: str, port: int, layer: Callable[[], Layer] | None, *, stamped: bool
     ) -> None:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        self._family, self._address = family, address
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        self._family, self._address = first_accepting([(each[0], each[4]) for each in found])
         self._layer, self._stamped = layer, stamped
+        self.read_bytes = READ_BYTES if layer is None else TLS_READ_BYTES
 
     def connect(self) -> Connection:
         """Begin a connection; raise `OSError` where that fails at once."""
         sock = socket.socket(self._family, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._stamped:
-            stamps.switch_on(sock)
-        code = sock.connect_ex(self._address)
-        if code not in (0, errno.EINPROGRESS):
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._stamped:
+                stamps.switch_on(sock)
+            code = sock.connect_ex(self._address)
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, "cannot connect")
+            return Connection(sock, self._layer and self._layer(), connected=code == 0)
+        except OSError:
             sock.close()
-            raise OSError(code, "cannot connect")
-        return Connection(sock, self._layer and self._layer(), connected=code == 0)
+            raise
 
 
 @final
@@ -113,6 +128,7 @@ class Connection:
         """Turn what is to be sent into what goes over the wire."""
         if self.tls is not None:
             transfer.unsent = memoryview(self.tls.sealed(transfer.unsent))
+        transfer.sealed = True
 
     def lost_a_race(self, now_ns: int) -> bool:
         """Whether the server had closed this kept connection before it saw the request."""
@@ -127,6 +143,20 @@ class Connection:
     def close(self) -> None:
         """Let go of the socket."""
         self.sock.close()
+
+
+def first_accepting(addresses: Sequence[Address]) -> Address:
+    """Return the first of them that accepts a connection, or the first where none does.
+
+    That nobody is there is then found, and said, by each request. A single one is not tried.
+    """
+    if len(addresses) > 1:
+        for family, address in addresses:
+            with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as sock:
+                sock.settimeout(_TRY_S)
+                sock.connect(address)
+                return family, address
+    return addresses[0]
 
 
 def failure_of(error: OSError) -> str:

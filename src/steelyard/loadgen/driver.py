@@ -28,7 +28,16 @@ from typing import Final, assert_never, final
 
 from steelyard.loadgen import jobs, spool, stamps
 from steelyard.loadgen.connections import Layer, Where
-from steelyard.loadgen.jobs import Answer, Done, Dropped, Job, LastCall, Streams
+from steelyard.loadgen.jobs import (
+    Answer,
+    Done,
+    Dropped,
+    Job,
+    LastCall,
+    Recall,
+    Returned,
+    Streams,
+)
 from steelyard.loadgen.sockets import Sockets
 from steelyard.loadgen.states import (
     Drop,
@@ -39,6 +48,8 @@ from steelyard.loadgen.states import (
     JobAdded,
     LastCalled,
     NoMoreJobs,
+    Recalled,
+    Return,
     Send,
     Sending,
     StreamsSet,
@@ -73,7 +84,7 @@ class Driver:
         self._jobs: dict[str, Job] = {}
         self._lines: deque[bytes] = deque()
         self._partial = bytearray()
-        self._finished: deque[tuple[spool.Raw, Answer] | Dropped] = deque()
+        self._finished: deque[tuple[spool.Raw, Answer] | Dropped | Returned] = deque()
         self._said = bytearray()
         self._events: deque[Event] = deque()
         self._handling = False
@@ -102,7 +113,7 @@ class Driver:
             if self._terminated:
                 self._write_all()
                 return _EXIT_TERMINATED
-            self._keep_time()
+            self._keep_time(self._sockets.woke_ns)
             self._busy_rounds = self._busy_rounds + 1 if ready else _BUSY_ROUNDS
             if self._busy_rounds >= _BUSY_ROUNDS:
                 self._busy_rounds = 0
@@ -110,13 +121,13 @@ class Driver:
         self._write_all()
         return 0
 
-    def _keep_time(self) -> None:
-        now = monotonic_ns()
+    def _keep_time(self, now: int) -> None:
         if self._wake_at is not None and now >= self._wake_at:
             self._handle(Woke())
         if now >= self._next_tick:
             self._next_tick = now + _TICK_NS
-            self._sockets.check(now)
+            # A fresh look: what came since we woke must not seem to come after the end.
+            self._sockets.check(monotonic_ns())
 
     def _wait(self) -> list[tuple[int, int]]:
         """Wait for something, and say since when at the earliest it may have been there.
@@ -158,11 +169,12 @@ class Driver:
 
     def _ended(self, transfer: Transfer, at_ns: int, failure: str | None) -> None:
         job, head, times = transfer.job, transfer.framing.head, transfer.times
+        sent_ns = transfer.asked_ns
         self._jobs.pop(job.id, None)
         raw = spool.Raw(
             id=job.id,
             intended_ns=transfer.intended_ns,
-            sent_ns=transfer.sent_ns,
+            sent_ns=sent_ns,
             handed_ns=transfer.handed_ns,
             done_ns=at_ns,
             times=times,
@@ -179,12 +191,12 @@ class Driver:
             id=job.id,
             failure=failure,
             status=0 if head is None else head.status,
-            sent_ns=transfer.sent_ns or at_ns,
-            first_ns=times[0] - transfer.sent_ns if times else -1,
+            sent_ns=sent_ns or at_ns,
+            first_ns=times[0] - sent_ns if times else -1,
             span_ns=times[-1] - times[0] if times else 0,
             reads=len(times),
             late_ns=transfer.late_ns,
-            behind_ns=max(0, transfer.sent_ns - transfer.intended_ns),
+            behind_ns=max(0, sent_ns - transfer.intended_ns),
         )
         self._finished.append((raw, done))
         self._handle(Finished())
@@ -207,6 +219,9 @@ class Driver:
             case Drop(id=job):
                 self._jobs.pop(job, None)
                 self._finished.append(Dropped(job))
+            case Return(id=job):
+                self._jobs.pop(job, None)
+                self._finished.append(Returned(job))
             case WakeAt(at_ns=at_ns):
                 self._wake_at = at_ns
             case Exit():
@@ -245,12 +260,14 @@ class Driver:
                 self._handle(StreamsSet(streams, at_ns))
             case LastCall(at_ns=at_ns):
                 self._handle(LastCalled(at_ns))
+            case Recall():
+                self._handle(Recalled())
             case Job():
                 self._jobs[command.id] = command
                 self._handle(JobAdded(command.id, command.at_ns))
 
-    def _write(self, finished: tuple[spool.Raw, Answer] | Dropped) -> None:
-        if isinstance(finished, Dropped):
+    def _write(self, finished: tuple[spool.Raw, Answer] | Dropped | Returned) -> None:
+        if isinstance(finished, Dropped | Returned):
             self._said += jobs.say(finished)
         else:
             raw, done = finished
@@ -305,7 +322,7 @@ def main(words: list[str]) -> int:
         _layer(options.host, options.cafile, verify=not options.insecure) if options.tls else None,
         stamped=keeper is not None,
     )
-    driver = Driver(where, spool_file, max(1, options.streams), signals, sync=options.sync)
+    driver = Driver(where, spool_file, options.streams, signals, sync=options.sync)
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -7,28 +7,10 @@ aware of sockets, stamps or bodies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, final
+from typing import final
 
-from steelyard.loadgen.response import MalformedResponse
-
-BodyFraming: TypeAlias = Literal["length", "chunked", "close"]
-
-_HEAD_MAX: Final = 65_536
-_NO_BODY: Final = frozenset({204, 304})
-_INTERIM: Final = range(100, 200)
-_END: Final = b"\r\n\r\n"
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What a response's head says of its body; `length` is 0 unless the framing is by length."""
-
-    status: int
-    framing: BodyFraming
-    length: int
-    keep_alive: bool
+from steelyard.loadgen import heads
+from steelyard.loadgen.heads import END, Head
 
 
 @final
@@ -48,14 +30,18 @@ class Framing:
         self._trailer = False
 
     def take(self, raw: bytearray) -> bool:
-        """Return whether `raw`, which only grows, holds the whole response."""
+        """Return whether `raw`, which only grows, holds the whole response.
+
+        Raises:
+            MalformedResponse: it is not HTTP/1.1.
+        """
         if self.head is None and not self._read_head(raw):
             return False
         head = self.head
         if head is None or head.framing == "close":
             return False
         if self.chunked:
-            return raw.endswith(_END) and self._walk(raw)
+            return raw.endswith(END) and self._walk(raw)
         return len(raw) >= self._wanted
 
     def ends_with_connection(self) -> bool:
@@ -70,38 +56,28 @@ class Framing:
         return len(raw) == (self._at if self.chunked else self._wanted)
 
     def _read_head(self, raw: bytearray) -> bool:
-        while (end := raw.find(_END, self._at)) >= 0:
-            head = _head(bytes(raw[self._at : end]))
-            self._at = end + len(_END)
-            if head.status not in _INTERIM:
-                self.head = head
-                self.chunked = head.framing == "chunked"
-                self._wanted = self._at + head.length
-                return True
-        begun = bytes(raw[self._at : self._at + 7])
-        if len(raw) - self._at > _HEAD_MAX or not b"HTTP/1.".startswith(begun):
-            raise MalformedResponse("no HTTP/1.1 response head")
-        return False
+        self.head, self._at = heads.final_head(raw, self._at)
+        if self.head is None:
+            return False
+        self.chunked = self.head.framing == "chunked"
+        self._wanted = self._at + self.head.length
+        if self.chunked:
+            self._at -= 2  # the line end before the first size
+        return True
 
     def _walk(self, raw: bytearray) -> bool:
         """Step from chunk to chunk; come back to where this one began when it is not all there."""
-        find, at, size = raw.find, self._at, len(raw)
+        match, at, size = heads.CHUNK.match, self._at, len(raw)
         while not self._trailer:
-            end = find(b"\r\n", at)
-            if end < 0:
+            found = match(raw, at)
+            if found is None:
+                heads.no_chunk_yet(raw, at)
                 break
-            try:
-                length = int(raw[at:end].partition(b";")[0], 16)
-            except ValueError:
-                raise MalformedResponse(f"not a length: {bytes(raw[at : at + 20])!r}") from None
-            after = end + 2
-            if length:
-                after += length + 2
-                if after > size:
-                    break
-            else:
-                self._trailer = True
-            at = after
+            length, after = int(found[1], 16), found.end()
+            if after + length > size:
+                break
+            at = after + length
+            self._trailer = not length
         self._at = at
         return self._trailer and self._walk_trailer(raw)
 
@@ -112,30 +88,3 @@ class Framing:
             if empty:
                 return True
         return False
-
-
-def _head(text: bytes) -> Head:
-    line, *lines = text.split(b"\r\n")
-    words = line.split(None, 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/1."):  # noqa: PLR2004 - version and status
-        raise MalformedResponse(f"not a status line: {line[:60]!r}")
-    status = _number(words[1])
-    headers = {
-        name.strip().lower(): value.strip().lower()
-        for name, _, value in (each.partition(b":") for each in lines)
-    }
-    alive = headers.get(b"connection") != b"close" and not line.startswith(b"HTTP/1.0")
-    if status in _NO_BODY or status in _INTERIM:
-        return Head(status, "length", 0, alive)
-    if headers.get(b"transfer-encoding", b"").endswith(b"chunked"):
-        return Head(status, "chunked", 0, alive)
-    if (length := headers.get(b"content-length")) is not None:
-        return Head(status, "length", _number(length), alive)
-    return Head(status, "close", 0, keep_alive=False)
-
-
-def _number(digits: bytes) -> int:
-    # int() would also take signs, underscores and spaces.
-    if not digits.isdigit():
-        raise MalformedResponse(f"not a length: {digits[:20]!r}")
-    return int(digits)

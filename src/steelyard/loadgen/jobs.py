@@ -44,7 +44,13 @@ class LastCall:
     at_ns: int
 
 
-Command: TypeAlias = Job | Streams | LastCall
+@final
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What has not been sent is wanted back: another driver has room for it."""
+
+
+Command: TypeAlias = Job | Streams | LastCall | Recall
 
 
 @final
@@ -75,6 +81,14 @@ class Dropped:
     id: str
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A request that was called back before its turn."""
+
+    id: str
+
+
 Answer: TypeAlias = Done | Dropped
 
 
@@ -85,6 +99,8 @@ def encode(command: Command) -> bytes:
             words: dict[str, object] = {"streams": streams, "at_ns": at_ns}
         case LastCall(at_ns=at_ns):
             words = {"last_call_ns": at_ns}
+        case Recall():
+            words = {"recall": True}
         case Job():
             words = {
                 "id": command.id,
@@ -108,6 +124,8 @@ def decode(line: bytes) -> Command:
         return Streams(streams, _moment(words, "at_ns"))
     if isinstance(last_call := words.get("last_call_ns"), int):
         return LastCall(last_call)
+    if words.get("recall") is True:
+        return Recall()
     name, request = words.get("id"), words.get("request")
     if not isinstance(name, str) or not isinstance(request, str):
         raise BadInput(f"a job needs an id and a request: {line[:80]!r}")
@@ -120,11 +138,13 @@ def decode(line: bytes) -> Command:
     )
 
 
-def say(answer: Answer) -> bytes:
+def say(answer: Answer | Returned) -> bytes:
     """Return the line that tells the parent."""
     match answer:
         case Dropped(id=job):
             words: list[object] = [job]
+        case Returned(id=job):
+            words = [job, "returned"]
         case Done():
             words = [
                 *(answer.id, answer.failure, answer.status, answer.sent_ns),
@@ -134,10 +154,15 @@ def say(answer: Answer) -> bytes:
     return json.dumps(words).encode() + b"\n"
 
 
-def hear(line: bytes) -> Answer:
+def hear(line: bytes) -> Answer | Returned:
     """Read such a line back."""
-    words = json.loads(line)
-    return Dropped(words[0]) if len(words) == 1 else Done(*words)
+    match json.loads(line):
+        case [job]:
+            return Dropped(job)
+        case [job, "returned"]:
+            return Returned(job)
+        case words:
+            return Done(*words)
 
 
 def _moment(words: Mapping[str, object], key: str) -> int | None:

@@ -12,8 +12,8 @@ from time import monotonic_ns
 from typing import Final, TypeAlias, final
 
 from steelyard.loadgen import stamps
-from steelyard.loadgen.connections import READ_BYTES, Connection, Where, failure_of
-from steelyard.loadgen.response import MalformedResponse
+from steelyard.loadgen.connections import Connection, Where, failure_of
+from steelyard.loadgen.heads import MalformedResponse
 from steelyard.loadgen.transfer import HELD, SPREAD_MAX, SPREAD_UNIT_NS, Transfer
 
 # A transfer, the moment of its end, and why it broke off.
@@ -50,7 +50,7 @@ class Sockets:
         self.empty_ns = 0
         self.asked_ns = 0
         self.woke_ns = 0
-        self._buffer = bytearray(READ_BYTES)
+        self._buffer = bytearray(where.read_bytes)
         self._view = memoryview(self._buffer)
         self._buffers = [self._buffer]
 
@@ -208,10 +208,15 @@ class Sockets:
         except OSError as error:
             self._ended(transfer, monotonic_ns(), failure_of(error))
             return
+        try:
+            self._epoll.register(connection.fd, _WRITING)
+        except OSError:  # as many descriptors are watched as the system allows
+            connection.close()
+            self._ended(transfer, monotonic_ns(), "no_free_socket")
+            return
         connection.transfer = transfer
         self._connections[connection.fd] = connection
         connection.watched = _WRITING
-        self._epoll.register(connection.fd, _WRITING)
         if connection.connected:
             self._push(connection)
 
@@ -224,7 +229,7 @@ class Sockets:
         try:
             if not connection.connected:
                 connection.finish_connecting()
-            if connection.open and not transfer.sent_ns:
+            if connection.open and not transfer.sealed:
                 # What came before, a handshake or another answer, does not count.
                 transfer.segments_before = stamps.segments(connection.sock)
                 connection.seal(transfer)
@@ -245,7 +250,9 @@ class Sockets:
         lost = connection.transfer
         self._drop(connection)
         if lost is not None:
-            again = Transfer(lost.job, lost.intended_ns, monotonic_ns())
+            # To who waits for the answer, the request that was lost is where the wait began.
+            again = Transfer(lost.job, lost.intended_ns, lost.started_ns)
+            again.first_sent_ns = lost.first_sent_ns or lost.sent_ns
             again.reconnects = lost.reconnects + 1
             self._connect(again)
 

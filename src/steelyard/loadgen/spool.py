@@ -21,7 +21,8 @@ from typing import Final, final
 
 from steelyard.domain.errors import StoreError
 from steelyard.domain.stream import Exchange
-from steelyard.loadgen.response import MalformedResponse, ResponseReader
+from steelyard.loadgen.heads import MalformedResponse
+from steelyard.loadgen.response import ResponseReader
 from steelyard.loadgen.transfer import HELD, SPREAD_MAX, SPREAD_UNIT_NS
 
 _MAGIC: Final = b"STYX"

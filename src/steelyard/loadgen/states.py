@@ -42,6 +42,12 @@ class LastCalled:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """What waits here is wanted back, to be sent by somebody else."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A request in flight came to its end, good or bad."""
 
@@ -58,7 +64,7 @@ class NoMoreJobs:
     """Nothing will be added any more."""
 
 
-Event: TypeAlias = JobAdded | StreamsSet | LastCalled | Finished | Woke | NoMoreJobs
+Event: TypeAlias = JobAdded | StreamsSet | LastCalled | Recalled | Finished | Woke | NoMoreJobs
 
 
 @final
@@ -80,6 +86,14 @@ class Drop:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Return:
+    """This one is not sent here: it was wanted back."""
+
+    id: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class WakeAt:
     """Say `Woke` at this moment, if nothing else happens before."""
 
@@ -92,7 +106,7 @@ class Exit:
     """All is done."""
 
 
-Instruction: TypeAlias = Send | Drop | WakeAt | Exit
+Instruction: TypeAlias = Send | Drop | Return | WakeAt | Exit
 
 
 @final
@@ -124,6 +138,8 @@ class Sending:
                 self._last_call_ns = None
             case LastCalled(at_ns=at_ns):
                 self._last_call_ns = at_ns
+            case Recalled():
+                return *(Return(job) for job in self._emptied()), *self._due(now_ns)
             case Finished():
                 self._in_flight -= 1
             case Woke():
@@ -146,7 +162,7 @@ class Sending:
         while self._levels and self._levels[0][0] <= now_ns:
             self._streams = heapq.heappop(self._levels)[1]
         if self._last_call_ns is not None and now_ns >= self._last_call_ns:
-            out += self._dropped()
+            out += map(Drop, self._emptied())
         while self._in_flight < self._streams:
             if self._timed and self._timed[0][0] <= now_ns:
                 at_ns, _, job = heapq.heappop(self._timed)
@@ -162,11 +178,11 @@ class Sending:
             out.append(Exit())
         return tuple(out)
 
-    def _dropped(self) -> list[Instruction]:
+    def _emptied(self) -> list[str]:
         jobs = [*self._waiting, *(job for _, _, job in sorted(self._timed))]
         self._waiting.clear()
         self._timed.clear()
-        return [Drop(job) for job in jobs]
+        return jobs
 
     def _next_ns(self, now_ns: int) -> int | None:
         """Return the next moment at which something happens by itself."""

@@ -48,7 +48,8 @@ class Tls:
 
     def sealed(self, data: memoryview) -> bytes:
         """Encrypt."""
-        self._session.write(data)
+        while data:  # a write may take up a part of it only
+            data = data[self._session.write(data) :]
         return self._out.read()
 
     def opened(self, data: memoryview) -> bytes:

@@ -23,14 +23,17 @@ class Transfer:
     """The state of one exchange. Times are monotonic nanoseconds.
 
     `spreads` count in units of `SPREAD_UNIT_NS`. `handed_ns` is when the write of the last byte
-    came back; `sent_ns` is right before it. What has not been read came after `drained_ns`; `held`
-    when a window that we left shut may have kept it from coming. `joined` counts the pieces that
-    came with others in one read, as far as was looked. `late_ns` is the longest that anything had
-    lain there unread. `user_reads` counts the reads that the kernel did not stamp.
+    came back; `sent_ns` is right before it. `first_sent_ns` is that of the first try, where a kept
+    connection lost it; `sealed` once `unsent` is what goes over the wire. What has not been read
+    came after `drained_ns`; `held` when a window that we left shut may have kept it from coming.
+    `joined` counts the pieces that came with others in one read, as far as was looked. `late_ns` is
+    the longest that anything had lain there unread. `user_reads` counts the reads that the kernel
+    did not stamp.
     """
 
     __slots__ = (
         "drained_ns",
+        "first_sent_ns",
         "framing",
         "handed_ns",
         "held",
@@ -40,6 +43,7 @@ class Transfer:
         "late_ns",
         "raw",
         "reconnects",
+        "sealed",
         "segments",
         "segments_before",
         "sent_ns",
@@ -56,7 +60,9 @@ class Transfer:
         self.intended_ns = intended_ns
         self.started_ns = now_ns
         self.sent_ns = 0
+        self.first_sent_ns = 0
         self.handed_ns = 0
+        self.sealed = False
         self.unsent = memoryview(job.request)
         self.raw = bytearray()
         self.times = array("q")
@@ -71,6 +77,11 @@ class Transfer:
         self.segments_before = 0
         self.segments = 0
         self.framing = Framing()
+
+    @property
+    def asked_ns(self) -> int:
+        """When the request was first sent; 0 before that."""
+        return self.first_sent_ns or self.sent_ns
 
     def overdue(self, now_ns: int) -> str | None:
         """Return the code of the limit that has been passed, if any."""

@@ -19,14 +19,16 @@ from steelyard.domain.stream import Attempt, Exchange
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import transcript
 from steelyard.engines.api import Dialect, HttpCall
+from steelyard.engines.attached import AttachedEngine
 from steelyard.loadgen.client import Client
+from steelyard.platform import clock
 from steelyard.workloads.lengths import Calibrated, MessageTokens
 from steelyard.workloads.prompts import Prompt
 from steelyard.workloads.sources import Prompts
 
 # An engine that is silent for so long hangs: the longest prefill on small boards takes minutes.
 _STALL_NS: Final = 1800 * 10**9
-_SILENT: Final = 3  # stalled requests in a row: the rest would wait as long, each of them
+SILENT: Final = 3  # stalled requests in a row: the rest would wait as long, each of them
 
 
 class Engine(Protocol):
@@ -86,7 +88,10 @@ class Bench:
 
     `prompts` are the texts that were read for a source, `hands` the prompts that are being dealt
     out (`runs.prompting`), `lengths` what was learned for them, `goes` how often each section was
-    begun, `temperature_c` tells the processor's as it is now.
+    begun, `temperature_c` tells the processor's as it is now. `stall_ns` is the longest silence of
+    one request; `ends_hopeless` ends an open load that is more than the server can take. What
+    falls off on the way: how many warm-up requests each section had answered (`warmed`), and when
+    the first answered request of this session was sent and done (`first_ns`).
     """
 
     spec: RunSpec
@@ -101,6 +106,10 @@ class Bench:
     hands: dict[tuple[PromptSource, bool], Iterator[Prompt]] = field(default_factory=dict)
     lengths: MessageTokens | Calibrated | None = None
     goes: dict[str, int] = field(default_factory=dict)
+    ends_hopeless: bool = True
+    warmed: dict[str, int] = field(default_factory=dict)
+    first_ns: tuple[int, int] | None = None
+    started_ns: int = field(default_factory=clock.monotonic_ns)
     temperature_c: Callable[[], Reading[float]] = lambda: Missing("not_watched")
 
     def remember(self, exchanges: Iterable[Exchange]) -> None:
@@ -121,7 +130,7 @@ class Bench:
         for exchange in self.client.results():
             yield exchange
             silent = silent + 1 if exchange.failure == "stalled" else 0
-            if silent == _SILENT:
+            if silent == SILENT:
                 raise EngineError(
                     f"the engine fell silent: {silent} requests in a row stalled",
                     hint=f"see {self.engine.log_path}",
@@ -130,6 +139,9 @@ class Bench:
     def read(self, exchange: Exchange, *, prompt_tokens_wanted: int | None = None) -> Attempt:
         """Read an attempt out of an exchange; its ask and try come from its id."""
         key = Key.read(exchange.id)
+        if exchange.failure is None and exchange.sent_ns >= self.started_ns:
+            times_ns = (exchange.sent_ns, exchange.done_ns)
+            self.first_ns = min(self.first_ns or times_ns, times_ns)
         return transcript.read(
             exchange,
             self.dialect,
@@ -137,6 +149,7 @@ class Bench:
             ask=key.ask,
             tries=key.tries,
             prompt_tokens_wanted=prompt_tokens_wanted,
+            cover=self.engine.cover if isinstance(self.engine, AttachedEngine) else str,
         )
 
     def too_hot(self) -> str:

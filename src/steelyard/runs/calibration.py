@@ -16,6 +16,7 @@ import math
 import select
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from steelyard.analysis import timing
 from steelyard.domain.errors import EngineError
 from steelyard.domain.instrument import Instrument
 from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
-from steelyard.domain.reading import Measured, Missing, Reading, value_of
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.stream import Attempt, Exchange, Stamps
 from steelyard.engines import api, transcript
 from steelyard.engines.api import Dialect, HttpCall
@@ -125,7 +126,8 @@ def calibrate(folder: Path, emit: Emit) -> Instrument:
 def measure(folder: Path, emit: Emit) -> Found:
     """Drive the pacer for about two seconds; `folder` is emptied first.
 
-    A bound is missing, with the reason, where a trial ended with too few samples.
+    A bound is missing, with the reason, where a trial ended with too few samples, or lost so many
+    requests that the bound may lie among those.
 
     Raises:
         EngineError: the pacer did not start.
@@ -235,31 +237,57 @@ def _driven(client: Client, port: int, emit: Emit) -> Iterator[list[Exchange]]:
 
 def _trial(load: _Load, exchanges: Sequence[Exchange], known: Mapping[int, Truth]) -> Trial:
     found = [one for exchange in exchanges if (one := compare(exchange, known)) is not None]
+    lost = _lost(exchanges, len(found))
 
-    def bound(sizes: Iterable[float]) -> Reading[float]:
-        return _bound(load.name, sizes)
+    def bound(sizes: Iterable[float], *, each: int = 1) -> Reading[float]:
+        return _bound(load.name, sizes, each * lost.total(), ", ".join(sorted(lost)))
 
-    late: Reading[float] = _NOT_BOUND
-    if load.every_ns is not None:
-        late = bound(value_of(timing.lateness_s(one.attempt)) or 0.0 for one in found)
     return Trial(
         name=load.name,
         samples=sum(1 + len(one.gaps_s) for one in found),
         ttft_off_s=bound(one.ttft_s for one in found),
-        gap_off_s=bound(gap for one in found for gap in one.gaps_s),
+        gap_off_s=bound((gap for one in found for gap in one.gaps_s), each=load.tokens - 1),
         ttft_error_s=bound(one.ttft_beyond_s for one in found),
-        gap_error_s=bound(gap for one in found for gap in one.gaps_beyond_s),
-        lateness_s=late,
+        gap_error_s=bound(
+            (gap for one in found for gap in one.gaps_beyond_s), each=load.tokens - 1
+        ),
+        lateness_s=_NOT_BOUND if load.every_ns is None else _lateness(found, bound),
     )
 
 
-def _bound(name: str, errors_s: Iterable[float]) -> Reading[float]:
-    """Return the 99th percentile of the size of the errors."""
+def _lost(exchanges: Sequence[Exchange], compared: int) -> Counter[str]:
+    """Count the requests whose error is not known, by the reason."""
+    lost = Counter(one.failure for one in exchanges if one.failure is not None)
+    unlike = len(exchanges) - compared - lost.total()
+    return lost + Counter({"other than the server's log": unlike})
+
+
+def _lateness(
+    found: Sequence[Compared], bound: Callable[[Iterable[float]], Reading[float]]
+) -> Reading[float]:
+    late_s = []
+    for one in found:
+        match timing.lateness_s(one.attempt):
+            case Measured(value=value):
+                late_s.append(value)
+            case Missing() as missing:
+                return missing
+    return bound(late_s)
+
+
+def _bound(name: str, errors_s: Iterable[float], lost: int = 0, why: str = "") -> Reading[float]:
+    """Return the 99th percentile of the size of the errors.
+
+    Those of requests that were lost are not known, and stand above all that are.
+    """
     sizes = sorted(map(abs, errors_s))
     if len(sizes) < _LEAST:
-        why = f"{len(sizes)} of {_LEAST} samples came back ({name})"
-        return Missing("too_few_samples", why)
-    return Measured(sizes[math.ceil(_QUANTILE * (len(sizes) - 1))], "client")
+        told = f"{len(sizes)} of {_LEAST} samples came back ({name})"
+        return Missing("too_few_samples", f"{told}: {why}" if lost else told)
+    at = math.ceil(_QUANTILE * (len(sizes) + lost - 1))
+    if at >= len(sizes):
+        return Missing("requests_lost", f"{lost} of {len(sizes) + lost} were lost ({name}): {why}")
+    return Measured(sizes[at], "client")
 
 
 def worst(trials: Iterable[Trial], reading: Callable[[Trial], Reading[float]]) -> Reading[float]:

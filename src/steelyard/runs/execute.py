@@ -18,13 +18,11 @@ from steelyard.domain.instrument import Instrument
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Reading
 from steelyard.domain.run import Device, Environment, Place, Proof, RunRecord, RunSpec, Section
-from steelyard.domain.stream import Exchange
 from steelyard.domain.subject import Variant
 from steelyard.domain.task import Task
 from steelyard.domain.workload import Workload
 from steelyard.engines import api
 from steelyard.engines.attached import AttachedEngine
-from steelyard.loadgen import spool
 from steelyard.platform import clock, hardware
 from steelyard.runs import judged, timed
 from steelyard.runs.bench import Bench
@@ -60,6 +58,10 @@ class Session:
     def judge(self, task: Task) -> None:
         """Run one task and keep its section."""
         self.found.sections.append(judged.judge(self._open(), task))
+
+    def cancel(self) -> None:
+        """End it by the user's own wish: what has finished stays, the work under way is lost."""
+        self.found.outcome, self.found.reason = "cancelled", "interrupted"
 
     def _open(self) -> Bench:
         if self.bench is None:
@@ -125,7 +127,7 @@ class Executor:
         found, place, spec = session.found, session.place, session.spec
         sections = tuple(found.sections)
         proofs = (*found.proofs, *_prompts(sections))
-        warmed = timed.warmed(spec, sections_spool(place.folder)) if found.controls else ()
+        warmed = timed.warmed(spec, found.warmed) if found.controls else ()
         environment = replace(self.environment(), engine_build=found.build)
         elapsed_s = (clock.monotonic_ns() - session.started_ns) / _NS_PER_S
         record = RunRecord(
@@ -186,11 +188,6 @@ def _kept(found: Found) -> Iterator[None]:
             case _:
                 code = type(error).__name__
         found.outcome, found.reason = "failed", f"{code}: {error}"
-
-
-def sections_spool(folder: Path) -> list[Exchange]:
-    """Return every exchange of a run's spools."""
-    return [exchange for path in sorted(folder.glob("spool*.bin")) for exchange in spool.read(path)]
 
 
 def _seconds(reading: Reading[float]) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from steelyard.analysis import goodput
@@ -22,20 +23,29 @@ from steelyard.domain.summary import GateState
 from steelyard.domain.workload import Workload
 from steelyard.runs.execute import Session
 from steelyard.stats.knee import Found, KneeSearch, Offer, Plan, Probed, Saturate, probed
+from steelyard.stats.series import series_estimate
 
 _NS_PER_S: Final = 1e9
-_STREAMS: Final = 64
-_LEAST: Final = 200
+_LONGEST: Final = 4  # times the shortest probe
+
+
+def plan(streams: int, requests: int | None) -> Plan:
+    """Return how to search: as was shown to be enough, or with shortest probes of one's own."""
+    found = Plan() if streams <= 1 else Plan(streams=streams)
+    if requests is None:
+        return found
+    return replace(found, requests=requests, requests_most=_LONGEST * requests)
 
 
 def find(
-    session: Session, workload: Workload, objectives: Slo | None, streams: int, emit: Emit
+    session: Session, workload: Workload, objectives: Slo | None, plan: Plan, emit: Emit
 ) -> Found:
-    """Search until it is found, in at most eight probes. Raises `EngineError` on a dead engine."""
-    least = max(_LEAST, workload.requests)
-    plan = Plan(
-        streams=streams if streams > 1 else _STREAMS, requests=least, requests_most=4 * least
-    )
+    """Search until it is found. Raises `EngineError` on a dead engine, or one that shows nothing.
+
+    A probe above capacity is one that cannot be served, so that none is ended early for it.
+    """
+    if session.bench is not None:
+        session.bench.ends_hopeless = False
     search = KneeSearch(plan, objectives=objectives is not None)
     step = search.start()
     probes = 0
@@ -63,6 +73,12 @@ def _probed(section: Section, objectives: Slo | None) -> Probed:
     if objectives is not None:
         state = _state(attempts, objectives)
         strain = goodput.strain(attempts, objectives)
+        # Of a load that nobody answered, the search knows that it was too much.
+        if done and isinstance(strain, Missing):
+            raise EngineError(
+                f"a probe could not be held against the objectives: {strain}",
+                hint="leave --slo out, or limit a time that these answers have",
+            )
     try:
         return probed(sent, done, state, strain)
     except ValueError as error:
@@ -70,7 +86,8 @@ def _probed(section: Section, objectives: Slo | None) -> Probed:
 
 
 def _state(attempts: Sequence[Attempt], objectives: Slo) -> GateState:
-    states = {gate.state for gate in goodput.gates(attempts, objectives)}
+    percentile = partial(series_estimate, seed=0)
+    states = {gate.state for gate in goodput.gates(attempts, objectives, percentile)}
     return next((state for state in ("failed", "undecided") if state in states), "met")
 
 

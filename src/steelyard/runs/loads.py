@@ -8,12 +8,13 @@ except where the next request depends on one. Not aware of metrics or engines.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from statistics import median
 from typing import Final, final
 
+from steelyard.domain.ids import content_id
 from steelyard.domain.load import Closed, Conversations, Load, Open, Ramp, Steps, Trace
 from steelyard.domain.progress import Emit, Gauges
 from steelyard.domain.reading import Measured
@@ -22,12 +23,13 @@ from steelyard.domain.workload import Workload
 from steelyard.loadgen import schedule
 from steelyard.loadgen.jobs import Answer, Done
 from steelyard.platform import clock
-from steelyard.runs.bench import Bench, Key
+from steelyard.runs.bench import SILENT, Bench, Key
 from steelyard.stats.knee import oversaturated
 from steelyard.workloads.conversation import Conversation, conversations
 from steelyard.workloads.prompts import Prompt
 
 _NS_PER_S: Final = 1_000_000_000
+_OK: Final = 200
 _SHOW_NS: Final = 250_000_000
 _RECENT: Final = 64
 # From here to the first send: time in which the driver reads the jobs, about 40 µs each.
@@ -70,6 +72,11 @@ def drive(
             return _Loop(bench, workload, go, load, prompts, pace_s).run()
 
 
+def schedule_seed(campaign_seed: int, section: str, go: int) -> int:
+    """Return the seed of a load's moments: no two loads of a run, nor two goes, have the same."""
+    return int(content_id([campaign_seed, section, go]), 16)
+
+
 @final
 class _Show:
     """Tells four times a second how the load goes."""
@@ -81,14 +88,15 @@ class _Show:
         self._firsts: deque[int] = deque(maxlen=_RECENT)
         self._gaps: deque[float] = deque(maxlen=_RECENT)
         self._late_ns = self._behind_ns = 0
-        self.done = self.failed = 0
+        self.ended = self.done = self.failed = 0
 
-    def take(self, answer: Answer, in_flight: int) -> None:
-        """Count one announcement."""
+    def take(self, answer: Answer, in_flight: Callable[[], int]) -> None:
+        """Count one announcement; `in_flight` is asked when there is something to tell."""
+        self.ended += 1
         if not isinstance(answer, Done):
             return
         self.done += 1
-        self.failed += answer.failure is not None
+        self.failed += answer.failure is not None or answer.status != _OK
         now = clock.monotonic_ns()
         self._ends.append(now)
         if answer.first_ns >= 0:
@@ -99,7 +107,7 @@ class _Show:
         self._behind_ns = max(self._behind_ns, answer.behind_ns)
         if now >= self._next_ns:
             self._next_ns = now + _SHOW_NS
-            self._emit(self._gauges(now, in_flight))
+            self._emit(self._gauges(now, in_flight()))
 
     def _gauges(self, now: int, in_flight: int) -> Gauges:
         span = (self._ends[-1] - self._ends[0]) / _NS_PER_S
@@ -121,15 +129,18 @@ class _Show:
 
 @final
 class _Presence:
-    """Watches whether anybody still takes connections there: if not, the load is ended early."""
+    """Watches whether anybody still answers there: if not, the load is ended early."""
 
     def __init__(self, bench: Bench, streams: int) -> None:
         self._bench = bench
         self._most = max(_UNMET_LEAST, _UNMET * streams)
-        self._unmet = 0
+        self._unmet = self._silent = 0
 
     def gone(self, failure: str | None) -> str:
         """Return why the load is to be ended, or nothing; `failure` is that of the last request."""
+        self._silent = self._silent + 1 if failure == "stalled" else 0
+        if self._silent == SILENT:
+            return "ended early: the server fell silent"
         self._unmet = self._unmet + 1 if failure == "connection_refused" else 0
         if self._unmet < self._most:
             return ""
@@ -179,7 +190,10 @@ class _Loop:
                 elif not limited:
                     key, request = self._made()
                     client.submit(str(key), request, stall_ns=self.bench.stall_ns)
-            show.take(answer, most)
+            show.take(
+                answer,
+                lambda: min(_level_now(levels, began_ns), len(self.wanted) - show.ended),
+            )
             self.bench.advance(self.workload.name)
         attempts = _attempts(self.bench, self.wanted)
         planned = first if limited else len(attempts)
@@ -212,7 +226,7 @@ class _Timed:
         workload, client = self.workload, self.bench.client
         moments = schedule.moments_ns(
             self.load,
-            self.bench.spec.campaign_seed,
+            schedule_seed(self.bench.spec.campaign_seed, workload.name, self.go),
             requests=workload.requests or None,
             duration_s=workload.duration_s,
         )
@@ -230,12 +244,15 @@ class _Timed:
         show = _Show(self.bench.emit, workload.name, began_ns, len(moments))
         dropped, reason, presence = 0, "", _Presence(self.bench, min(cap, _UNMET_LEAST))
         for answer in client.answers():
-            show.take(answer, min(cap, watch.in_flight(show.done)))
-            self.bench.advance(workload.name)
             dropped += not isinstance(answer, Done)
+            show.take(answer, lambda: min(cap, watch.in_flight(show.ended)))
+            self.bench.advance(workload.name)
             if reason:
                 continue
-            if reason := presence.gone(_failure(answer)) or watch.hopeless(answer, show.done):
+            reason = presence.gone(_failure(answer))
+            if not reason and self.bench.ends_hopeless:
+                reason = watch.hopeless(answer, show.done)
+            if reason:
                 client.last_call(clock.monotonic_ns())
         wanted = {str(n): prompt.prompt_tokens_wanted for n, prompt in enumerate(prompts)}
         return Driven(_attempts(self.bench, wanted), len(moments), dropped, began_ns, reason)
@@ -290,6 +307,7 @@ class _Talk:
         self._talks: dict[int, Conversation] = {}
         self._attempts: list[Attempt] = []
         self._asked = 0
+        self._due_ns: dict[int, int] = {}
         self._end_ns: int | None = None
         self._presence = _Presence(bench, load.users)
         self._reason = ""
@@ -306,9 +324,10 @@ class _Talk:
         for exchange in client.results():
             attempt = self._bench.read(exchange)
             self._attempts.append(attempt)
-            show.take(_as_done(attempt), load.users)
-            self._bench.advance(self._workload.name)
             user = int(attempt.sample.partition("/")[0])
+            self._due_ns.pop(user, None)
+            show.take(_as_done(attempt), self._in_flight)
+            self._bench.advance(self._workload.name)
             after_ns = attempt.done_ns + round(load.think_s * _NS_PER_S)
             talk = self._talks[user]
             whole = isinstance(attempt.outcome, Completed)
@@ -318,13 +337,17 @@ class _Talk:
             if request is None:
                 self._begin(user, after_ns)
             elif self._more(after_ns):
-                self._submit(talk, self._bench.prepared(request), after_ns)
+                self._submit(user, talk, self._bench.prepared(request), after_ns)
         return Driven(self._attempts, self._asked, 0, began_ns, self._reason)
+
+    def _in_flight(self) -> int:
+        now = clock.monotonic_ns()
+        return sum(due_ns <= now for due_ns in self._due_ns.values())
 
     def _begin(self, user: int, at_ns: int) -> None:
         if self._more(at_ns):
             self._talks[user] = talk = next(self._hands[user])
-            self._submit(talk, self._bench.prepared(talk.start()), at_ns)
+            self._submit(user, talk, self._bench.prepared(talk.start()), at_ns)
 
     def _more(self, at_ns: int) -> bool:
         most = self._workload.requests
@@ -332,10 +355,17 @@ class _Talk:
             return False
         return self._asked < most or (self._end_ns is not None and not most)
 
-    def _submit(self, talk: Conversation, request: bytes, at_ns: int) -> None:
+    def _submit(self, user: int, talk: Conversation, request: bytes, at_ns: int) -> None:
         self._asked += 1
+        self._due_ns[user] = at_ns
         key = Key(self._workload.name, self._go, talk.sample)
         self._bench.client.submit(str(key), request, at_ns=at_ns, stall_ns=self._bench.stall_ns)
+
+
+def _level_now(levels: Sequence[tuple[int, int]], began_ns: int) -> int:
+    """Return how many may be in flight at this moment."""
+    passed = clock.monotonic_ns() - began_ns
+    return next((streams for from_ns, streams in reversed(levels) if from_ns <= passed), 0)
 
 
 def _failure(answer: Answer) -> str | None:
@@ -347,7 +377,7 @@ def _as_done(attempt: Attempt) -> Done:
     return Done(
         id=attempt.sample,
         failure=None if isinstance(attempt.outcome, Completed) else attempt.outcome.why,
-        status=0,
+        status=_OK,  # a failed attempt says so by its failure
         sent_ns=attempt.sent_ns,
         first_ns=times[0] - attempt.sent_ns if times else -1,
         span_ns=times[-1] - times[0] if times else 0,

@@ -79,7 +79,11 @@ def _lengths(bench: Bench, source: PromptSource, *, as_messages: bool) -> Length
 
 def _learned(bench: Bench) -> MessageTokens | Calibrated:
     texts = [_words(count) for count in _WORDS]
-    asked = [_ask(bench, number, text) for number, text in enumerate(texts)]
+    asked: list[Attempt] = []
+    for number, text in enumerate(texts):
+        asked.append(_ask(bench, number, text))
+        if _stalled(asked[-1]):
+            break
     _refuse_silence(asked)
     came = [a.usage.value.prompt_tokens if isinstance(a.usage, Measured) else None for a in asked]
     pairs = [(text, each) for text, each in zip(texts, came, strict=True) if each is not None]
@@ -94,9 +98,18 @@ def _learned(bench: Bench) -> MessageTokens | Calibrated:
     )
 
 
+def _stalled(attempt: Attempt) -> bool:
+    return isinstance(attempt.outcome, Failed) and attempt.outcome.why == "stalled"
+
+
 def _refuse_silence(asked: Sequence[Attempt]) -> None:
     """A server that answers none of these will answer none of a load: say what it says."""
     failures = [a.outcome for a in asked if isinstance(a.outcome, Failed)]
+    if _stalled(asked[-1]):
+        raise EngineError(
+            f"short request {len(asked)} was not answered within the time-out",
+            hint="ask the server the same by hand; --timeout says how long a silence may last",
+        )
     if len(failures) == len(asked):
         why, detail = failures[0].why, failures[0].detail
         raise EngineError(

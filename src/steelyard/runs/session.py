@@ -8,17 +8,20 @@ measured, of records, or of campaigns.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
 
+import psutil
+
+from steelyard.analysis.validity import REQUIRED_CONTROLS
+from steelyard.domain.errors import EngineError
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Place, Proof, RunOutcome, RunSpec, Section
 from steelyard.domain.serverside import PowerSeries, ServerSeries
-from steelyard.domain.stream import Exchange
 from steelyard.domain.subject import Variant
 from steelyard.domain.vitals import Vitals
 from steelyard.engines import api, host, identity
@@ -35,6 +38,7 @@ from steelyard.telemetry.scraper import Scraper
 
 SPOOL: Final = "spool.bin"
 _IDLE_S: Final = 2.0
+_GPU_DEVICES: Final = "/dev/nvidia"
 _NS_PER_S: Final = 1e9
 _ELSEWHERE: Final = Missing("elsewhere", "the server's process is not one of this machine")
 
@@ -66,6 +70,7 @@ class Found:
     server: Reading[ServerSeries] = Missing("not_scraped")
     power: Reading[PowerSeries] = Missing("not_sampled")
     idle: Reading[tuple[int, int]] = Missing("not_watched")
+    warmed: Mapping[str, int] = field(default_factory=dict)
     outcome: RunOutcome = "completed"
     reason: str = ""
 
@@ -103,7 +108,7 @@ def hosted(
             yield bench
         models = (a.model for section in found.sections for a in section.attempts)
         found.proofs += (identity.verify_answers(claim, models),)
-        found.controls += engine.controls(spec.controls)
+        found.controls += _controls(engine, spec)
 
 
 @contextmanager
@@ -140,9 +145,9 @@ def _watched(
     metrics: str | None,
 ) -> Iterator[Bench]:
     sampler = Sampler(pid.value) if isinstance(pid, Measured) else None
-    scraper = None if metrics is None else Scraper(metrics, headers=_plain(engine))
-    source = _power_source() if watch.server else None
-    power = None if source is None else PowerSampler(source)
+    scraper = None if metrics is None else _scraper(engine, metrics)
+    source = _power_source(engine, pid, spec) if watch.server else Missing("not_sampled")
+    power = PowerSampler(source.value) if isinstance(source, Measured) else None
     path = folder / SPOOL
     paths = [p for p in spool_paths(path, watch.processes) if p.exists()]
     earlier = [exchange for p in paths for exchange in spool.read(p)]
@@ -156,25 +161,65 @@ def _watched(
         if power is not None:
             found.idle = _idle()
         with sampler or nullcontext():
-            started_ns = clock.monotonic_ns()
             bench = Bench(spec, engine.dialect, engine, client, emit)
             if sampler is not None:
                 bench.temperature_c = lambda: sampler.temperature_c
             bench.remember(earlier)
             yield bench
+    found.warmed = bench.warmed
     found.vitals = _ELSEWHERE if sampler is None else Measured(sampler.vitals(), "client")
-    found.first_request_s = _first_request(spool.read(path), started_ns)
+    found.first_request_s = _first_request(bench)
     if scraper is not None:
         found.server = scraper.series()
-    if power is not None:
-        found.power = power.series()
-    elif watch.server:
-        found.power = Missing("no_meter", "this machine shows no power: neither NVML nor RAPL")
+    found.power = source if isinstance(source, Missing) else _series(power)
 
 
-def _power_source() -> PowerSource | None:
-    sources: tuple[PowerSource, ...] = (Nvml(), Rapl())
-    return next((source for source in sources if isinstance(source.read(), Measured)), None)
+def _controls(engine: host.RunningEngine, spec: RunSpec) -> tuple[AppliedControl, ...]:
+    """Read back what is in force; what a living engine does not tell is missing, and no failure."""
+    try:
+        return engine.controls(spec.controls)
+    except EngineError as error:
+        if not engine.alive():
+            raise
+        unknown = Missing("not_readable", f"asked for what is in force: {error}")
+        return tuple(AppliedControl(name, "as specified", unknown) for name in REQUIRED_CONTROLS)
+
+
+def _power_source(engine: Engine, pid: Reading[int], spec: RunSpec) -> Reading[PowerSource]:
+    """Return the meter of what the engine runs on: that of the GPU, or of the processor."""
+    if isinstance(pid, Missing):
+        return Missing("elsewhere", "a meter of this machine says nothing of another one's power")
+    if isinstance(engine, AttachedEngine):
+        on_gpu = holds_open(pid.value, _GPU_DEVICES)
+        sources: tuple[PowerSource, ...] = (Nvml(), Rapl()) if on_gpu else (Rapl(), Nvml())
+    else:
+        sources = (Nvml(), Rapl()) if spec.subject.profile.gpu_layers else (Rapl(), Nvml())
+    for source in sources:
+        if isinstance(source.read(), Measured):
+            return Measured(source, "client")
+    return Missing("no_meter", "this machine shows no power: neither NVML nor RAPL")
+
+
+def holds_open(pid: int, beginning: str) -> bool:
+    """Say whether a process, or one that it started, has a file open whose path begins so.
+
+    False where that cannot be seen: of another user's processes it cannot.
+    """
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return False
+    for one in family:
+        with suppress(OSError):
+            for link in Path(f"/proc/{one.pid}/fd").iterdir():
+                with suppress(OSError):
+                    if str(link.readlink()).startswith(beginning):
+                        return True
+    return False
+
+
+def _series(power: PowerSampler | None) -> Reading[PowerSeries]:
+    return Missing("not_sampled") if power is None else power.series()
 
 
 def _idle() -> Reading[tuple[int, int]]:
@@ -190,6 +235,13 @@ def _tls(engine: Engine) -> TlsSettings | None:
     return TlsSettings(engine.manners.trust.cacert, verify=not engine.manners.trust.insecure)
 
 
+def _scraper(engine: Engine, url: str) -> Scraper:
+    context = None
+    if isinstance(engine, AttachedEngine) and engine.scheme == "https":
+        context = engine.manners.trust.context()
+    return Scraper(url, headers=_plain(engine), context=context)
+
+
 def _plain(engine: Engine) -> dict[str, str]:
     headers = engine.headers if isinstance(engine, AttachedEngine) else {}
     return {
@@ -197,10 +249,9 @@ def _plain(engine: Engine) -> dict[str, str]:
     }
 
 
-def _first_request(exchanges: Sequence[Exchange], started_ns: int) -> Reading[float]:
+def _first_request(bench: Bench) -> Reading[float]:
     """Return how long the first request after this load took, warm-up or not, in seconds."""
-    sent = [e for e in exchanges if e.sent_ns >= started_ns and e.failure is None]
-    if not sent:
-        return Missing("no_requests", "every answer was there from an earlier session")
-    first = min(sent, key=lambda exchange: exchange.sent_ns)
-    return Measured((first.done_ns - first.sent_ns) / _NS_PER_S, "client")
+    if bench.first_ns is None:
+        return Missing("no_requests", "nothing was answered, or all of it in an earlier session")
+    sent_ns, done_ns = bench.first_ns
+    return Measured((done_ns - sent_ns) / _NS_PER_S, "client")

@@ -7,14 +7,14 @@ since half of one and half of another would be a load that nobody asked for. Not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final
 
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import AppliedControl, RunSpec, Section
-from steelyard.domain.stream import Attempt, Exchange
+from steelyard.domain.stream import Attempt, Completed, Exchange
 from steelyard.domain.task import Answer, Item, Mark, Task
 from steelyard.domain.workload import GenerationRequest, Workload
 from steelyard.runs import loads, prompting
@@ -38,13 +38,15 @@ def measure(bench: Bench, workload: Workload) -> Section:
     last = [exchange for key, exchange in mine if key.go == go - 1 and key.sample.isdigit()]
     warm, measured = _requests(bench, workload)
     if len(last) == workload.requests:
+        earlier = [each for key, each in mine if key.go == go - 1 and key.sample.startswith(_WARM)]
+        bench.warmed[name] = len(_answered(bench, earlier))
         for _ in last:
             bench.advance(name)
         return _section(bench, workload, [_read(bench, measured, one) for one in last])
     bench.client.set_streams(workload.streams)
     for number, request in enumerate(warm):
         bench.submit(Key(name, go, f"{_WARM}{number}"), request)
-    bench.client.drain()
+    bench.warmed[name] = len(_answered(bench, bench.client.drain()))
     for number, request in enumerate(measured):
         bench.submit(Key(name, go, str(number)), request)
     attempts = []
@@ -54,14 +56,10 @@ def measure(bench: Bench, workload: Workload) -> Section:
     return _section(bench, workload, attempts)
 
 
-def warmed(spec: RunSpec, exchanges: Sequence[Exchange]) -> tuple[AppliedControl, ...]:
+def warmed(spec: RunSpec, answered: Mapping[str, int]) -> tuple[AppliedControl, ...]:
     """Say how many warm-up requests were answered: the fewest of any workload that has them."""
-    keys = [Key.read(exchange.id) for exchange in exchanges if exchange.failure is None]
-    counts = []
-    for name in (workload.name for workload in spec.workloads if workload.warmup):
-        mine = [key for key in keys if key.section == name]
-        last = max((key.go for key in mine), default=0)
-        counts.append(sum(key.go == last and key.sample.startswith(_WARM) for key in mine))
+    names = [workload.name for workload in spec.workloads if workload.warmup]
+    counts = [answered.get(name, 0) for name in names]
     if not counts:
         return ()
     asked = spec.controls.warmup
@@ -78,10 +76,13 @@ def _shaped(bench: Bench, workload: Workload) -> Section:
     bench.goes[name] = go
     hand = prompting.hand(bench, workload)
     bench.client.set_streams(1)
-    warm = max(workload.warmup, bench.spec.controls.warmup) if bench.spec.controls.warmup else 0
+    asked = bench.spec.controls.warmup
+    warm = max(workload.warmup, asked) if workload.warmup and asked else 0
     for number, prompt in enumerate(islice(prompting.warming(bench, workload), warm)):
         bench.submit(Key(name, go, f"{_WARM}{number}"), prompt.request)
-    paces = [(e.done_ns - e.sent_ns) / _NS_PER_S for e in bench.results() if e.failure is None]
+    answered = _answered(bench, bench.results())
+    bench.warmed[name] = len(answered)
+    paces = [(attempt.done_ns - attempt.sent_ns) / _NS_PER_S for attempt in answered]
     driven = loads.drive(bench, workload, go, hand, pace_s=min(paces, default=_PACE_S))
     section = _section(bench, workload, driven.attempts)
     return replace(
@@ -91,6 +92,12 @@ def _shaped(bench: Bench, workload: Workload) -> Section:
         began_ns=driven.began_ns,
         reason=driven.reason,
     )
+
+
+def _answered(bench: Bench, exchanges: Iterable[Exchange]) -> list[Attempt]:
+    """Return the attempts that were answered: one that was refused warms nothing up."""
+    attempts = [bench.read(exchange) for exchange in exchanges]
+    return [attempt for attempt in attempts if isinstance(attempt.outcome, Completed)]
 
 
 def _requests(

@@ -71,15 +71,6 @@ def series_estimate(
     return Estimate(value, low, high, n)
 
 
-def effective_samples(values: Sequence[float] | Column) -> float:
-    """Return how many independent samples would say as much; never more than there are.
-
-    Taken from the ranks, so that one wild value cannot decide it.
-    """
-    ranked = ranks(_column(values))
-    return _effective(ranked, _length(len(ranked), block_length(ranked)))
-
-
 def long_run_error(values: Sequence[float] | Column) -> float:
     """Return the standard error of the mean of a stationary series."""
     series = _column(values)

@@ -82,7 +82,8 @@ class _Column:
 class Scraper:
     """Scrapes from entering to leaving, the last time while leaving; `series()` tells what came.
 
-    `url` is the server's, with or without /v1. `headers` may carry a key.
+    `url` is the server's, with or without /v1. `headers` may carry a key. `context` says whose
+    certificates are believed; the system's, where none is given.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Scraper:
         *,
         interval_s: float = DEFAULT_INTERVAL_S,
         headers: Mapping[str, str] | None = None,
+        context: ssl.SSLContext | None = None,
         most_rows: int = _MOST_ROWS,
     ) -> None:
         parts = urlsplit(url)
@@ -98,6 +100,7 @@ class Scraper:
             raise BadInput(f"{url} is no address of a server", hint="write http://HOST:PORT")
         self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
         self._path = parts.path.rstrip("/").removesuffix("/v1") + "/metrics"
+        self._context = context
         self._headers = {"Accept": _ACCEPT, **(headers or {})}
         self._interval_ns, self._most_rows = int(interval_s * _NS_PER_S), most_rows
         self._connection: http.client.HTTPConnection | None = None
@@ -183,7 +186,7 @@ class Scraper:
     def _connect(self) -> http.client.HTTPConnection:
         """Connect beforehand: the handshake is no part of what the stamps bound."""
         if self._secure:
-            context = ssl.create_default_context()
+            context = self._context or ssl.create_default_context()
             self._connection = http.client.HTTPSConnection(
                 self._host, self._port, timeout=_TIMEOUT_S, context=context
             )

@@ -31,6 +31,7 @@ FULL: Final = (
     Workload("depth", 16, 128, 5),
     Workload("depth", 1024, 128, 5),
     Workload("depth", 2048, 128, 5, warmup=0),
+    *(Workload("depth", depth, 128, 3, warmup=0) for depth in (4096, 8192, 16384, 32768)),
     Workload("concurrency", 128, 128, 8, streams=2),
     Workload("concurrency", 128, 128, 8, streams=4),
     Workload("documents", 200, 64, 30, prompt_tokens_max=500),
@@ -42,12 +43,19 @@ NAMED: Final = ("concurrency", "long-context", "soak")
 _DEPTHS: Final = (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 _LEVELS: Final = (1, 2, 4, 8, 16)
 _SOAK_S: Final = 1800.0
+# What is taken to fit where nobody says how much does: every common model and server holds it.
+_UNKNOWN: Final = 4096
+_TEMPLATE: Final = 64
 
 
 def named(
     name: str, trained_tokens: int, *, streams: int = 1, duration_s: float | None = None
 ) -> tuple[Workload, ...]:
-    """Return a load by its name; `trained_tokens` bounds its depths (0: not known, 4,096)."""
+    """Return a load by its name.
+
+    `trained_tokens` bounds its depths: the context that a model was trained for, or that a server
+    says it holds for one request; 0 is not known, and 4,096 is taken.
+    """
     match name:
         case "concurrency":
             prompts = Synthetic(128, 64)
@@ -56,7 +64,7 @@ def named(
                 for n in _LEVELS
             )
         case "long-context":
-            room = (trained_tokens or 4096) - 64
+            room = (trained_tokens or _UNKNOWN) - 64 - _TEMPLATE
             return tuple(
                 Workload("depth", d, 64, 3, warmup=0, load=Closed(1), prompts=Synthetic(d, 64))
                 for d in (16, *(depth for depth in _DEPTHS if depth <= room))
@@ -85,17 +93,14 @@ def workloads(suite: Suite) -> tuple[Workload, ...]:
 
 def fitting(suite: Suite, trained_tokens: int) -> tuple[Workload, ...]:
     """Return the workloads that a model of so much trained context can take; 0: not known."""
-    return tuple(
-        load
-        for load in workloads(suite)
-        if not trained_tokens or context_needed((load,)) <= trained_tokens
-    )
+    most = trained_tokens or _UNKNOWN
+    return tuple(load for load in workloads(suite) if context_needed((load,)) <= most)
 
 
 def context_needed(loads: Sequence[Workload]) -> int:
     """Return the context in tokens that one slot needs for the longest workload."""
     longest = max((w.prompt_tokens_max or w.prompt_tokens) + w.output_tokens for w in loads)
-    return -(-(longest + 64) // 256) * 256
+    return -(-(longest + _TEMPLATE) // 256) * 256
 
 
 def streams_needed(suite: Suite) -> int:

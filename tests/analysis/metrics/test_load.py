@@ -35,9 +35,15 @@ def test_the_time_of_a_failed_request_is_elapsed_all_the_same() -> None:
     near(load.system_tps(mixed), 10 / 0.351)
 
 
+def test_counts_without_timings_are_enough_for_a_system_throughput() -> None:
+    near(load.system_tps(section([replace(attempt(), arrivals=())])), 10 / 0.151)
+    instant = replace(attempt(), arrivals=(), done_ns=attempt().sent_ns)
+    assert code(load.system_tps(section([instant]))) == "no_time"
+
+
 def test_one_uncounted_request_leaves_no_system_throughput() -> None:
     uncounted = section([attempt("0"), replace(attempt("1"), usage=NONE)])
-    assert code(load.system_tps(uncounted)) == "telemetry_not_ok"
+    assert code(load.system_tps(uncounted)) == "token_count_unavailable"
     assert code(load.output_tokens(uncounted.attempts)) == "token_count_unavailable"
 
 
