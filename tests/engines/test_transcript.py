@@ -278,7 +278,9 @@ def hidden(words: str) -> str:
     return words.replace(KEY, "***")
 
 
-@pytest.mark.parametrize("lead", [0, 40, 45, 480, 495], ids=lambda lead: f"after {lead} letters")
+@pytest.mark.parametrize(
+    "lead", [0, 45, 85, 95, 105, 115, 480, 495], ids=lambda lead: f"after {lead} letters"
+)
 @pytest.mark.parametrize(
     "told",
     [
@@ -289,7 +291,7 @@ def hidden(words: str) -> str:
         lambda words: exchange(event({"error": {"message": words}})),
         lambda words: exchange(f"data: {words}\n\n".encode()),
         lambda words: exchange(f"event: error\ndata: {words}\n\n".encode()),
-        lambda words: replace(exchange(status=302), location=f"http://{words}/"),
+        lambda words: replace(exchange(status=302), location=f"/{words}"),
         lambda words: replace(exchange(), encoding=words),
     ],
     ids=["text", "json", "torn", "page", "in stream", "nonsense", "error event", "moved", "packed"],

@@ -26,8 +26,9 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import ControlProfile, Controls, Place, Proof, RunSpec
-from steelyard.domain.subject import EngineProfile, Subject, Variant
+from steelyard.domain.subject import ArtifactFacts, EngineProfile, Subject, Variant
 from steelyard.domain.task import Task
+from steelyard.domain.workload import Workload
 from steelyard.llamalib.kernels import cores
 from steelyard.models import disk, memory
 from steelyard.models.ladder import Runtime
@@ -45,6 +46,7 @@ _NS_PER_S: Final = 1e9
 _REQUEST: Final = "request.json"
 # What a resume may say anew; everything else was settled when the sweep began.
 _ANEW: Final = frozenset({"out", "resume", "budget", "yes", "dry_run", "include_polluted"})
+_SHALLOW: Final = 4096  # a context that is not cut down for want of memory: it is refused then
 _REPEATS: Final = {"quick": 3, "full": 5}
 _FIDELITY_POSITIONS: Final = {"quick": 4096, "full": 16384}
 _TASK_STREAMS: Final = 2
@@ -260,7 +262,7 @@ def _sweep(request: SweepRequest, model: str, engine: str, variants: tuple[Varia
     """Lay down what is asked in one frozen spec."""
     gates = Gates(margin=request.margin / 100)
     suite = request.suite
-    loads = suites.fitting(suite, variants[0].facts.context_tokens) or suites.workloads(suite)
+    loads = _loads(suite, variants[0].facts, request.context)
     context = request.context or max(suites.context_needed(loads), _TASK_CONTEXT[request.level])
     profile = EngineProfile(
         context_tokens=context, slots=max(_TASK_STREAMS, suites.streams_needed(suite))
@@ -295,6 +297,21 @@ def _sweep(request: SweepRequest, model: str, engine: str, variants: tuple[Varia
     )
 
 
+def _loads(suite: Suite, facts: ArtifactFacts, asked_context: int | None) -> tuple[Workload, ...]:
+    """Return the suite's workloads, without depths that nothing has room for.
+
+    What bounds them is the context that the model was trained for, the one asked for, and memory.
+    """
+    bounds = [tokens for tokens in (asked_context, facts.context_tokens) if tokens]
+    loads = suites.fitting(suite, min(bounds, default=0)) or suites.workloads(suite)
+    free, slots = memory.available_bytes(), max(_TASK_STREAMS, suites.streams_needed(suite))
+    while (needed := suites.context_needed(loads)) > _SHALLOW:
+        if memory.estimate(facts, EngineProfile(context_tokens=needed, slots=slots)) <= free:
+            break
+        loads = tuple(load for load in loads if suites.context_needed((load,)) < needed)
+    return loads
+
+
 def _controls(request: SweepRequest) -> Controls:
     # Those that we may use: a container or a mask may leave fewer than the machine has.
     usable = len(request.affinity) if request.affinity else cores()
@@ -313,11 +330,17 @@ def _items(gates: Gates, comparisons: int) -> int:
 
 
 def _planned(sweep: Sweep) -> Plan:
-    """Lay out the sweep, and say which of the suite's workloads the model is too short for."""
+    """Lay out the sweep, and say which of the suite's workloads there is no room for."""
     found = plan(sweep, _rates(sweep))
-    trained = sweep.reference.facts.context_tokens
-    why = f"the model was trained for {trained:,} tokens of context"
-    out = (Skip(w.name, why) for w in suites.workloads(sweep.suite) if w not in sweep.workloads)
+    trained, context = sweep.reference.facts.context_tokens, sweep.profile.context_tokens
+    out = []
+    for load in suites.workloads(sweep.suite):
+        if load in sweep.workloads:
+            continue
+        why = f"this sweep has {context:,} tokens of context: as asked for, or as memory has room"
+        if trained and suites.context_needed((load,)) > trained:
+            why = f"the model was trained for {trained:,} tokens of context"
+        out.append(Skip(load.name, why))
     return replace(found, skipped=(*found.skipped, *out))
 
 

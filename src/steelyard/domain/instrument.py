@@ -20,8 +20,8 @@ _NOT_YET: Final = Missing("not_calibrated", "the instrument was not calibrated")
 class Instrument:
     """The client's own error, in seconds: 99 % of what it measures is off by less.
 
-    Off beyond what it says of itself: what was read late or several at once is known as a range, and
-    how wide that is stands beside each figure.
+    Off beyond what it says of itself: what was read late or several at once is known as a range,
+    and how wide that is stands beside each figure.
     `lateness_s` is how late 99 % of requests go out that are bound to a moment. `streams` and
     `samples` say what it was found on, `stamps` whose clock it is about. Each record carries it.
     """
