@@ -329,7 +329,7 @@ def _refuse_what_cannot_be_sent(request: BenchRequest, asked: Asked) -> None:
 
 def _named(request: BenchRequest, loads: tuple[Load, ...]) -> tuple[Workload, ...]:
     """Return a load that is known by its name, and refuse what it lays down itself."""
-    first, name = loads[0], request.load or ""
+    name = request.load or ""
     free = name == "soak"
     alone = request.shape_options == Typed(concurrency=request.concurrency)
     if not alone or len(loads) > 1 or (request.concurrency is not None and not free):
@@ -348,8 +348,16 @@ def _named(request: BenchRequest, loads: tuple[Load, ...]) -> tuple[Workload, ..
     trained = 0
     if not is_address(request.subject):
         trained = subjects.choose(request.subject).files[0][1].context_tokens
+    return named(request, trained)
+
+
+def named(request: BenchRequest, context_tokens: int) -> tuple[Workload, ...]:
+    """Return the load that is known by its name; `context_tokens` 0: nobody knows."""
+    first = shapes.loads(request.shape_options)[0]
     streams = first.streams if isinstance(first, Closed) else 1
-    return suites.named(name, trained, streams=streams, duration_s=request.duration)
+    return suites.named(
+        request.load or "", context_tokens, streams=streams, duration_s=request.duration
+    )
 
 
 def _workload(request: BenchRequest, load: Load, prompts: Prompts) -> Workload:

@@ -18,6 +18,7 @@ from steelyard.app import bench_request, calibrating, subjects
 from steelyard.app.bench_request import Asked, BenchRequest, is_address
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
+from steelyard.domain.reading import value_of
 from steelyard.domain.run import Controls, Place, RunSpec
 from steelyard.domain.subject import EngineProfile, Subject
 from steelyard.engines import attached, keys
@@ -128,7 +129,7 @@ def _measured(
             plan = knee.plan(asked.streams, request.requests)
             found = knee.find(session, asked.workloads[0], asked.slo, plan, emit)
         else:
-            for workload in asked.workloads:
+            for workload in target.spec.workloads:
                 session.measure(workload)
     return (session,), found
 
@@ -175,11 +176,15 @@ def _endpoint(
     engine: AttachedEngine = attached.attach(
         endpoint, model=request.model, key=key, trust=trust, env=os.environ
     )
+    workloads = asked.workloads
+    if request.load is not None:  # how deep it may go, only the server knows
+        context = value_of(engine.identity().context_tokens) or 0
+        workloads = bench_request.named(request, context)
     controls = Controls(seed=request.seed, warmup=request.warmup, reuse_prefix=asked.reuse_prefix)
     spec = RunSpec(
         engine.subject,
         controls,
-        workloads=asked.workloads,
+        workloads=workloads,
         repeat=turn,
         campaign_seed=request.seed,
     )
