@@ -398,7 +398,8 @@ def _start_up(rig: Rig, report: Report) -> None:
     with rig.server("--ttft-ms", "1", "--gap-ms", "1") as server:
         words = [*bench, f"http://{HOST}:{server.port}", "--model", peers.MODEL]
         words += ["--requests", "10", "--concurrency", "1", "--prompts", "synthetic:in=16,out=8"]
-        wall_s = _wall_s([*words, "--out", str(rig.folder / "bench")], 3)
+        outs = [str(rig.folder / f"bench-{turn}") for turn in range(3)]
+        wall_s = statistics.median(_wall_s([*words, "--out", out], 1) for out in outs)
     report.other["ten_s"] = wall_s
     print(f"10 requests of 8 tokens, 1 ms: {wall_s:.3f} s")
     report.hold("10 requests (s)", wall_s, TEN_S)

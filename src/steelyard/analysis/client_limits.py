@@ -1,12 +1,13 @@
 """Was the client what limited? Judged from one record, workload by workload.
 
-It was where its own share moves a headline figure by over a twentieth, and by more than three of
-its clock's errors (never less than 0.2 ms): the median of TTFT, of the time per token, of the whole
-request; the pause between an answer's end and the next send of a closed loop; how late a load with
-a schedule was sent. A fast engine sends several tokens before a client has read one: single gaps
-are then known within a range only, while the speed, which rests on both ends of an answer, is not.
-That is said and does not pollute. Tasks are judged by right and wrong, and of a canary no speed is
-read. Not aware of advice or run quality.
+It was where its own share moves a headline figure by more than three of its clock's errors, and a
+rate by over a twentieth (never less than 0.2 ms): the median time per token, the pause between an
+answer's end and the next send of a closed loop; or a wait by over a tenth (never less than 1 ms):
+the median of TTFT and of the whole request, how late a load with a schedule was sent. A fast engine
+sends several tokens before a client has read one: single gaps are then known within a range only,
+while the speed, which rests on both ends of an answer, is not. That is said and does not pollute.
+Tasks are judged by right and wrong, and of a canary no speed is read. Not aware of advice or run
+quality.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.stream import Attempt
 from steelyard.stats.quantiles import quantile, sample_floor
 
-LIMIT_SHARE: Final = 0.05
 LIMIT_ERRORS: Final = 3.0
-LIMIT_FLOOR_S: Final = 0.0002
+# Of a rate, by which variants are told apart, and of a wait, which nobody feels below a ms.
+RATE_SHARE: Final = 0.05
+RATE_FLOOR_S: Final = 0.0002
+WAIT_SHARE: Final = 0.1
+WAIT_FLOOR_S: Final = 0.001
 CENSORED_MOST: Final = 0.01
 # A pause or two is a resumed run; this many are a habit.
 PAUSES_LEAST: Final = 5
@@ -129,7 +133,8 @@ def _of_section(section: Section, load: Load, instrument: Instrument) -> Iterato
         if metric is TPOT:  # the clock's error is that of a whole span, and is held against it
             by_s, value_s = by_s / value_s * quantile(spans, 0.5), quantile(spans, 0.5)
         figure = f"{metric.title} p50" if metric is not TPOT else "the span of a median answer"
-        if _beyond(by_s, value_s, _error_of(metric, instrument)):
+        beyond = _rate_moved if metric is TPOT else _wait_moved
+        if beyond(by_s, value_s, _error_of(metric, instrument)):
             yield Moved(section.name, figure, by_s, value_s)
     if isinstance(load, Closed):
         yield from _pauses(section, load.streams, instrument)
@@ -143,7 +148,7 @@ def _pauses(section: Section, streams: int, instrument: Instrument) -> Iterator[
     if len(pauses) < PAUSES_LEAST or not whole:
         return
     pause_s, whole_s = quantile(pauses, 0.5), quantile(whole, 0.5)
-    if _beyond(pause_s, whole_s, instrument.ttft_error_s):
+    if _rate_moved(pause_s, whole_s, instrument.ttft_error_s):
         yield Moved(section.name, "the pause before the next request", pause_s, whole_s)
 
 
@@ -161,13 +166,20 @@ def _lateness(section: Section, instrument: Instrument) -> Iterator[Moved]:
     highest: Statistic = allowed[-1]
     q = client_share.QUANTILES[highest]
     late_s, wait_s = quantile(late, q), quantile(waits, q)
-    if _beyond(late_s, wait_s, instrument.lateness_s):
+    if _wait_moved(late_s, wait_s, instrument.lateness_s):
         yield Moved(section.name, f"{TTFT_INTENDED.title} {highest}", late_s, wait_s)
 
 
-def _beyond(by_s: float, value_s: float, error_s: Reading[float]) -> bool:
-    error = LIMIT_ERRORS * error_s.value if isinstance(error_s, Measured) else 0.0
-    return by_s > LIMIT_SHARE * value_s and by_s > max(error, LIMIT_FLOOR_S)
+def _rate_moved(by_s: float, value_s: float, error_s: Reading[float]) -> bool:
+    return by_s > RATE_SHARE * value_s and by_s > max(_errors(error_s), RATE_FLOOR_S)
+
+
+def _wait_moved(by_s: float, value_s: float, error_s: Reading[float]) -> bool:
+    return by_s > WAIT_SHARE * value_s and by_s > max(_errors(error_s), WAIT_FLOOR_S)
+
+
+def _errors(error_s: Reading[float]) -> float:
+    return LIMIT_ERRORS * error_s.value if isinstance(error_s, Measured) else 0.0
 
 
 def _error_of(metric: Metric[Attempt], instrument: Instrument) -> Reading[float]:
