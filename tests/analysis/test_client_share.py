@@ -205,8 +205,10 @@ def test_a_ttft_that_the_client_moves_by_over_a_tenth_pollutes(
 ) -> None:
     run = bench(smeared_all(closed(8), first_ms=first_ms), instrument=instrument)
     caution = seen(run, "CLIENT_BOTTLENECK")
-    assert (caution is not None) == polluted
-    if caution is not None:
+    # At these spreads the speed moves as well.
+    assert caution is not None
+    assert ("first token p50" in caution.seen) == polluted
+    if polluted:
         assert "first token p50 by 6.1 ms of 60 ms (10%)" in caution.seen
         assert "--processes 2" in caution.advice
         assert quality([caution]) == "POLLUTED"
