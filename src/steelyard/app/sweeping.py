@@ -301,8 +301,10 @@ def _loads(suite: Suite, facts: ArtifactFacts, asked_context: int | None) -> tup
     """Return the suite's workloads, without depths that nothing has room for.
 
     What bounds them is the context that the model was trained for, the one asked for, and memory.
+    A context too short for the usual workloads is no bound: it is refused later on.
     """
-    bounds = [tokens for tokens in (asked_context, facts.context_tokens) if tokens]
+    asked = max(asked_context, _SHALLOW) if asked_context else 0
+    bounds = [tokens for tokens in (asked, facts.context_tokens) if tokens]
     loads = suites.fitting(suite, min(bounds, default=0)) or suites.workloads(suite)
     free, slots = memory.available_bytes(), max(_TASK_STREAMS, suites.streams_needed(suite))
     while (needed := suites.context_needed(loads)) > _SHALLOW:
