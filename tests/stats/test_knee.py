@@ -19,15 +19,14 @@ from steelyard.stats.knee import (
     Found,
     KneeSearch,
     Offer,
-    Oversaturation,
     Plan,
     Probed,
     Saturate,
-    oversaturated,
     probed,
 )
 from steelyard.stats.means import mean_estimate
 from steelyard.stats.quantiles import quantile
+from steelyard.stats.saturation import Oversaturation, oversaturated
 
 STEADY = Probed(10.0, 10.0, 750, 1.0, 0.0, -0.02, 0.02)
 FULL = Probed(13.0, 10.0, 750, 1.0, 0.23, 0.15, 0.31)

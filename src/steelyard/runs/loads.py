@@ -24,7 +24,7 @@ from steelyard.loadgen import schedule
 from steelyard.loadgen.jobs import Answer, Done
 from steelyard.platform import clock
 from steelyard.runs.bench import SILENT, Bench, Key
-from steelyard.stats.knee import oversaturated
+from steelyard.stats.saturation import oversaturated
 from steelyard.workloads.conversation import Conversation, conversations
 from steelyard.workloads.prompts import Prompt
 

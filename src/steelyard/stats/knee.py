@@ -48,9 +48,6 @@ _SUSTAINED_GROWTH: Final = 0.1
 _CONFIDENCE: Final = 0.95
 _CAUTION: Final = 0.8  # a dispersion from few stretches is taken at its upper bound
 _AIM: Final = 0.8  # of the tolerance, so that the interval does not just touch it
-_HOPELESS: Final = 0.999
-_DOUBLED: Final = 2.0
-_PER_STRETCH: Final = 2
 
 
 @final
@@ -159,15 +156,6 @@ class Plan:
     def least(self) -> int:
         """The requests of a probe that is not asked for more."""
         return max(self.requests, _WAVES * self.streams)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Oversaturation:
-    """Whether an open load is hopeless, and why it is or is not called so."""
-
-    hopeless: bool
-    reason: str
 
 
 @final
@@ -348,52 +336,6 @@ def probed(
         objectives=objectives,
         strain=strain,
     )
-
-
-def oversaturated(
-    in_flight: Sequence[tuple[float, float]], ttft: Sequence[tuple[float, float]]
-) -> Oversaturation:
-    """Say whether an open load can be ended early: requests pile up, and wait longer and longer.
-
-    Both are series of (moment in s, value) in order of time: requests in flight at regular looks,
-    TTFT by when the request was sent. Hopeless takes both to rise beyond chance (one in a
-    thousand each, so that many looks may be taken) and to have doubled since the load settled.
-    """
-    for name, series in (("requests in flight", in_flight), ("TTFT", ttft)):
-        levels = _levels(series)
-        if levels is None:
-            return Oversaturation(False, f"too few values of {name} yet")
-        first, last = levels[0], levels[-1]
-        if last < _DOUBLED * first or last <= first:
-            return Oversaturation(False, f"{name} did not double: {first:.3g} to {last:.3g}")
-        steps = [after - before for before, after in pairwise(levels)]
-        needed = t_quantile(_HOPELESS, len(steps) - 1)
-        spread = math.sqrt(variance(steps) / len(steps))
-        if mean(steps) <= needed * spread:
-            return Oversaturation(False, f"{name} may have risen by chance")
-    flights = _levels(in_flight) or [0.0]
-    waits = _levels(ttft) or [0.0]
-    return Oversaturation(
-        True,
-        f"requests in flight rose from {flights[0]:.3g} to {flights[-1]:.3g} and TTFT from "
-        f"{waits[0]:.3g} s to {waits[-1]:.3g} s: more is sent than is served",
-    )
-
-
-def _levels(series: Sequence[tuple[float, float]]) -> list[float] | None:
-    """Return the mean of each equal stretch of time after settling; None where one is empty."""
-    if len(series) < _PER_STRETCH * _STRETCHES:
-        return None
-    times = [at_s for at_s, _ in series]
-    begin = times[0] + _SETTLING * (times[-1] - times[0])
-    length = (times[-1] - begin) / _STRETCHES
-    places = [bisect_left(times, begin + i * length) for i in range(_STRETCHES)]
-    places.append(len(times))
-    if any(after <= before for before, after in pairwise(places)):
-        return None
-    return [
-        mean([value for _, value in series[before:after]]) for before, after in pairwise(places)
-    ]
 
 
 def _crossing(probes: Sequence[Probed], cap: float) -> float:
