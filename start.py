@@ -97,9 +97,14 @@ def main(arguments: list[str]) -> int:
     except subprocess.CalledProcessError as error:
         print(f"Setting up failed: {error.cmd[0]} ended with {error.returncode}; see above.")
         return 3
+    words = ["-m", "steelyard.cli.main", *arguments]
     if command == "check":
-        return subprocess.call([str(PYTHON), str(ROOT / "check.py"), *arguments[1:]])
-    return subprocess.call([str(PYTHON), "-m", "steelyard.cli.main", *arguments])
+        words = [str(ROOT / "check.py"), *arguments[1:]]
+    if os.name == "nt":
+        return subprocess.call([str(PYTHON), *words])
+    # In our place and not beside us: waiting here we would kill, a moment after Ctrl+C, what is
+    # still writing down what it had measured.
+    os.execv(PYTHON, [str(PYTHON), *words])
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ class Bench:
     begun, `temperature_c` tells the processor's as it is now. `stall_ns` is the longest silence of
     one request; `ends_hopeless` ends an open load that is more than the server can take. What
     falls off on the way: how many warm-up requests each section had answered (`warmed`), and when
-    the first answered request of this session was sent and done (`first_ns`).
+    the first answered request of this bench was sent and done (`first_ns`).
     """
 
     spec: RunSpec
