@@ -100,11 +100,11 @@ def main(arguments: list[str]) -> int:
     words = ["-m", "steelyard.cli.main", *arguments]
     if command == "check":
         words = [str(ROOT / "check.py"), *arguments[1:]]
-    if os.name == "nt":
-        return subprocess.call([str(PYTHON), *words])
-    # In our place and not beside us: waiting here we would kill, a moment after Ctrl+C, what is
-    # still writing down what it had measured.
-    os.execv(PYTHON, [str(PYTHON), *words])
+    if os.name != "nt":
+        # In our place and not beside us: waiting here we would kill, a moment after Ctrl+C, what
+        # is still writing down what it had measured.
+        os.execv(PYTHON, [str(PYTHON), *words])  # noqa: S606 - no shell is wanted
+    return subprocess.call([str(PYTHON), *words])
 
 
 if __name__ == "__main__":

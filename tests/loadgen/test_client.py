@@ -224,6 +224,19 @@ def test_the_wait_for_a_request_that_was_lost_begins_with_its_first_try(tmp_path
     assert second.arrivals_ns[0] - second.sent_ns > 90 * MS
 
 
+def test_a_server_that_closes_after_each_answer_is_soon_asked_over_fresh_connections(
+    tmp_path: Path,
+) -> None:
+    def closes_each_time(peer: Peer, _: int) -> None:
+        peer.request()
+        peer.send(whole(b"ok"))
+
+    with serving(closes_each_time) as server:
+        exchanges = send(server, tmp_path, count=30)
+    assert [exchange.body for exchange in exchanges] == [b"ok"] * 30
+    assert sum(exchange.reconnects for exchange in exchanges) <= 3
+
+
 def test_an_answer_that_breaks_off_is_never_sent_again(tmp_path: Path) -> None:
     def breaks(peer: Peer, _: int) -> None:
         peer.request()

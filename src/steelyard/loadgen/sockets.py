@@ -29,6 +29,7 @@ _LATE_NS: Final = 200_000
 # So many pieces a sender has under way before it waits for us to take them (RFC 6928).
 _WINDOW: Final = 10
 _PIECE_BYTES: Final = 40  # less than any event is, framing included
+_RACES_MOST: Final = 3
 _CHUNKS_END: Final = b"\r\n\r\n"
 
 
@@ -46,6 +47,7 @@ class Sockets:
         self._ended = ended
         self._connections: dict[int, Connection] = {}
         self._idle: list[Connection] = []
+        self._races_lost = 0  # one after the other
         self._clock = stamps.WallClock()
         self.empty_ns = 0
         self.asked_ns = 0
@@ -247,6 +249,7 @@ class Sockets:
             self._epoll.modify(connection.fd, watch)
 
     def _send_again(self, connection: Connection) -> None:
+        self._races_lost += 1
         lost = connection.transfer
         self._drop(connection)
         if lost is not None:
@@ -265,7 +268,12 @@ class Sockets:
         connection.transfer = None
         if transfer.sent_ns:
             transfer.segments = stamps.segments(connection.sock) - transfer.segments_before
-        if failure is None and transfer.framing.keeps_alive(transfer.raw) and not transfer.unsent:
+        if connection.used and transfer.raw:
+            self._races_lost = 0
+        whole = failure is None and not transfer.unsent
+        # A server that closes after each answer without a word is taken at its deeds: else every
+        # request would be written twice.
+        if whole and self._races_lost < _RACES_MOST and transfer.framing.keeps_alive(transfer.raw):
             connection.used = True
             self._idle.append(connection)
         else:
