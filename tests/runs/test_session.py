@@ -194,17 +194,16 @@ def test_an_engine_of_ours_gives_the_same_record_shape_as_a_visit(
         assert [a.sample for a in one.attempts] == [a.sample for a in other.attempts]
 
 
-def test_an_engine_that_dies_leaves_a_record_of_what_there_was(
+def test_an_engine_that_dies_is_started_again_and_the_record_says_where(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     plan = Plan(ttft_s=0.002, gap_s=0.001, faults=(Fault("die", requests=(14,)),))
-    record = hosted(tiny_model, tmp_path, plan, LOAD, replace(LOAD, streams=1, load=Closed(1)))
-    assert record.outcome == "failed"
-    assert record.reason
-    assert record.sections
-    assert record.sections[0].name == LOAD.name
-    assert len(record.sections[0].attempts) == 8
-    assert read_record(tmp_path / "run").reason == record.reason
+    second = replace(LOAD, streams=1, load=Closed(1))
+    record = hosted(tiny_model, tmp_path, plan, LOAD, second)
+    assert record.outcome == "completed"
+    assert [section.name for section in record.sections] == [LOAD.name, second.name]
+    assert [len(section.attempts) for section in record.sections] == [8, 8]
+    assert read_record(tmp_path / "run").deaths == record.deaths == (second.name,)
 
 
 def test_a_program_that_is_not_there_is_a_row_and_not_a_hole(

@@ -69,6 +69,7 @@ def cautions(record: RunRecord, thresholds: ControlProfile | None = None) -> tup
         *_machine(record, limits),
         *_overhead(record, limits),
         *_clocks(record.sections, limits),
+        *_deaths(record),
         *_client(record),
         *_resent(record),
         *_prefix_cache(record),
@@ -226,6 +227,17 @@ def _resent(record: RunRecord) -> Iterator[Caution]:
             " connection that was kept alive for them",
             "their latencies hold the lost try and the new connection; let the server keep idle"
             " connections longer",
+        )
+
+
+def _deaths(record: RunRecord) -> Iterator[Caution]:
+    """Say that the engine died and was started again, and what was asked once more."""
+    if record.deaths:
+        yield Caution(
+            "ENGINE_RESTARTED",
+            f"the engine died {len(record.deaths)} times, in {', '.join(record.deaths)}, and was"
+            " started again; what it had not answered was asked once more",
+            "look into its log for why; what it used of the machine is that of its last start",
         )
 
 

@@ -6,10 +6,13 @@ SteelyardError (exit code 3: could not measure)
 │   ├── UnknownName          an engine, quant, suite, key that does not exist ("did you mean")
 │   ├── UnsupportedSubject   this engine, format or tensor shape cannot go together
 │   ├── TooLittleRoom        no disk, no memory, or a context too small for the work
+│   ├── HubRefused           a model hub knows no such thing, or does not hand it to us
 │   ├── Busy                 a port or an output folder is in use by somebody else
 │   └── WrongModel           the bytes or the server are not what was asked for
 ├── EngineError              the engine did not start, died, or broke off
-│   └── DialectError         the engine answered, and what it said is an error or no sense
+│   ├── DialectError         the engine answered, and what it said is an error or no sense
+│   └── EngineDied           it was up, and its process ended by itself: it can be started again
+├── TransferFailed           a hub or the way to it broke off; what had arrived is kept
 ├── ConformanceError         a kernel, an exported symbol or an engine computes something else
 ├── StoreError               the database or a journal is damaged or of a newer version
 │   └── DamagedStore         the database's bytes are not what was stored: rebuild it
@@ -67,6 +70,10 @@ class TooLittleRoom(BadInput):
     """Not enough disk, memory or context for what was asked."""
 
 
+class HubRefused(BadInput):
+    """A model hub knows no such thing, or does not hand it to whoever asks with this token."""
+
+
 class Busy(BadInput):
     """A port or an output folder is in use by somebody else."""
 
@@ -79,8 +86,16 @@ class EngineError(SteelyardError):
     """The engine did not start, died, or broke off."""
 
 
+class EngineDied(EngineError):
+    """It was up and its process ended by itself: it can be started again."""
+
+
 class DialectError(EngineError):
     """The engine answered, and what it said is an error or no sense."""
+
+
+class TransferFailed(SteelyardError):
+    """A hub or the way to it failed, or its bytes are wrong; a later call goes on."""
 
 
 class ConformanceError(SteelyardError):

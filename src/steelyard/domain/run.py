@@ -211,7 +211,8 @@ class RunRecord:
 
     `started_at` is wall time in UTC for people (ISO 8601) and is never subtracted. `instrument` is
     the client's own error; `server` what the server said of itself meanwhile, `power` what a meter
-    saw, `idle` the span in monotonic ns in which the engine was up and nothing was asked.
+    saw, `idle` the span in monotonic ns in which the engine was up and nothing was asked. `deaths`
+    names the sections in which the engine died and was started again.
     """
 
     id: str
@@ -235,4 +236,5 @@ class RunRecord:
     server: Reading[ServerSeries] = Missing("not_scraped")
     power: Reading[PowerSeries] = Missing("not_sampled")
     idle: Reading[tuple[int, int]] = Missing("not_watched")
+    deaths: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION

@@ -116,6 +116,12 @@ class Bench:
         """Take over what an earlier session of the same run has on disk."""
         self.known = [(Key.read(exchange.id), exchange) for exchange in exchanges]
 
+    def succeed(self, other: Bench) -> None:
+        """Take over from the bench before, whose engine has died: settings, and what was done."""
+        self.stall_ns, self.prompts = other.stall_ns, other.prompts
+        self.goes, self.ends_hopeless = other.goes, other.ends_hopeless
+        self.done, self.warmed, self.first_ns = other.done, other.warmed, other.first_ns
+
     def prepared(self, request: GenerationRequest) -> bytes:
         """Return the bytes of one request."""
         return self.engine.prepare(self.dialect.encode(request))

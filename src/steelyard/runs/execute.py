@@ -1,19 +1,27 @@
 """Execute one RunSpec whole: verify, start, verify again, warm up, drive, sample, stop, record.
 
-Whatever happens, a record comes back: a crash of the engine is a row, not a hole. Only the user's
-own interrupt passes through. Not aware of campaigns or stores.
+Whatever happens, a record comes back: a crash of the engine is a row, not a hole. An engine of ours
+that dies is started again, and what it had not answered is asked once more. Only the user's own
+interrupt passes through. Not aware of campaigns or stores.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis.validity import cautions
-from steelyard.domain.errors import BadInput, EngineError, SteelyardError, WrongModel
+from steelyard.domain.errors import (
+    BadInput,
+    EngineDied,
+    EngineError,
+    SteelyardError,
+    WrongModel,
+)
 from steelyard.domain.instrument import Instrument
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Reading
@@ -33,35 +41,95 @@ from steelyard.store.records import write_record
 
 ENGINE_LOG: Final = "engine.log"
 _LOG_LINES: Final = 40
+# Between an engine's death and its next start: what killed it, a lack of memory say, may pass.
+PAUSES_S: Final = (1.0, 2.0, 4.0)
 _NS_PER_S: Final = 1e9
 
 
 @final
 @dataclass(slots=True)
 class Session:
-    """A run under way: measure one workload after the other, then take its record."""
+    """A run under way: measure one workload after the other, then take its record.
+
+    `opening` brings the engine up and gives a bench in front of it, each time it is called.
+    """
 
     spec: RunSpec
     place: Place
+    opening: Callable[[Found], AbstractContextManager[Bench]]
     found: Found = field(default_factory=Found)
     bench: Bench | None = None
     simulated: bool = False
     started_at: str = field(default_factory=clock.wall_time)
     started_ns: int = field(default_factory=clock.monotonic_ns)
+    _stack: ExitStack = field(default_factory=ExitStack)
 
     def measure(self, workload: Workload) -> Section:
         """Run one workload and keep its section."""
-        section = timed.measure(self._open(), workload)
-        self.found.sections.append(section)
-        return section
+        return self._keep(lambda bench: timed.measure(bench, workload), workload.name)
 
     def judge(self, task: Task) -> None:
         """Run one task and keep its section."""
-        self.found.sections.append(judged.judge(self._open(), task))
+        self._keep(lambda bench: judged.judge(bench, task), judged.name_of(task))
+
+    def open(self) -> None:
+        """Bring the engine up."""
+        self.bench = self._stack.enter_context(self.opening(self.found))
+
+    def close(self) -> None:
+        """End the engine of ours, and read back what was in force."""
+        self._stack.close()
+        self.bench = None
+
+    def abandon(self, error: BaseException) -> None:
+        """End the engine of ours because of an error that ends the run."""
+        self._stack.__exit__(type(error), error, error.__traceback__)
+        self.bench = None
 
     def cancel(self) -> None:
         """End it by the user's own wish: what has finished stays, the work under way is lost."""
         self.found.outcome, self.found.reason = "cancelled", "interrupted"
+
+    def _keep(self, work: Callable[[Bench], Section], name: str) -> Section:
+        """Do the work and keep its section; begin it again where the engine died under it."""
+        while True:
+            bench = self._open()
+            died = f"the engine died in the middle of {name}"
+            try:
+                section = work(bench)
+            except EngineError as error:
+                if self._lives(bench):
+                    raise
+                died = str(error)
+            else:
+                if self._lives(bench):
+                    self.found.sections.append(section)
+                    return section
+            self._restart(EngineDied(died, hint=f"see {bench.engine.log_path}"), name)
+
+    def _lives(self, bench: Bench) -> bool:
+        """Say whether the engine is up; one of somebody else's is not ours to start again."""
+        return isinstance(bench.engine, AttachedEngine) or bench.engine.alive()
+
+    def _restart(self, death: EngineDied, name: str) -> None:
+        """Start the engine again, as often as there are pauses; else let it be the run's end."""
+        before = self._open()
+        while len(self.found.deaths) < len(PAUSES_S):
+            time.sleep(PAUSES_S[len(self.found.deaths)])
+            self.found.deaths += (name,)
+            # By the way of an error: a dead engine cannot be asked what was in force.
+            with suppress(EngineDied):
+                self._stack.__exit__(EngineDied, death, death.__traceback__)
+            self._stack, self.bench = ExitStack(), None
+            self.found.proofs = self.found.controls = ()
+            try:
+                self.open()
+            except EngineError as error:
+                death = EngineDied(f"{death}, and did not come up again: {error}", hint=error.hint)
+                continue
+            self._open().succeed(before)
+            return
+        raise death
 
     def _open(self) -> Bench:
         if self.bench is None:
@@ -99,28 +167,34 @@ class Executor:
         self, spec: RunSpec, variant: Variant, place: Place
     ) -> AbstractContextManager[Session]:
         """Open a run of an engine of ours; what goes wrong inside ends it and is kept."""
-        session = Session(spec, place)
+
+        def opening(found: Found) -> AbstractContextManager[Bench]:
+            return hosted(
+                spec,
+                variant,
+                place,
+                found,
+                self.verifier,
+                self.emit,
+                load_timeout_s=self.load_timeout_s,
+                watch=self.watch,
+            )
+
+        session = Session(spec, place, opening)
         session.simulated = api.dialect(spec.subject.engine).capabilities.simulated
-        opening = hosted(
-            spec,
-            variant,
-            place,
-            session.found,
-            self.verifier,
-            self.emit,
-            load_timeout_s=self.load_timeout_s,
-            watch=self.watch,
-        )
-        return _opened(session, opening)
+        return _opened(session)
 
     def visit(
         self, spec: RunSpec, engine: AttachedEngine, place: Place
     ) -> AbstractContextManager[Session]:
         """Open a run against a server of somebody else's."""
-        session = Session(spec, place)
+
+        def opening(found: Found) -> AbstractContextManager[Bench]:
+            return attached(spec, engine, place.folder, found, self.emit, watch=self.watch)
+
+        session = Session(spec, place, opening)
         session.simulated = engine.dialect.capabilities.simulated
-        opening = attached(spec, engine, place.folder, session.found, self.emit, watch=self.watch)
-        return _opened(session, opening)
+        return _opened(session)
 
     def record(self, session: Session) -> RunRecord:
         """Return the record of a run that has ended, and write it into its folder."""
@@ -152,6 +226,7 @@ class Executor:
             server=found.server,
             power=found.power,
             idle=found.idle,
+            deaths=found.deaths,
         )
         record = replace(record, cautions=cautions(record))
         write_record(place.folder, record)
@@ -159,16 +234,18 @@ class Executor:
 
 
 @contextmanager
-def _opened(session: Session, opening: AbstractContextManager[Bench]) -> Iterator[Session]:
+def _opened(session: Session) -> Iterator[Session]:
     """Open the bench of a session and close it, whatever goes wrong in between."""
-    with ExitStack() as stack:
+    try:
         with _kept(session.found):
-            session.bench = stack.enter_context(opening)
+            session.open()
         with _kept(session.found):
             yield session
-        with _kept(session.found):
-            stack.close()
-    session.bench = None
+    except BaseException as error:
+        session.abandon(error)
+        raise
+    with _kept(session.found):
+        session.close()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from steelyard.domain.errors import EngineError
+from steelyard.domain.errors import EngineDied
 from steelyard.domain.ids import content_id
 from steelyard.domain.run import Section
 from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
@@ -32,7 +32,7 @@ def judge(bench: Bench, task: Task) -> Section:
     for exchange in bench.results():
         state.take(exchange)
         if not bench.engine.alive():
-            raise EngineError("the engine died in the middle of a task", hint=state.log_hint)
+            raise EngineDied("the engine died in the middle of a task", hint=state.log_hint)
     return state.section()
 
 

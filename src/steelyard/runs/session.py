@@ -71,6 +71,7 @@ class Found:
     power: Reading[PowerSeries] = Missing("not_sampled")
     idle: Reading[tuple[int, int]] = Missing("not_watched")
     warmed: Mapping[str, int] = field(default_factory=dict)
+    deaths: tuple[str, ...] = ()
     outcome: RunOutcome = "completed"
     reason: str = ""
 

@@ -25,6 +25,8 @@ from steelyard.workloads.prompts import requests
 
 _WARM: Final = "warm"
 _PACE_S: Final = 1.0  # where nothing was asked before
+# A repeat in which the engine was not there is no repeat: it is begun again.
+_NOBODY: Final = frozenset({"connection_refused", "disconnected"})
 _NS_PER_S: Final = 1e9
 
 
@@ -37,7 +39,7 @@ def measure(bench: Bench, workload: Workload) -> Section:
     go = 1 + max((key.go for key, _ in mine), default=-1)
     last = [exchange for key, exchange in mine if key.go == go - 1 and key.sample.isdigit()]
     warm, measured = _requests(bench, workload)
-    if len(last) == workload.requests:
+    if len(last) == workload.requests and not any(each.failure in _NOBODY for each in last):
         earlier = [each for key, each in mine if key.go == go - 1 and key.sample.startswith(_WARM)]
         bench.warmed[name] = len(_answered(bench, earlier))
         for _ in last:
