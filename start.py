@@ -19,44 +19,14 @@ BIN, EXE = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
 UV = ROOT / ".tools" / BIN / f"uv{EXE}"
 VENV = ROOT / ".venv"
 PYTHON = VENV / BIN / f"python{EXE}"
-UV_NAMES = {
-    "index-url": ("UV_DEFAULT_INDEX", " "),
-    "extra-index-url": ("UV_INDEX", " "),
-    "find-links": ("UV_FIND_LINKS", ","),
-    "cert": ("SSL_CERT_FILE", " "),
-    "trusted-host": ("UV_INSECURE_HOST", " "),
-    "no-index": ("UV_NO_INDEX", " "),
-}
-
-
-def pip_settings() -> dict[str, str]:
-    """Return pip's own configuration by option name."""
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    found: dict[str, str] = {}
-    for line in listing.splitlines():
-        key, _, value = line.partition("=")
-        scope, _, name = key.partition(".")
-        if scope in {"global", "install"}:
-            found[name] = value.strip("'\"").replace("\\n", " ")
-    for key, value in os.environ.items():
-        if key.startswith("PIP_"):
-            found[key[4:].lower().replace("_", "-")] = value
-    return found
 
 
 def uv_environment() -> dict[str, str]:
     """Return the environment in which uv finds what pip would find."""
-    env = dict(os.environ)
-    for name, (variable, separator) in UV_NAMES.items():
-        values = pip_settings().get(name, "").split()
-        if name == "find-links":  # uv stops at a missing folder where pip only warns
-            values = [v for v in values if "://" in v or Path(v).exists()]
-        if values:
-            env.setdefault(variable, separator.join(values))
-    if "UV_INDEX" in env:
-        env.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")  # what pip does
-    return env
+    sys.path.insert(0, str(ROOT / "src"))
+    from steelyard.platform import pip_settings  # the standard library only, so nothing is missing
+
+    return pip_settings.for_uv(pip_settings.read(sys.executable))
 
 
 def set_up(extras: str) -> None:

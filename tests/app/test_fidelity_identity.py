@@ -8,6 +8,7 @@ from tests.app import stage
 
 from steelyard.app import work
 from steelyard.app.folder import SweepFolder
+from steelyard.app.reporting import Written
 from steelyard.campaigns.events import (
     Calibrated,
     CellFinished,
@@ -78,7 +79,7 @@ def test_a_file_changed_after_its_last_run_is_named_and_not_compared(tmp_path: P
         lambda _event: None,
         keep,
         prove,
-        lambda _folder: (True, True),
+        lambda _folder: Written(measured=True, qualified=True),
     )
     work.perform(folder, sweep, planned, crew, None)
     (failed,) = (event for event in folder.events() if isinstance(event, FidelityFailed))

@@ -53,6 +53,27 @@ SHAPES: list[tuple[str, str, tuple[str, ...]]] = [
     ("process", "--rate 5 --arrivals poison", ("'poison'", "did you mean 'poisson'")),
     ("process alone", "--arrivals poisson", ("--arrivals says nothing without --rate",)),
     ("cap alone", "--cap 3", ("--cap says nothing without --rate",)),
+    ("batching alone", "--batching both", ("--batching says nothing without --concurrency",)),
+    (
+        "batching in two processes",
+        "--concurrency 8 --batching static --processes 2",
+        ("takes one process of the client", "leave --processes out"),
+    ),
+    (
+        "too few for turns",
+        "--concurrency 8 --batching both --requests 100",
+        ("--requests 100 is too few for 12 turns", "a turn takes 2 waves", "--requests 192"),
+    ),
+    (
+        "batching and a search",
+        "--concurrency 8 --batching static --find-knee",
+        ("--find-knee keeps places filled", "leave --batching out"),
+    ),
+    (
+        "batching both and a comparison",
+        f"--concurrency 8 --batching both --compare {NOBODY}",
+        ("--compare takes turns between two servers", "compare under --batching static"),
+    ),
     ("ramp", "--ramp quick", ("--ramp 'quick' cannot be read", "rate:1..20/60s")),
     ("steps without time", "--steps rate:1,2", ("--steps 'rate:1,2' cannot be read", "/30s")),
     ("users", "--conversations users=0", ("'0' is no whole number", "users=8")),

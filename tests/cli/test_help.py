@@ -29,6 +29,15 @@ COMMANDS = (
     ),
     *("engines list", "engines check", "results", "results list", "results show"),
     *("results compare", "results export", "results rebuild", "report", "forge", "forge bundled"),
+    *("models find", "models pull", "models each", "models pin", "models unpin", "models remove"),
+    *("engines compare", "engines install", "engines preflight", "engines probe"),
+    *(
+        "engines profiles",
+        "engines profiles check",
+        "engines profiles list",
+        "engines profiles show",
+    ),
+    *("engines speculate", "engines uninstall", "models export", "tune"),
     "doctor",
 )
 # One process looks at all commands in turn: what any of them imports is seen after it.

@@ -7,6 +7,7 @@ import pytest
 from steelyard.domain.codec import decode, encode, from_plain
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.ids import canonical, content_id
+from steelyard.domain.load import Closed
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import Controls, RunSpec
 from steelyard.domain.subject import Artifact, EngineProfile, Subject
@@ -24,6 +25,11 @@ SPEC = RunSpec(
 
 def test_a_field_at_its_default_is_left_out_so_that_a_new_field_changes_no_old_hash() -> None:
     assert canonical(Task("reading")) == '{"family":"reading"}'
+
+
+def test_a_closed_load_without_waves_has_the_identity_that_it_had_before_there_were_any() -> None:
+    assert canonical(Closed(8)) == '{"kind":"closed","streams":8}'
+    assert canonical(Closed(8, batching="static")) != canonical(Closed(8))
 
 
 def test_a_spec_round_trips_through_json_and_keeps_its_identity() -> None:

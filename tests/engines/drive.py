@@ -8,6 +8,7 @@ from pathlib import Path
 from steelyard.domain.stream import Attempt, Exchange
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import transcript
+from steelyard.engines.attached import AttachedEngine
 from steelyard.engines.host import RunningEngine
 from steelyard.engines.http1 import prepare
 from steelyard.loadgen.client import Client
@@ -39,4 +40,15 @@ def attempts(
 ) -> list[Attempt]:
     """Send all of them and read what came."""
     found = exchanges(engine, requests, folder, streams=streams, stall_ns=stall_ns)
+    return [transcript.read(one, engine.dialect, sample=one.id) for one in found]
+
+
+def answers(
+    engine: AttachedEngine, requests: Sequence[GenerationRequest], folder: Path
+) -> list[Attempt]:
+    """Send all of them to a server that was up; read what came."""
+    with Client(engine.host, engine.port, folder / "spool.bin") as client:
+        for number, request in enumerate(requests):
+            client.submit(str(number), engine.prepare(engine.dialect.encode(request)))
+        found = sorted(client.drain(), key=lambda exchange: int(exchange.id))
     return [transcript.read(one, engine.dialect, sample=one.id) for one in found]

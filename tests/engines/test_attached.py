@@ -159,7 +159,7 @@ def test_a_server_without_a_list_is_taken_at_the_users_word() -> None:
         assert isinstance(engine.identity().name, Missing)
         with pytest.raises(BadInput, match=r"/v1/models does not exist") as caught:
             at(server.url())
-    assert engine.dialect.model == "mine"
+    assert engine.subject.artifact.name == "mine"
     assert "/chat/completions" in caught.value.hint
 
 
@@ -180,7 +180,7 @@ def test_vllm_is_known_by_its_own_routes() -> None:
         Measured("0.11", "engine"),
         Measured(4096, "engine"),
     )
-    assert engine.software == Measured("vllm", "engine")
+    assert engine.software == Measured("vllm 0.11", "engine")
 
 
 def test_what_an_unknown_server_cannot_tell_is_missing_with_a_reason() -> None:

@@ -16,6 +16,7 @@ from tests.engines.drive import attempts
 from tests.engines.places import WHEEL
 from tests.platform.test_process import eventually_gone
 
+from steelyard.analysis.validity import LEFT_OPEN
 from steelyard.domain.errors import EngineError, WrongModel
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import Controls, Place
@@ -166,7 +167,8 @@ def test_tokens_are_counted_by_the_served_model(engine: host.RunningEngine) -> N
 def test_every_control_is_read_back(engine: host.RunningEngine) -> None:
     for control in engine.controls(CONTROLS):
         assert isinstance(control.applied, Measured), control.name
-        assert control.applied.value == control.asked, control.name
+        if control.asked not in LEFT_OPEN:
+            assert control.applied.value == control.asked, control.name
 
 
 def test_an_engine_that_dies_under_an_answer_is_a_failure_of_that_answer(

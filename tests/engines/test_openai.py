@@ -15,7 +15,8 @@ from steelyard.domain.subject import Artifact, Subject
 from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest, Sampling
 from steelyard.engines.api import Evidence, dialects
-from steelyard.engines.openai_endpoint import OpenAiEndpoint, Server, known_as, pick_model
+from steelyard.engines.openai_endpoint import OpenAiEndpoint, Server, known_as
+from steelyard.engines.wires.served import pick_model
 
 ASK = GenerationRequest((Message("user", "hi"),), max_tokens=9, seed=3, exact_tokens=True)
 SUBJECT = Subject(Artifact("m", "endpoint", "ab" * 32), "openai", "attached")

@@ -108,3 +108,34 @@ def test_streams_change_at_their_moments() -> None:
     assert loop.handle(StreamsSet(2, at_ns=80), 1) == (WakeAt(50),)
     assert loop.handle(Woke(), 50) == (Send("a", 50), WakeAt(80))
     assert loop.handle(Woke(), 81) == (Send("b", 81),)
+
+
+def test_in_waves_the_next_ones_begin_together_when_the_last_one_has_ended() -> None:
+    loop = Sending(streams=0)
+    for name in "abcde":
+        loop.handle(JobAdded(name), 0)
+    assert loop.handle(StreamsSet(2, waves=True), 5) == (Send("a", 5), Send("b", 5))
+    assert loop.handle(Finished(), 7) == ()
+    assert loop.handle(JobAdded("f"), 8) == ()
+    assert loop.handle(Finished(), 9) == (Send("c", 9), Send("d", 9))
+    assert [loop.handle(Finished(), at_ns) for at_ns in (20, 21)] == [
+        (),
+        (Send("e", 21), Send("f", 21)),
+    ]
+
+
+def test_waves_end_with_the_next_number_of_streams() -> None:
+    loop = Sending(streams=0)
+    for name in "abc":
+        loop.handle(JobAdded(name), 0)
+    loop.handle(StreamsSet(2, waves=True), 1)
+    assert loop.handle(Finished(), 2) == ()
+    assert loop.handle(StreamsSet(2), 3) == (Send("c", 3),)
+
+
+def test_a_moment_that_comes_within_a_wave_waits_for_the_next_one_without_being_asked_for() -> None:
+    loop = Sending(streams=0)
+    loop.handle(JobAdded("a"), 0)
+    loop.handle(StreamsSet(2, waves=True), 1)
+    assert loop.handle(JobAdded("later", at_ns=10), 2) == ()
+    assert loop.handle(Finished(), 30) == (Send("later", 10),)

@@ -15,6 +15,7 @@ from tests.reports.example_summary import no_estimate as no_estimate  # noqa: PL
 
 from steelyard.analysis.metrics.registry import METRICS
 from steelyard.domain.bench import (
+    Batching,
     BenchSummary,
     Bound,
     Counts,
@@ -252,6 +253,23 @@ def open_bench() -> BenchSummary:
 
 def small_bench() -> BenchSummary:
     return summary(replace(measurement("one", small_level()), cautions=()))
+
+
+def both_ways() -> BenchSummary:
+    """Two levels with places refilled at once and in waves; of the second one block was lost."""
+    few = Missing("too_few_blocks", "one block has no spread")
+    found = (
+        Batching(
+            "8 at a time", 8, estimate(412.0, 9.0, 8), estimate(180.0, 3.0, 8),
+            Estimate(measured(2.289), measured(2.213), measured(2.368), 4),
+            measured(0.0003), estimate(0.561, 0.02, 32),
+        ),
+        Batching(
+            "32 at a time", 32, estimate(910.0, 9.0, 2), estimate(310.0, 3.0, 2),
+            Estimate(measured(2.935), few, few, 1), few, estimate(0.66, 0.02, 8),
+        ),
+    )  # fmt: skip
+    return summary(replace(measurement(), batching=found))
 
 
 def comparison() -> BenchSummary:

@@ -28,7 +28,10 @@ from steelyard.reports import bench_csv, bench_json, bench_markdown, contract
 
 PUBLISHED = Path(__file__).parent / "published" / bench_json.FILE_NAME
 PUBLISHED_SCHEMA = PUBLISHED.with_name(f"bench_summary.v{BENCH_VERSION}.schema.json")
-ALL = (example.summary, example.open_bench, example.small_bench, example.comparison)
+ALL = (
+    *(example.summary, example.open_bench, example.small_bench, example.comparison),
+    example.both_ways,
+)
 
 
 def validate(raw: dict[str, Any]) -> None:
@@ -145,6 +148,14 @@ def test_counts_rates_and_energy_of_the_whole_level_are_rows_too() -> None:
     assert found(summary, "requests_per_s")["low"] != ""
     assert found(summary, "goodput_share")["unit"] == "share"
     assert found(example.small_bench(), "energy_j")["missing"] == "no_counter"
+
+
+def test_a_level_sent_both_ways_has_rows_of_its_own() -> None:
+    row = found(example.both_ways(), "continuous_over_static")
+    assert (row["level"], row["load"]) == ("", "8 at a time")
+    assert (row["value"], row["low"], row["high"], row["n"]) == ("2.289", "2.213", "2.368", "4")
+    assert found(example.both_ways(), "places_idle_share")["value"] == "0.561"
+    assert "continuous_over_static" not in bench_csv.write(example.summary())
 
 
 def test_a_name_from_outside_cannot_be_a_formula() -> None:

@@ -137,6 +137,13 @@ def test_a_comparison_shows_both_sides_and_the_ratio() -> None:
     assert "an interval takes two blocks" in text
 
 
+def test_a_level_sent_both_ways_has_a_table_of_its_own() -> None:
+    text = Reader(rendered(example.both_ways())).text
+    assert "8 at a time 412 [403, 421] 180 [177, 183] 2.289 [2.213, 2.368] 56.1 %" in text
+    assert "one block has no spread" in text
+    assert "static batching" not in Reader(rendered(example.summary())).text.partition("Words")[0]
+
+
 def test_turns_of_conversations_are_told() -> None:
     one = example.measurement("one", example.conversation_level())
     assert "turn 3: TTFT p50 46 ms" in Reader(rendered(example.summary(one))).text

@@ -131,6 +131,16 @@ def test_a_comparison_has_ratio_interval_and_what_could_have_been_seen() -> None
     assert "— System throughput, tok/s: an interval takes two blocks" in text
 
 
+def test_a_level_sent_both_ways_has_its_ratio_and_what_stood_idle() -> None:
+    text = shown(example.both_ways())
+    table = text[text.index("Continuous against static batching") :]
+    assert row(table, "8 at a time ") == ["412", "180", "2.289", "56.1", "%"]
+    assert "[2.213, 2.368]" in table
+    assert "— 32 at a time, both ways: one block has no spread" in table
+    assert max(map(len, table.splitlines())) <= 80
+    assert "static batching" not in shown(example.summary())
+
+
 def test_other_tools_words_come_only_when_asked_for() -> None:
     assert "vllm" not in shown(example.small_bench()).replace("vllm, build", "")
     text = shown(example.small_bench(), conventions=True)

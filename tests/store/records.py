@@ -12,6 +12,7 @@ from steelyard.domain.arrivals import KINDS
 from steelyard.domain.caution import Caution
 from steelyard.domain.instrument import Instrument
 from steelyard.domain.load import Open
+from steelyard.domain.probe import Finding, Probed
 from steelyard.domain.prompts import FromFile
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import (
@@ -164,6 +165,9 @@ _BY_ANNOTATION: dict[str, st.SearchStrategy[Any]] = {
         st.builds(PowerSeries, _words, st.just("watts"), _many, st.lists(_rates).map(tuple))
     ),
     "Reading[tuple[int, int]]": readings(st.tuples(_counts, _counts)),
+    "Reading[Probed]": readings(
+        st.builds(Probed, st.just((Finding("seed", "yes", "seen"),)), readings(_counts), _rates)
+    ),
     "Stamps": st.sampled_from(["kernel", "user"]),
     "Mapping[str, str]": st.dictionaries(_keys, _words, max_size=3),
 }

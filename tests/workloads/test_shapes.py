@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from steelyard.domain.errors import BadInput
+from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.load import Closed, Conversations, Open, Ramp, Steps
 from steelyard.domain.slo import Limit, seconds, slo
 from steelyard.workloads.shapes import (
@@ -42,6 +42,15 @@ def test_levels_become_one_load_each() -> None:
     assert rates("1,2.5", "constant", 8) == (
         *(Open(1.0, "constant", 0.0, 8), Open(2.5, "constant", 0.0, 8)),
     )
+
+
+def test_levels_are_batched_in_one_way_or_in_both() -> None:
+    static = tuple(Closed(level, batching="static") for level in (1, 8))
+    assert concurrency("1,8", "static") == static
+    assert concurrency("1,8", "both") == (Closed(1), static[0], Closed(8), static[1])
+    assert loads(Typed(concurrency="8", batching="static")) == static[1:]
+    with pytest.raises(UnknownName, match="no kind of --batching 'statics'"):
+        concurrency("8", "statics")
 
 
 def test_arrivals_have_their_own_variation() -> None:

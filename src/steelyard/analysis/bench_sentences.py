@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from steelyard.domain.bench import Difference, Knee, Level, Measurement, Statistic
+from steelyard.domain.bench import Batching, Difference, Knee, Level, Measurement, Statistic
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate
 
@@ -35,6 +35,7 @@ def of_measurement(found: Measurement, *, several: bool) -> Iterator[str]:
     for level in found.levels:
         yield lead + _level(level)
         yield from (lead + sentence for sentence in _beside(level))
+    yield from (lead + _both_ways(way) for way in found.batching)
     yield from (lead + sentence for sentence in (*_refused(found.levels), *_knee(found.knee)))
 
 
@@ -55,6 +56,24 @@ def _level(level: Level) -> str:
     else:
         parts.append(f"the client's own share is not known ({share})")
     return f"{_place(level.load)}: {'; '.join(parts)}."
+
+
+def _both_ways(way: Batching) -> str:
+    """Say what refilling places at once is worth against waves, and what the waves leave idle."""
+    place = _place(way.level)
+    match way.ratio:
+        case Estimate(value=Missing() as why):
+            return f"{place}: continuous against static batching is not given ({why})."
+        case Estimate(
+            value=Measured(value=value), low=Measured(value=low), high=Measured(value=high)
+        ):
+            times = f"{value:.3g} [{low:.3g}, {high:.3g}] times"
+        case Estimate(value=Measured(value=value), low=low):
+            times = f"{value:.3g} times (no interval: {low})"
+    return (
+        f"{place}: places that are refilled at once give {times} the throughput of waves, in which"
+        f" {_share(way.idle_share)} of the place-seconds stand idle."
+    )
 
 
 def _beside(level: Level) -> Iterator[str]:

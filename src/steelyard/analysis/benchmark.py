@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from steelyard.analysis import bench_sentences
+from steelyard.analysis import bench_sentences, rawspeed
+from steelyard.analysis.batching import batching
 from steelyard.analysis.comparison import differences as differences  # noqa: PLC0414 - a word here
 from steelyard.analysis.levels import levels
 from steelyard.domain.bench import BenchSummary, Difference, Footprint, Knee, Measurement
@@ -18,7 +19,9 @@ from steelyard.domain.caution import quality
 from steelyard.domain.errors import BadInput
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord
+from steelyard.domain.serverside import Sidecar
 from steelyard.domain.slo import Limit, Slo
+from steelyard.domain.summary import NO_SIDECAR
 from steelyard.stats.knee import Found
 from steelyard.stats.means import mean
 
@@ -32,10 +35,11 @@ def summary(
     slo: Slo | None = None,
     knees: Sequence[Reading[Knee]] = (),
     footprints: Sequence[Footprint] = (),
+    raws: Sequence[Reading[Sidecar]] = (),
 ) -> BenchSummary:
     """Return what one run found, or two that took turns; raise `BadInput` on any other number.
 
-    `knees` and `footprints` stand in the order of the records, where there are any.
+    `knees`, `footprints` and `raws` stand in the order of the records, where there are any.
     """
     if not 1 <= len(records) <= _SIDES:
         raise BadInput(
@@ -48,6 +52,7 @@ def summary(
             slo=slo,
             knee=knees[place] if place < len(knees) else NOT_SEARCHED,
             footprint=footprints[place] if place < len(footprints) else None,
+            raw=raws[place] if place < len(raws) else NO_SIDECAR,
         )
         for place, record in enumerate(records)
     )
@@ -69,11 +74,15 @@ def measurement(
     slo: Slo | None = None,
     knee: Reading[Knee] = NOT_SEARCHED,
     footprint: Footprint | None = None,
+    raw: Reading[Sidecar] = NO_SIDECAR,
 ) -> Measurement:
-    """Return one subject's side; without a `footprint` it is what the vitals saw of the client."""
+    """Return one subject's side; without a `footprint` it is what the vitals saw of the client.
+
+    `raw` is the sidecar of its file: it is put beside the levels, and nothing else reads it.
+    """
     return Measurement(
         run_id=record.id,
-        subject=record.spec.subject.artifact.name,
+        subject=_named(record),
         engine=record.spec.subject.engine,
         build=record.environment.engine_build,
         started_at=record.started_at,
@@ -83,11 +92,20 @@ def measurement(
         cautions=record.cautions,
         controls=record.controls,
         proofs=record.proofs,
-        levels=levels(record, slo),
+        levels=(found := levels(record, slo)),
         knee=knee,
         footprint=footprint or _footprint(record),
         simulated=record.simulated,
+        raw=rawspeed.of_bench(raw, record, found),
+        batching=batching(record),
     )
+
+
+def _named(record: RunRecord) -> str:
+    """Return the file's name, and behind it the profile where one was asked for by name."""
+    subject = record.spec.subject
+    profile = f"@{subject.engine}/{record.engine_profile}" if record.engine_profile else ""
+    return f"{subject.artifact.name}{profile}"
 
 
 def knee_of(found: Found, *, slo: Slo | None = None) -> Reading[Knee]:

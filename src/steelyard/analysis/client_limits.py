@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-from steelyard.analysis import asked, client_share, timing
+from steelyard.analysis import asked, client_share, timing, waves
 from steelyard.analysis.metrics.latency import E2E, LATENESS, TPOT, TTFT, TTFT_INTENDED
 from steelyard.analysis.metrics.load import completed, shape
 from steelyard.domain.bench import Statistic
@@ -137,13 +137,14 @@ def _of_section(section: Section, load: Load, instrument: Instrument) -> Iterato
         if beyond(by_s, value_s, _error_of(metric, instrument)):
             yield Moved(section.name, figure, by_s, value_s)
     if isinstance(load, Closed):
-        yield from _pauses(section, load.streams, instrument)
+        yield from _pauses(section, load, instrument)
     if asked.scheduled(load) and not (isinstance(load, Open) and load.cap):
         yield from _lateness(section, instrument)
 
 
-def _pauses(section: Section, streams: int, instrument: Instrument) -> Iterator[Moved]:
-    pauses = pauses_s(section.attempts, streams)
+def _pauses(section: Section, load: Closed, instrument: Instrument) -> Iterator[Moved]:
+    between = waves.pauses_s if waves.static(load) else pauses_s
+    pauses = between(section.attempts, load.streams)
     whole = [r.value for a in completed(section) if isinstance(r := E2E.formula(a), Measured)]
     if len(pauses) < PAUSES_LEAST or not whole:
         return

@@ -23,7 +23,9 @@ def in_force(runs: Sequence[RunRecord]) -> tuple[AppliedControl, ...]:
 
 def _one(name: str, found: Sequence[AppliedControl]) -> AppliedControl:
     asked = dict.fromkeys(control.asked for control in found)
-    return AppliedControl(name, ", ".join(asked), _common([control.applied for control in found]))
+    over = dict.fromkeys(c.overrides for c in found if c.overrides is not None)
+    applied = _common([control.applied for control in found])
+    return AppliedControl(name, ", ".join(asked), applied, ", ".join(over) or None)
 
 
 def _common(readings: Sequence[Reading[str]]) -> Reading[str]:

@@ -15,6 +15,7 @@ from steelyard.domain.campaign import Sweep
 from steelyard.domain.instrument import Instrument
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
+from steelyard.domain.serverside import Sidecar
 from steelyard.domain.summary import Fidelity
 
 
@@ -28,7 +29,7 @@ class Evidence:
     `proofs` are those of the engine (arithmetic); each record carries its own besides. `skipped`
     says what was not run and why, with the keys of `campaigns.instructions.Summarise`. `bands`
     are the user's own rating limits by metric. `elapsed_s` is the monotonic sum over all
-    sessions of the campaign.
+    sessions of the campaign. `raw` is keyed by variant label too.
     """
 
     sweep: Sweep
@@ -40,3 +41,4 @@ class Evidence:
     skipped: Mapping[str, str] = field(default_factory=dict)
     elapsed_s: Reading[float] = Missing("not_measured")
     bands: Mapping[str, Bands] = field(default_factory=dict)
+    raw: Mapping[str, Reading[Sidecar]] = field(default_factory=dict)

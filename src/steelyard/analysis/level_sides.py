@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Final
 
-from steelyard.analysis import asked, energy, timing
+from steelyard.analysis import asked, energy, timing, waves
 from steelyard.analysis.asked import Block
 from steelyard.analysis.metrics.latency import PROMPT_TPS, TTFT
 from steelyard.analysis.metrics.load import measured, output_tokens
@@ -50,6 +50,7 @@ def throughput(blocks: Sequence[Block], load: Load) -> Throughput:
         system_tps=system_tps(blocks),
         in_flight_mean=Measured(busy_s / elapsed_s, "derived") if elapsed_s > 0 else _NO_TIME,
         in_flight_max=max(flights, default=0),
+        idle_share=waves.idle_share(blocks, load),
     )
 
 

@@ -79,6 +79,8 @@ def _steady(load: Load, blocks: Sequence[Block]) -> Reading[steady.SteadyWindow]
     match load:
         case Ramp() | Steps():
             return Missing("changes", "the load itself changes all along: all requests count")
+        case Closed(batching="static"):
+            return Missing("in_waves", "the load comes in waves: all requests count")
         case _:
             (block,) = blocks
     return steady.steady_window(

@@ -44,6 +44,13 @@ def frontier(rows: Sequence[VariantRow]) -> tuple[str, ...]:
     return efficiency_frontier(points)
 
 
+def chosen(picks: Sequence[Pick]) -> str | None:
+    """Return the label to go on with: of best value, else the smallest; None where none is."""
+    order: tuple[PickName, ...] = ("best_value_quant", "minimum_viable_quant")
+    named = {pick.name: pick.label for pick in picks if pick.binding_gate is None}
+    return next((label for name in order if (label := named.get(name))), None)
+
+
 def picks(rows: Sequence[VariantRow]) -> tuple[Pick, ...]:
     """Return both recommendations, smallest first."""
     kept = qualifying(rows)

@@ -8,10 +8,10 @@ reference that adherence is paired with.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, final
 
-from steelyard.analysis import gates, marks, timing
+from steelyard.analysis import gates, marks, rawspeed, timing
 from steelyard.analysis.drift import Drift
 from steelyard.analysis.metrics.load import completed, measured
 from steelyard.analysis.metrics.registry import AnyMetric
@@ -24,14 +24,17 @@ from steelyard.domain.campaign import Sweep
 from steelyard.domain.caution import Caution
 from steelyard.domain.reading import Measured, Missing, Reading, derived
 from steelyard.domain.run import RunRecord, Section
+from steelyard.domain.serverside import Sidecar
 from steelyard.domain.subject import ReferenceKind
 from steelyard.domain.summary import (
+    NO_SIDECAR,
     BaselineStatus,
     Estimate,
     Fidelity,
     Gate,
     Marks,
     Optimisation,
+    RawSide,
     Speed,
     Throughput,
     VariantRow,
@@ -55,6 +58,7 @@ class Setting:
     drift: Drift
     rated: Mapping[str, AnyMetric]
     fidelity: Mapping[str, Reading[Fidelity]]
+    raw: Mapping[str, Reading[Sidecar]] = field(default_factory=dict)
 
     @property
     def confidence(self) -> float:
@@ -76,7 +80,7 @@ def build(entrant: Entrant, verdict: Reading[Verdict], setting: Setting) -> Vari
         outcome_reason="" if entrant.included else str(entrant.absent),
         memory_bytes=_memory(entrant),
         load_s=_load(entrant),
-        speeds=_speeds(entrant.included, setting.sweep.workloads, setting),
+        speeds=(taken := _speeds(entrant.included, setting.sweep.workloads, setting)),
         marks=_marks(marked, entrant, setting.confidence),
         family_marks=_families(entrant, setting.confidence),
         adherence=marks.adherence(marked.marks, marked.clusters, setting.confidence),
@@ -89,6 +93,7 @@ def build(entrant: Entrant, verdict: Reading[Verdict], setting: Setting) -> Vari
         run_ids=tuple(run.id for run in entrant.included),
         optimisation=(found := _optimisation(entrant, verdict, setting)),
         vibe_delta=found.vibe_delta,
+        raw=_raw(entrant, taken, setting),
     )
 
 
@@ -265,6 +270,13 @@ def _fidelity(entrant: Entrant, setting: Setting) -> Reading[Fidelity]:
     if entrant.role == "reference":
         absent = IS_REFERENCE
     return setting.fidelity.get(entrant.variant.label, absent)
+
+
+def _raw(entrant: Entrant, speeds: Sequence[Speed], setting: Setting) -> Reading[RawSide]:
+    """Join the file's bare speeds; no gate reads them, since they come after all is judged."""
+    sidecar = setting.raw.get(entrant.variant.label, NO_SIDECAR)
+    absent = Missing("nothing_timed", "no workload was timed")
+    return rawspeed.of_sweep(sidecar, speeds, absent if entrant.included else entrant.absent)
 
 
 def _memory(entrant: Entrant) -> Reading[int]:

@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import Final
 
 from steelyard.analysis import drift as drifts
-from steelyard.analysis import noise, recommend, sentences, timing, verdict
+from steelyard.analysis import noise, recommend, sentences, soak, timing, verdict
 from steelyard.analysis.controls import in_force
 from steelyard.analysis.diagnostics import not_measured, proofs, run_line
 from steelyard.analysis.drift import Beat, Drift
@@ -22,12 +22,15 @@ from steelyard.analysis.roster import Entrant, Roster, roster
 from steelyard.analysis.rows import IS_REFERENCE, Setting, build, family_of
 from steelyard.analysis.sentences import FamilyLoss
 from steelyard.analysis.sizing import smallest_visible_loss
+from steelyard.domain.campaign import role_of, variant_of
 from steelyard.domain.errors import StoreError
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
 from steelyard.domain.summary import (
     Estimate,
     Noise,
+    Pick,
+    Soak,
     SweepSummary,
     VariantRow,
     Verdict,
@@ -51,6 +54,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         drift=found_drift,
         rated=rated_metrics(first.device, evidence.bands),
         fidelity=evidence.fidelity,
+        raw=evidence.raw,
     )
     rows = _rows(seats, setting, watched.aa_floor)
     picks = recommend.picks(rows)
@@ -65,6 +69,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         for row in rows
     )
     counting = {run.id for run in _counting(seats)}
+    soaked = _soaked(evidence, picks)
     return SweepSummary(
         campaign_id=sweep.id,
         model=sweep.model,
@@ -89,6 +94,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         recommendation=picks,
         sentences=(
             *sentences.leading(rows, picks, label, _family_losses(seats, setting)),
+            *([soak.sentence(soaked.value)] if isinstance(soaked, Measured) else []),
             *_remarks(evidence, seats, found_drift, include_polluted=include_polluted),
         ),
         not_measured=not_measured(rows, _ordered(evidence), evidence.skipped),
@@ -97,7 +103,21 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         text_sha256=_text(evidence),
         drift_corrected=found_drift.corrects,
         applied_controls=in_force(_ordered(evidence)),
+        soak=soaked,
     )
+
+
+def _soaked(evidence: Evidence, picks: Sequence[Pick]) -> Reading[Soak]:
+    """Return what long load did to what was chosen, or why nobody knows; the latest run counts."""
+    sweep = evidence.sweep
+    if sweep.soak is None:
+        return Missing("not_asked", "no soak was asked for (--soak)")
+    runs = [run for run in _ordered(evidence) if role_of(sweep, run.spec) == "soak"]
+    if runs and (variant := variant_of(sweep, runs[-1].spec)) is not None:
+        return Measured(soak.soak(runs[-1], variant.label), "derived")
+    if recommend.chosen(picks) is None:
+        return Missing("none_chosen", "nothing qualifies, so there is nothing to keep under load")
+    return Missing("not_run", evidence.skipped.get("soak", "it has not been run yet"))
 
 
 def _rows(seats: Roster, setting: Setting, aa_floor: Reading[float]) -> tuple[VariantRow, ...]:

@@ -11,9 +11,12 @@ from typing import Final, final
 
 from steelyard.analysis import benchmark
 from steelyard.analysis.metrics.registry import METRICS
+from steelyard.app.bench_sidecars import INTERRUPTED
 from steelyard.domain.bench import BenchSummary, Knee, Level, Measurement
-from steelyard.domain.reading import Measured, Reading
+from steelyard.domain.probe import Probed
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord
+from steelyard.domain.serverside import Sidecar
 from steelyard.domain.slo import Slo
 from steelyard.platform import atomic
 from steelyard.reports import (
@@ -22,6 +25,7 @@ from steelyard.reports import (
     bench_json,
     bench_markdown,
     bench_terminal,
+    probed,
     terminal,
 )
 from steelyard.stats.knee import Found
@@ -39,10 +43,14 @@ _CLIENT: Final = "CLIENT_BOTTLENECK"
 @final
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was measured: one record, or two that took turns; and the knee, if one was sought."""
+    """What was measured: one record, or two that took turns; and the knee, if one was sought.
+
+    `raws` are the sidecars beside the records, where they were asked for.
+    """
 
     records: tuple[RunRecord, ...]
     knee: Found | None = None
+    raws: tuple[Reading[Sidecar], ...] = ()
 
 
 @final
@@ -55,6 +63,7 @@ class Benched:
     exit_code: int
     ends: tuple[str, ...] = ()
     interrupted: str = ""
+    probed: tuple[Probed, ...] = ()
 
     @property
     def json(self) -> str:
@@ -65,7 +74,8 @@ class Benched:
         """Return the last screen."""
         screen = bench_terminal.screen(self.summary, width, conventions=conventions)
         where = f"Report: {self.folder / REPORT}    All files: {self.folder}/"
-        return "\n".join([terminal.plain(screen), *self.ends, where])
+        tried = [f"Tried out:\n{probed.table(each)}" for each in self.probed]
+        return "\n".join([terminal.plain(screen), *tried, *self.ends, where])
 
 
 def write(folder: Path, done: Done, slo: Slo | None, *, strict: bool) -> Benched:
@@ -73,7 +83,7 @@ def write(folder: Path, done: Done, slo: Slo | None, *, strict: bool) -> Benched
     knees: list[Reading[Knee]] = []
     if done.knee is not None:
         knees = [benchmark.knee_of(done.knee, slo=slo)]
-    summary = benchmark.summary(done.records, slo=slo, knees=knees)
+    summary = benchmark.summary(done.records, slo=slo, knees=knees, raws=done.raws)
     texts = {
         SUMMARY: bench_json.write(summary),
         "summary.csv": bench_csv.write(summary),
@@ -86,8 +96,13 @@ def write(folder: Path, done: Done, slo: Slo | None, *, strict: bool) -> Benched
         atomic.write(folder / name, text.encode())
     if any(record.outcome == "cancelled" for record in done.records):
         return Benched(summary, folder, _INTERRUPTED, interrupted=_interrupted(done, folder))
+    if any(isinstance(raw, Missing) and raw.code == INTERRUPTED for raw in done.raws):
+        kept = f"All loads had ended; they are in {folder / REPORT} and in the store."
+        said = f"Interrupted while the bare engine was timed. {kept}"
+        return Benched(summary, folder, _INTERRUPTED, interrupted=said)
     code, ends = _ended(summary, slo, strict=strict)
-    return Benched(summary, folder, code, ends)
+    tried = tuple(r.probe.value for r in done.records if isinstance(r.probe, Measured))
+    return Benched(summary, folder, code, ends, probed=tried)
 
 
 def _interrupted(done: Done, folder: Path) -> str:

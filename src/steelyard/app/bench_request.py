@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self, final
 
-from steelyard.app import subjects
+from steelyard.app import both_ways, subjects
 from steelyard.domain.errors import BadInput
 from steelyard.domain.load import (
     Closed,
@@ -35,6 +35,7 @@ from steelyard.domain.prompts import (
 )
 from steelyard.domain.slo import Slo, slo
 from steelyard.domain.workload import Workload
+from steelyard.engines import meeting
 from steelyard.loadgen import schedule
 from steelyard.platform import clock
 from steelyard.runs.loads import schedule_seed
@@ -53,7 +54,7 @@ _LONGEST_ROW: Final = 4096
 _AROUND: Final = 64
 _OF_SERVERS: Final = ("model", "api_key_env", "send_key_anywhere", "cacert", "insecure")
 _OF_TLS: Final = ("cacert", "insecure")
-_OF_FILES: Final = ("threads", "runtime")
+_OF_FILES: Final = ("threads", "runtime", "device", "sidecar")
 
 
 def _fresh_seed() -> int:
@@ -71,8 +72,10 @@ class BenchRequest:
 
     subject: str
     compare: str | None = None
+    engine: str | None = None
     model: str | None = None
     concurrency: str | None = None
+    batching: str | None = None
     rate: str | None = None
     arrivals: str | None = None
     cap: int | None = None
@@ -94,11 +97,14 @@ class BenchRequest:
     processes: int = 1
     threads: int | None = None
     runtime: str | None = None
+    device: str | None = None
     api_key_env: str | None = None
     send_key_anywhere: bool = False
     cacert: Path | None = None
     insecure: bool = False
     strict: bool = False
+    probe: bool = False
+    sidecar: bool = False
     out: Path | None = None
 
     @classmethod
@@ -113,6 +119,11 @@ class BenchRequest:
     def subjects(self) -> tuple[str, ...]:
         """What is measured: one, or two that take turns."""
         return (self.subject, *([self.compare] if self.compare is not None else []))
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether each level is measured with places refilled at once and in waves, in turns."""
+        return self.batching == both_ways.BOTH
 
     @property
     def turns(self) -> int:
@@ -132,6 +143,7 @@ class BenchRequest:
             trace=self.trace,
             trace_speed=self.trace_speed,
             conversations=self.conversations,
+            batching=self.batching,
         )
 
 
@@ -255,14 +267,31 @@ def _as_recorded(trace: Trace) -> Prompts | None:
 
 def _refuse_what_says_nothing(request: BenchRequest, loads: tuple[Load, ...]) -> None:
     addresses = [is_address(subject) for subject in request.subjects]
+    if request.engine is not None:
+        if not any(addresses):
+            subjects.require_loading(request.engine)
+            raise BadInput(
+                "--engine is for a server that somebody else runs: a file is served here",
+                hint=f"write {request.subject.partition('@')[0]}@{request.engine}",
+            )
+        meeting.chosen(request.engine)
     if not any(addresses):
         _without(request, _OF_SERVERS, "a server that somebody else runs", "a file is served here")
     elif not any(subject.startswith("https:") for subject in request.subjects):
         _without(request, _OF_TLS, "an encrypted connection", "the address does not say https")
     if all(addresses):
         _without(request, _OF_FILES, "an engine that is started here", "this server runs already")
-    if request.compare is None and request.blocks is not None:
-        raise BadInput("--blocks says nothing without --compare", hint="give it, or drop --blocks")
+    if request.compare is None and not request.both_ways and request.blocks is not None:
+        raise BadInput(
+            "--blocks says nothing without --compare or --batching both",
+            hint="give one of them, or drop --blocks",
+        )
+    both_ways.refuse(
+        request.batching,
+        find_knee=request.find_knee,
+        compare=request.compare,
+        processes=request.processes,
+    )
     if request.find_knee:
         if not isinstance(loads[0], Closed) or len(loads) > 1 or request.load is not None:
             raise BadInput(
@@ -362,6 +391,8 @@ def named(request: BenchRequest, context_tokens: int) -> tuple[Workload, ...]:
 
 def _workload(request: BenchRequest, load: Load, prompts: Prompts) -> Workload:
     requests, duration = request.requests or 0, request.duration
+    if request.both_ways and isinstance(load, Closed) and (requests or duration is None):
+        requests = both_ways.requests(load.streams, request.requests, request.turns)
     ends = isinstance(load, Trace | Steps | Ramp)
     if not requests and duration is None and not ends:
         match load:

@@ -14,23 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
-from steelyard.app import bench_request, calibrating, subjects
+from steelyard.app import bench_request, calibrating, engine_settings, subjects
 from steelyard.app.bench_request import Asked, BenchRequest, is_address
-from steelyard.domain.errors import BadInput
+from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
-from steelyard.domain.reading import value_of
-from steelyard.domain.run import Controls, Place, RunSpec
-from steelyard.domain.subject import EngineProfile, Subject
-from steelyard.engines import attached, keys
+from steelyard.domain.reading import Reading, value_of
+from steelyard.domain.run import ControlProfile, Controls, Place, RunSpec
+from steelyard.domain.serverside import Sidecar
+from steelyard.domain.subject import Artifact, EngineProfile, Subject, Variant
+from steelyard.engines import api, attached, environments, keys
 from steelyard.engines.attached import AttachedEngine
 from steelyard.engines.calls import Trust
 from steelyard.engines.url import Endpoint
 from steelyard.models import disk, memory
-from steelyard.platform import clock, locks
-from steelyard.runs import interleaved, knee
+from steelyard.platform import clock, hardware, locks
+from steelyard.runs import batching, interleaved, knee
 from steelyard.runs.execute import Executor, Session
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import default_threads, place_for
+from steelyard.runs.places import place_for
 from steelyard.runs.session import Watch
 
 if TYPE_CHECKING:
@@ -44,27 +45,35 @@ _NS_PER_S: Final = 1e9
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Target:
-    """A subject that can be measured: how a session in front of it is opened."""
+class Target:
+    """A subject that can be measured: how a session in front of it is opened.
+
+    `variant` is the file, where it is served here.
+    """
 
     name: str
     spec: RunSpec
     place: Place
     open: Callable[[Executor], AbstractContextManager[Session]]
+    variant: Variant | None = None
 
 
 def perform(request: BenchRequest, emit: Emit) -> Benched:
     """Run a bench to its end and write its reports."""
     asked = bench_request.read(request)
-    folder = request.out or _new_folder(request)
+    folder = request.out or new_folder("benches", request.subject)
     if any(folder.glob("*")):
         raise BadInput(f"{folder} is not empty", hint="give another --out, or leave it out")
     disk.require(folder, _FILES_BYTES, what="a bench")
     sides = [folder] if request.compare is None else [folder / letter for letter in "ab"]
     targets = [
-        _target(subject, request, asked, side, emit, turn)
+        target(subject, request, asked, side, emit, turn)
         for turn, (subject, side) in enumerate(zip(request.subjects, sides, strict=True))
     ]
+    if request.sidecar:
+        from steelyard.app import bench_sidecars  # brings numpy, which a server needs not
+
+        bench_sidecars.require(targets)
     executor = Executor(
         Verifier(),
         emit,
@@ -78,7 +87,7 @@ def perform(request: BenchRequest, emit: Emit) -> Benched:
 def _performed(
     request: BenchRequest,
     asked: Asked,
-    targets: list[_Target],
+    targets: list[Target],
     folder: Path,
     executor: Executor,
     emit: Emit,
@@ -89,6 +98,11 @@ def _performed(
     sessions, found = _measured(request, asked, targets, executor, emit)
     records = tuple(executor.record(session) for session in sessions)
     emit(PhaseEnded("bench", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
+    raws: tuple[Reading[Sidecar], ...] = ()
+    if request.sidecar:
+        from steelyard.app import bench_sidecars
+
+        raws = bench_sidecars.taken(targets, records, executor.verifier, emit)
     # Store and reports would take memory and time of the machine that is being measured.
     from steelyard.app import bench_reports
     from steelyard.app.keeping import keeper
@@ -96,14 +110,14 @@ def _performed(
     with keeper(emit) as keep:
         for record in records:
             keep(record)
-    done = bench_reports.Done(records, found)
+    done = bench_reports.Done(records, found, raws)
     return bench_reports.write(folder, done, asked.slo, strict=request.strict)
 
 
 def _measured(
     request: BenchRequest,
     asked: Asked,
-    targets: list[_Target],
+    targets: list[Target],
     executor: Executor,
     emit: Emit,
 ) -> tuple[tuple[Session, ...], Found | None]:
@@ -120,6 +134,7 @@ def _measured(
                 interleaved.measure(
                     (first, second), asked.workloads[0], request.turns, request.seed, emit
                 )
+                _try_out(request, first, second)
         return (first, second), None
     (target,) = targets
     found = None
@@ -128,9 +143,12 @@ def _measured(
         if request.find_knee:
             plan = knee.plan(asked.streams, request.requests)
             found = knee.find(session, asked.workloads[0], asked.slo, plan, emit)
+        elif request.both_ways:
+            batching.measure(session, asked.workloads, request.turns, request.seed, emit)
         else:
             for workload in target.spec.workloads:
                 session.measure(workload)
+        _try_out(request, session)
     return (session,), found
 
 
@@ -144,6 +162,13 @@ def _until_interrupted(*sessions: Session) -> Iterator[None]:
             session.cancel()
 
 
+def _try_out(request: BenchRequest, *sessions: Session) -> None:
+    """Probe what was measured, where that was asked for; afterwards, so that it moves no number."""
+    for session in sessions if request.probe else ():
+        if session.bench is not None:
+            session.probe()
+
+
 def _hand_over(request: BenchRequest, asked: Asked, *sessions: Session) -> None:
     """Give each session the texts that its prompts are made of, and the patience to wait."""
     for session in sessions:
@@ -152,18 +177,16 @@ def _hand_over(request: BenchRequest, asked: Asked, *sessions: Session) -> None:
             session.bench.stall_ns = round(request.timeout * _NS_PER_S)
 
 
-def _target(
+def target(
     subject: str, request: BenchRequest, asked: Asked, folder: Path, emit: Emit, turn: int
-) -> _Target:
+) -> Target:
     """Find a subject; the second of two is another repeat, so that its prompts are others."""
     if is_address(subject):
         return _endpoint(subject, request, asked, folder, turn)
     return _file(subject, request, asked, folder, emit, turn)
 
 
-def _endpoint(
-    subject: str, request: BenchRequest, asked: Asked, folder: Path, turn: int
-) -> _Target:
+def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, turn: int) -> Target:
     endpoint = Endpoint.read(subject)
     trust = Trust(request.cacert, request.insecure)
     key = keys.api_key(
@@ -174,13 +197,24 @@ def _endpoint(
         anywhere=request.send_key_anywhere,
     )
     engine: AttachedEngine = attached.attach(
-        endpoint, model=request.model, key=key, trust=trust, env=os.environ
+        endpoint,
+        engine=request.engine,
+        model=request.model,
+        context_tokens=context_of(asked),
+        key=key,
+        trust=trust,
+        env=os.environ,
     )
     workloads = asked.workloads
     if request.load is not None:  # how deep it may go, only the server knows
         context = value_of(engine.identity().context_tokens) or 0
         workloads = bench_request.named(request, context)
-    controls = Controls(seed=request.seed, warmup=request.warmup, reuse_prefix=asked.reuse_prefix)
+    controls = Controls(
+        seed=request.seed,
+        warmup=request.warmup,
+        reuse_prefix=asked.reuse_prefix,
+        profile=ControlProfile(temperature_max_c=hardware.temperature_limit_c()),
+    )
     spec = RunSpec(
         engine.subject,
         controls,
@@ -189,12 +223,12 @@ def _endpoint(
         campaign_seed=request.seed,
     )
     place = Place((), {}, folder, endpoint.host, endpoint.port)
-    return _Target(str(endpoint), spec, place, lambda executor: executor.visit(spec, engine, place))
+    return Target(str(endpoint), spec, place, lambda executor: executor.visit(spec, engine, place))
 
 
 def _file(
     subject: str, request: BenchRequest, asked: Asked, folder: Path, emit: Emit, turn: int
-) -> _Target:
+) -> Target:
     from steelyard.llamalib.kernels import cores  # brings numpy, which a server needs not
 
     chosen = subjects.choose(subject)
@@ -203,37 +237,78 @@ def _file(
     path, facts = chosen.files[0]
     variant = subjects.verified(facts.quant, path, emit)
     slots = min(asked.streams, _SLOTS_MOST)
-    context = -(-(asked.tokens + 64) // 256) * 256
-    profile = EngineProfile(context_tokens=context, slots=slots)
+    needed = context_of(asked)
+    runtime = engine_runtime(chosen.engine, variant.artifact, request.runtime)
+    settled = engine_settings.settle(
+        chosen,
+        runtime,
+        EngineProfile(context_tokens=needed, slots=slots),
+        engine_settings.Typed(request.threads, request.device),
+        cores(),
+        emit,
+    )
+    context = settled.profile.context_tokens
     if facts.context_tokens and context > facts.context_tokens:
         raise BadInput(
-            f"{path.name} was trained for {facts.context_tokens:,} tokens of context; the prompts "
-            f"and answers need {context:,}",
-            hint="shorter --prompts synthetic:in=…,out=…",
+            f"{path.name} was trained for {facts.context_tokens:,} tokens of context; "
+            + (
+                f"engine profile {settled.name} asks for {context:,}"
+                if context > needed
+                else f"the prompts and answers need {context:,}"
+            ),
+            hint="take another engine profile"
+            if context > needed
+            else "shorter --prompts synthetic:in=…,out=…",
         )
-    memory.require(facts, profile)
-    scripted = chosen.engine == "scripted"
-    runtime = "scripted" if scripted else request.runtime or "wheel"
+    memory.require(facts, settled.profile)
     controls = Controls(
         seed=request.seed,
-        threads=request.threads or default_threads(cores()),
+        threads=settled.threads,
         warmup=request.warmup,
         reuse_prefix=asked.reuse_prefix,
+        device=settled.device,
+        profile=ControlProfile(temperature_max_c=hardware.temperature_limit_c()),
     )
     spec = RunSpec(
-        Subject(variant.artifact, chosen.engine, runtime, profile),
+        Subject(variant.artifact, chosen.engine, runtime, settled.profile),
         controls,
         workloads=asked.workloads,
         repeat=turn,
         campaign_seed=request.seed,
     )
-    place = place_for(spec.subject, folder, {variant.artifact.sha256: path.resolve()})
-    return _Target(path.name, spec, place, lambda executor: executor.session(spec, variant, place))
-
-
-def _new_folder(request: BenchRequest) -> Path:
-    stamp = clock.wall_time()[:19].replace(":", "").replace("-", "").replace("T", "-")
-    plain = "".join(
-        c if c.isalnum() or c in "._" else "-" for c in request.subject.split("://")[-1]
+    paths = {variant.artifact.sha256: path.resolve(), **settled.paths}
+    place = place_for(spec.subject, folder, paths, engine_profile=settled.name)
+    return Target(
+        path.name, spec, place, lambda executor: executor.session(spec, variant, place), variant
     )
-    return Path("benches") / f"{plain.strip('-')[-40:]}-{stamp}"
+
+
+def context_of(asked: Asked) -> int:
+    """Return the context that the longest request takes, rounded up."""
+    return -(-(asked.tokens + 64) // 256) * 256
+
+
+def engine_runtime(engine: str, artifact: Artifact, asked: str | None) -> str:
+    """Return how an engine's program is come by; refuse a file that the engine does not load."""
+    formats = api.dialect(engine).capabilities.formats
+    if artifact.format not in formats:
+        loads = " or ".join(sorted(formats)) or "no files: it starts no server"
+        raise UnsupportedSubject(
+            f"{engine} loads {loads}; {artifact.name!r} is {artifact.format}",
+            hint="`steelyard models export` writes a GGUF file as a folder for mlx or transformers;"
+            " name the engine behind an @",
+        )
+    own = {"scripted": "scripted"} | dict.fromkeys(environments.NAMES, environments.ENVIRONMENT)
+    if engine in environments.NAMES and asked is not None:
+        raise BadInput(
+            f"--runtime chooses between runtimes of llama.cpp; {engine} has an environment",
+            hint="leave --runtime out",
+        )
+    return own.get(engine, asked or "wheel")
+
+
+def new_folder(kind: str, subject: str) -> Path:
+    """Return a folder that is named after a subject and this moment."""
+    stamp = clock.wall_time()[:19].replace(":", "").replace("-", "").replace("T", "-")
+    plain = "".join(c if c.isalnum() or c in "._" else "-" for c in subject.rpartition("://")[2])
+    return Path(kind) / f"{plain.strip('-')[-40:]}-{stamp}"

@@ -99,7 +99,8 @@ def make(order: Order, folder: Path, emit: Emit) -> tuple[tuple[Variant, ...], d
     if kind == "lossy":
         emit(Noted(f"{source.name} is itself quantised: the reference is lossy", warning=True))
     reference = subjects.verified(names[source], source, emit, reference=kind)
-    paths = {reference.artifact.sha256: source.resolve()}
+    # Not resolved: links of a model cache lead to files whose names no longer say which shard.
+    paths = {reference.artifact.sha256: source.absolute()}
     variants = [reference]
     variants += [_add(paths, names[path], path, emit) for path, _ in order.chosen.files[1:]]
     if order.made:
@@ -130,7 +131,7 @@ def _quantise(order: Order, one: ladder.Order, folder: Path, emit: Emit) -> Path
 
 def _add(paths: dict[str, Path], label: str, path: Path, emit: Emit) -> Variant:
     variant = subjects.verified(label, path, emit)
-    paths.setdefault(variant.artifact.sha256, path.resolve())
+    paths.setdefault(variant.artifact.sha256, path.absolute())
     return variant
 
 

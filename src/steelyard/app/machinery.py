@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, final
 
-from steelyard.app import subjects
+from steelyard.app import accelerators, environments, subjects
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing
@@ -19,6 +19,7 @@ from steelyard.engines import api
 from steelyard.llamalib import conformance, runtimes
 from steelyard.models import disk
 from steelyard.platform import hardware, settings
+from steelyard.platform.accelerators import detect
 from steelyard.runs import calibration, proofs
 from steelyard.runs.places import place_for
 from steelyard.store.database import Store
@@ -49,17 +50,21 @@ def engines_text(*, as_json: bool) -> str:
     """List engines with what they can do, and the runtimes of llama.cpp found here."""
     engines = {name: api.dialect(name).capabilities for name in api.dialects()}
     found = {name: _runtime(name) for name in runtimes.NAMES}
+    own = environments.listed()
     if as_json:
         able = {
             name: {k: sorted(v) if isinstance(v, frozenset) else v for k, v in asdict(can).items()}
             for name, can in engines.items()
         }
-        return json.dumps({"engines": able, "runtimes": found}, indent=1, sort_keys=True)
+        everything = {"engines": able, "runtimes": found, "environments": own}
+        return json.dumps(everything, indent=1, sort_keys=True)
     lines = []
     for name, can in engines.items():
         flags = [f.name for f in fields(can) if getattr(can, f.name) is True]
-        lines += [f"{name:<10} {', '.join(sorted(can.formats))}", f"{'':<10} {', '.join(flags)}"]
+        loads = ", ".join(sorted(can.formats)) or "at its address: it is not started here"
+        lines += [f"{name:<12} {loads}", f"{'':<12} {', '.join(flags)}"]
     lines += ["", "llama.cpp here:", *(f"  {name:<8} {what}" for name, what in found.items())]
+    lines += ["", "environments of their own:", *(f"  {name:<12} {w}" for name, w in own.items())]
     return "\n".join(lines)
 
 
@@ -73,7 +78,12 @@ def check_engine(engine: str, runtime: str, emit: Emit) -> Checked:
 
 
 def prove(subject: Subject, controls: Controls, emit: Emit) -> Proof:
-    """Start the subject's engine with the bundled model and compare with the stored answers."""
+    """Start the subject's engine with the bundled model and compare with the stored answers.
+
+    Those are of a cache in half precision and of no draft: what is proved are the kernels.
+    """
+    exact = replace(subject.profile, kv_type="f16", kv_type_v=None, draft_sha256=None)
+    subject = replace(subject, profile=exact)
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
 
         def place_of(named: Subject, model: Path) -> Place:
@@ -99,6 +109,7 @@ def doctor(emit: Emit, *, as_json: bool) -> Checked:
         ("store", _store),
         ("disk", _disk),
         ("native llama.cpp", _native),
+        ("accelerators", _accelerators),
     )
     found = []
     for name, look in checks:
@@ -124,6 +135,12 @@ def _machine() -> Finding:
     gpus = ", ".join(device.gpus) or "no GPU seen"
     memory = f"{device.memory_bytes / 2**30:.1f} GiB"
     return Finding("machine", "ok", f"{device.cpu}, {device.cores} cores, {memory}, {gpus}")
+
+
+def _accelerators() -> Finding:
+    here = detect()
+    state: State = "warning" if any(each.unusable for each in here) else "ok"
+    return Finding("accelerators", state, f"\n{'':<28}".join(accelerators.lines(here)))
 
 
 def _kernels() -> Finding:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
+from steelyard.analysis import recommend
 from steelyard.analysis.evidence import Evidence
 from steelyard.analysis.metrics.registry import METRICS
 from steelyard.analysis.summary import summarise
@@ -26,25 +27,40 @@ from steelyard.campaigns.events import (
     Event,
     FidelityFailed,
     FidelityMeasured,
+    RawTimed,
+    Soaked,
 )
 from steelyard.campaigns.instructions import Stop
-from steelyard.domain.campaign import role_of
+from steelyard.domain.campaign import Sweep, role_of
 from steelyard.domain.errors import BadInput
 from steelyard.domain.instrument import Instrument
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
+from steelyard.domain.serverside import Sidecar
 from steelyard.domain.summary import Fidelity, SweepSummary
 from steelyard.models import find
 from steelyard.platform import settings
 from steelyard.reports import csv, html, markdown, terminal
 from steelyard.reports import json as summary_json
+from steelyard.runs import sidecar
 
 SUMMARY: Final = "sweep_summary.json"
 REPORT: Final = "report.html"
 # What was spent before the journal begins.
 LADDER_TIME: Final = "ladder_s.json"
 _OWN_MODELS: Final = 3
+_OTHER_BYTES: Final = Missing("other_bytes", "the sidecar in this folder is of another file")
 _WEIGHED: Final = frozenset({"reference", "aa", "candidate"})
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the reports say in brief: was anything measured, does any qualify, what was chosen."""
+
+    measured: bool
+    qualified: bool
+    chosen: str = ""
 
 
 @final
@@ -105,7 +121,29 @@ def evidence(folder: SweepFolder) -> Evidence:
         skipped=folder.read(dict[str, str], "skipped.json") or {},
         elapsed_s=Measured(round(sum(spent.values()), 3), "client"),
         bands=settings.load().ratings,
+        raw=_raw(folder, sweep),
     )
+
+
+def _raw(folder: SweepFolder, sweep: Sweep) -> dict[str, Reading[Sidecar]]:
+    """Return each variant's sidecar: the sweep's own, or what `engines bench --out` left here.
+
+    One of other bytes is none. Without any, and with none asked for, nothing is said of it.
+    """
+    left = folder.read(dict[str, str], "skipped.json") or {}
+    beside = sidecar.read(folder.root)
+    found: dict[str, Reading[Sidecar]] = {}
+    for variant in sweep.variants:
+        own = sidecar.read(folder.root / sidecar.FOLDER, f"{variant.label}.json")
+        for reading in (own, beside):
+            for one in reading.value if isinstance(reading, Measured) else ():
+                if one.sha256 == variant.artifact.sha256:
+                    found.setdefault(variant.label, Measured(one, "engine"))
+        if variant.label not in found and sweep.raw_repeats:
+            why = left.get(f"raw/{variant.label}") or left.get(variant.label)
+            none = Missing("not_timed", why) if why else own
+            found[variant.label] = none if isinstance(none, Missing) else _OTHER_BYTES
+    return found
 
 
 def phases(events: Sequence[Event]) -> dict[str, float]:
@@ -123,14 +161,18 @@ def phases(events: Sequence[Event]) -> dict[str, float]:
                 name = "runs"
             case FidelityMeasured(seconds=seconds) | FidelityFailed(seconds=seconds):
                 name = "fidelity"
+            case RawTimed(seconds=seconds):
+                name = "raw speed"
+            case Soaked(seconds=seconds):
+                name = "soak"
             case _:
                 continue
         spent[name] = spent.get(name, 0.0) + seconds
     return {name: round(seconds, 3) for name, seconds in sorted(spent.items())}
 
 
-def write(folder: SweepFolder, *, include_polluted: bool) -> tuple[bool, bool]:
-    """Write every report; return whether anything was measured, and whether any qualifies."""
+def write(folder: SweepFolder, *, include_polluted: bool) -> Written:
+    """Write every report; return what they say in brief."""
     found = evidence(folder)
     summary = summarise(found, include_polluted=include_polluted)
     texts = {
@@ -152,7 +194,11 @@ def write(folder: SweepFolder, *, include_polluted: bool) -> tuple[bool, bool]:
         run.outcome == "completed" and run.sections and role_of(found.sweep, run.spec) in _WEIGHED
         for run in found.runs
     )
-    return measured, any(p.label and not p.binding_gate for p in summary.recommendation)
+    return Written(
+        measured,
+        any(p.label and not p.binding_gate for p in summary.recommendation),
+        recommend.chosen(summary.recommendation) or "",
+    )
 
 
 def outcome(folder: SweepFolder, stop: Stop) -> Outcome:
@@ -172,15 +218,16 @@ def report_again(root: Path, *, include_polluted: bool) -> Outcome:
             f"{root} holds no sweep",
             hint="give the folder that `steelyard sweep` printed at its end",
         )
-    measured, qualified = write(folder, include_polluted=include_polluted)
-    if not measured:
+    found = write(folder, include_polluted=include_polluted)
+    if not found.measured:
         return outcome(folder, Stop("nothing could be measured", 3))
-    return outcome(folder, Stop("done", 0) if qualified else Stop("no variant qualifies", 1))
+    return outcome(folder, Stop("done", 0) if found.qualified else Stop("no variant qualifies", 1))
 
 
 def _own(folder: SweepFolder, events: Sequence[Event]) -> list[RunRecord]:
     """Return the records of runs that the journal calls ended, the canary's among them."""
-    ended = {e.run_id for e in events if isinstance(e, CellFinished | CellFailed | CanaryPassed)}
+    ends = CellFinished | CellFailed | CanaryPassed | Soaked
+    ended = {e.run_id for e in events if isinstance(e, ends)}
     return [record for record in folder.records() if record.spec.id in ended]
 
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from steelyard.analysis.marks import adherence, count
 from steelyard.analysis.metrics.registry import METRICS, OF_RUN
 from steelyard.analysis.metrics.speeds import speeds
 from steelyard.app.comparison import CONFIDENCE, Comparison, PairedRight
-from steelyard.domain.campaign import AA_REPLICA, CANARY_REPLICA, SENTINEL_REPLICA
+from steelyard.domain.campaign import (
+    AA_REPLICA,
+    CANARY_REPLICA,
+    SENTINEL_REPLICA,
+    SOAK_REPLICA,
+)
 from steelyard.domain.caution import quality
 from steelyard.domain.metric import Metric
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section
+from steelyard.domain.subject import EngineProfile
 from steelyard.domain.summary import Estimate, Marks, Speed
 from steelyard.store.query import RunRow
 
-_PURPOSES: Final = {AA_REPLICA: "A/A", SENTINEL_REPLICA: "sentinel", CANARY_REPLICA: "canary"}
+_PURPOSES: Final = {
+    AA_REPLICA: "A/A",
+    SENTINEL_REPLICA: "sentinel",
+    CANARY_REPLICA: "canary",
+    SOAK_REPLICA: "soak",
+}
 _PERCENT: Final = 100.0
 _P_FLOOR: Final = 0.001
 
@@ -60,13 +72,18 @@ def _record_lines(record: RunRecord) -> Iterator[str]:
     yield f"run       {record.id}   {record.started_at}"
     yield f"file      {subject.artifact.name}   sha256 {subject.artifact.sha256}"
     yield f"engine    {subject.engine}, runtime {subject.runtime}"
+    yield f"profile   {record.engine_profile or 'none by name'}: {_settings(subject.profile)}"
     yield f"device    {record.device.cpu}, {record.device.cores} cores, {record.device.system}"
     yield f"outcome   {record.outcome}{_because(record.reason)}, {quality(record.cautions)}"
     yield f"spec      {record.spec.id}, repeat {record.spec.repeat}, replica {record.spec.replica}"
     for proof in record.proofs:
         yield f"proof     {proof.name}: {'passed' if proof.passed else 'FAILED'}, {proof.found}"
     for control in record.controls:
-        yield f"control   {control.name}: asked {control.asked}, in force {_word(control.applied)}"
+        over = "" if control.overrides is None else f" (engine profile: {control.overrides})"
+        yield (
+            f"control   {control.name}: asked {control.asked}{over}, "
+            f"in force {_word(control.applied)}"
+        )
     for metric in OF_RUN:
         reading = metric.formula(record)
         yield f"{metric.name:<30} {_amount(reading, metric)}"
@@ -75,6 +92,10 @@ def _record_lines(record: RunRecord) -> Iterator[str]:
         yield from _section_lines(section)
     for caution in record.cautions:
         yield f"caution   {caution.code}: {caution.seen} → {caution.advice}"
+
+
+def _settings(profile: EngineProfile) -> str:
+    return ", ".join(f"{name} {value}" for name, value in asdict(profile).items() if value)
 
 
 def _section_lines(section: Section) -> Iterator[str]:

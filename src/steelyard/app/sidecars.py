@@ -11,15 +11,13 @@ from steelyard.app import subjects
 from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing
-from steelyard.domain.serverside import FieldState, RawSpeed, Sidecar
+from steelyard.domain.serverside import NO_SPEED, RawSpeed, Sidecar
 from steelyard.llamalib import bench
 from steelyard.llamalib.kernels import cores
 from steelyard.models import disk
 from steelyard.runs import sidecar
 from steelyard.runs.places import default_threads
 
-# States that leave a person without the number that was asked for.
-_FAILED: Final[frozenset[FieldState]] = frozenset({"PARSE_ERROR", "REQUIRED_FIELD_MISSING"})
 _COULD_NOT_MEASURE: Final = 3
 
 
@@ -49,7 +47,7 @@ class Benched:
 
 def bench_text(order: BenchOrder, emit: Emit, *, as_json: bool) -> Benched:
     """Time every file of the subject, one after the other; store `sidecar.json` where asked."""
-    chosen = subjects.choose(order.subject)
+    chosen = subjects.require_gguf(subjects.choose(order.subject), "timing the bare engine")
     if chosen.engine != "llamacpp":
         raise UnsupportedSubject(
             f"raw speed is llama.cpp's, and {order.subject} is for {chosen.engine}",
@@ -71,7 +69,7 @@ def bench_text(order: BenchOrder, emit: Emit, *, as_json: bool) -> Benched:
         for path, _ in chosen.files
     ]
     written = sidecar.write(order.out, found) if order.out is not None else None
-    failed = any(speed.state in _FAILED for one in found for speed in one.speeds)
+    failed = any(speed.state in NO_SPEED for one in found for speed in one.speeds)
     text = sidecar.text(found) if as_json else _table(found, written)
     return Benched(text, _COULD_NOT_MEASURE if failed else 0)
 

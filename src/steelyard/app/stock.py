@@ -75,7 +75,7 @@ def show_text(subject: str, emit: Emit, *, as_json: bool) -> str:
 
 def quantise_text(order: QuantiseOrder, emit: Emit) -> str:
     """Make quants, verify each, and say what came out."""
-    chosen = subjects.choose(order.subject)
+    chosen = subjects.require_gguf(subjects.choose(order.subject), "quantising")
     source = chosen.files[0][0]
     out = order.out or (Path.cwd() if chosen.model == subjects.BUNDLED else source.parent)
     matrix = _imatrix(order, chosen, out, emit)

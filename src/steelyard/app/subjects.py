@@ -1,20 +1,23 @@
-"""From what a person types to files: `FILE`, `FOLDER`, `NAME[:QUANT][@ENGINE[/PROFILE]]`.
+"""From what a person types to files: `FILE`, `FOLDER`, `NAME[:QUANT][@ENGINE[/PROFILE]]`, `hf:…`.
 
 Reads headers and hashes; makes nothing. Not aware of campaigns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, final
 
-from steelyard.domain.errors import BadInput, UnknownName, UnreadableModel
+from steelyard.app import hub_subjects, profiles
+from steelyard.app.profile_files import ProfileFile
+from steelyard.domain.errors import BadInput, UnknownName, UnreadableModel, UnsupportedSubject
 from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.subject import ArtifactFacts, ReferenceKind, Variant
 from steelyard.engines import api
-from steelyard.models import artifacts, find, quants
+from steelyard.models import artifacts, find, folders, quants
 from steelyard.platform import clock
 
 BUNDLED: Final = "bundled"
@@ -26,7 +29,8 @@ _NS_PER_S: Final = 1e9
 class Chosen:
     """What a subject stands for: a model's name, its files best first, and the engine.
 
-    `ladder` is true when the files are a ladder already, so that nothing is to be made.
+    `ladder` is true when the files are a ladder already, so that nothing is to be made; `profile`
+    is the engine profile that was named, None where none was.
     """
 
     model: str
@@ -34,6 +38,7 @@ class Chosen:
     engine: str
     ladder: bool
     imatrix: Path | None = None
+    profile: ProfileFile | None = None
 
 
 def bundled(name: str) -> Path:
@@ -52,13 +57,40 @@ def choose(subject: str) -> Chosen:
         return _at(path, "llamacpp")
     name, at, engine = subject.rpartition("@") if "@" in subject else (subject, "", "llamacpp")
     engine, slash, profile = engine.partition("/")
-    if slash:
-        raise UnknownName.among("engine profile", profile, ["default"])
     if engine not in api.dialects():
         raise UnknownName.among("engine", engine, api.dialects())
+    require_loading(engine)
+    named = profiles.named(profile, engine) if slash else None
+    return replace(_chosen(name, engine, at=bool(at)), profile=named)
+
+
+def require_loading(engine: str) -> None:
+    """Raise `UnsupportedSubject` for an engine that only somebody else can start."""
+    if not api.dialect(engine).capabilities.formats:
+        raise UnsupportedSubject(
+            f"{engine} is not started here, so that no file can be given to it",
+            hint="start it with the model yourself and measure it at its address: "
+            f"`steelyard bench http://HOST:PORT --engine {engine}`",
+        )
+
+
+def _chosen(name: str, engine: str, *, at: bool) -> Chosen:
     if at and (path := Path(name).expanduser()).exists():
         return _at(path, engine)
+    if hub_subjects.is_hub(name):
+        return _fetched(name, engine)
     return _named(name, engine)
+
+
+def require_gguf(chosen: Chosen, what: str) -> Chosen:
+    """Return what was chosen; refuse a folder of safetensors for work that takes GGUF files."""
+    folder = next((path for path, _ in chosen.files if path.is_dir()), None)
+    if folder is not None:
+        raise UnsupportedSubject(
+            f"{folder} is a folder of safetensors, and {what} takes GGUF files",
+            hint="`steelyard bench` and `steelyard engines compare` take such a folder",
+        )
+    return chosen
 
 
 def reference_kind(facts: ArtifactFacts) -> ReferenceKind:
@@ -71,7 +103,7 @@ def verified(
 ) -> Variant:
     """Hash a file and read its header: the variant that it is."""
     started_ns = clock.monotonic_ns()
-    size = path.stat().st_size
+    size = sum(file.stat().st_size for file in folders.files_of(path)) or path.stat().st_size
     emit(PhaseStarted("hashing", size >> 20 or None, path.name))
     artifact = artifacts.fingerprint(
         path, lambda done, _total: emit(Advanced("hashing", done >> 20))
@@ -93,6 +125,9 @@ def labels(found: tuple[tuple[Path, ArtifactFacts], ...]) -> dict[Path, str]:
 
 
 def _at(path: Path, engine: str) -> Chosen:
+    if path.is_dir() and folders.is_model(path):
+        found = ((path, artifacts.inspect(path)),)
+        return Chosen(path.resolve().name, found, engine, ladder=False)
     if path.is_dir():
         return _ladder(path, engine)
     return Chosen(path.stem, ((path, artifacts.inspect(path)),), engine, ladder=False)
@@ -112,6 +147,24 @@ def _ladder(folder: Path, engine: str) -> Chosen:
         raise BadInput(
             f"{folder} holds no GGUF file", hint="give a file, or a folder with a ladder"
         )
+    _refuse_strangers(found)
+    return Chosen(folder.resolve().name, tuple(found), engine, ladder=len(found) > 1)
+
+
+def _fetched(name: str, engine: str) -> Chosen:
+    """Read the variants of a hub's repository that were fetched before."""
+    here = hub_subjects.here(name)
+    found = sorted(
+        ((path, artifacts.inspect(path)) for path in here.paths),
+        key=lambda pair: (-pair[1].file_bpw, str(pair[0])),
+    )
+    _refuse_strangers(found)
+    model = here.repo.rpartition("/")[2]
+    return Chosen(model, tuple(found), engine, ladder=len(found) > 1)
+
+
+def _refuse_strangers(found: Sequence[tuple[Path, ArtifactFacts]]) -> None:
+    """Raise `BadInput` unless all files, best first, are quants of one model."""
     first = found[0][1]
     for path, facts in found[1:]:
         if (facts.architecture, facts.parameters, facts.vocabulary) != (
@@ -125,7 +178,6 @@ def _ladder(folder: Path, engine: str) -> Chosen:
                 f"tokens, not {first.architecture}, {first.parameters:,} and {first.vocabulary:,}",
                 hint="keep the quants of one model in a folder of their own",
             )
-    return Chosen(folder.resolve().name, tuple(found), engine, ladder=len(found) > 1)
 
 
 def _named(name: str, engine: str) -> Chosen:

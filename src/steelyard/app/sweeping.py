@@ -14,10 +14,19 @@ from typing import Any, Final, Self, final
 
 from steelyard.analysis.ratings import rated_metrics
 from steelyard.analysis.sizing import items_for_margin
-from steelyard.app import ladder, machinery, reporting, subjects, work
+from steelyard.app import (
+    engine_settings,
+    hub_subjects,
+    ladder,
+    machinery,
+    reporting,
+    subjects,
+    work,
+)
 from steelyard.app.folder import SweepFolder
 from steelyard.app.keeping import keeper
-from steelyard.app.reporting import Outcome
+from steelyard.app.reporting import Outcome, Written
+from steelyard.app.subjects import Chosen
 from steelyard.campaigns.plan import Plan, Skip
 from steelyard.campaigns.planner import Rates, plan
 from steelyard.domain.campaign import Gates, Suite, Sweep
@@ -33,9 +42,10 @@ from steelyard.llamalib.kernels import cores
 from steelyard.models import disk, memory
 from steelyard.models.ladder import Runtime
 from steelyard.platform import clock, hardware, locks, settings
+from steelyard.runs import sidecar
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import default_threads, place_for, require_cores
+from steelyard.runs.places import place_for, require_cores
 from steelyard.tasks.registry import FAMILIES
 from steelyard.workloads import suites
 
@@ -48,6 +58,7 @@ _REQUEST: Final = "request.json"
 _ANEW: Final = frozenset({"out", "resume", "budget", "yes", "dry_run", "include_polluted"})
 _SHALLOW: Final = 4096  # a context that is not cut down for want of memory: it is refused then
 _REPEATS: Final = {"quick": 3, "full": 5}
+_RAW_REPEATS: Final = {"quick": 3, "full": 5}
 _FIDELITY_POSITIONS: Final = {"quick": 4096, "full": 16384}
 _TASK_STREAMS: Final = 2
 _TASK_CONTEXT: Final = {1: 512, 2: 1024, 3: 2048}
@@ -75,6 +86,9 @@ class SweepRequest:
     imatrix: Path | None = None
     requantise: bool = False
     runtime: Runtime = "wheel"
+    device: str | None = None
+    sidecar: bool = False
+    soak: float | None = None
     include_polluted: bool = False
     dry_run: bool = False
     resume: bool = False
@@ -98,6 +112,7 @@ class Foreseen:
     folder: SweepFolder
     sweep: Sweep
     plan: Plan
+    settled: engine_settings.Settled
 
     @property
     def disk_bytes(self) -> int:
@@ -125,14 +140,19 @@ def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
             "--dry-run plans a new sweep, and --resume goes on with one",
             hint="its plan lies in plan.json in the sweep's folder",
         )
-    chosen = subjects.choose(request.subject)
+    chosen = subjects.require_gguf(subjects.choose(request.subject), "a sweep")
+    if request.sidecar:
+        sidecar.require(chosen.engine, _runtime(request, chosen))
     order = ladder.order(
         chosen, request.quants, request.imatrix, request.runtime, requantise=request.requantise
     )
     folder = SweepFolder(request.out or _new_folder(chosen.model))
     _refuse_used(folder)
-    sweep = _sweep(request, chosen.model, chosen.engine, ladder.foreseen(order))
-    ahead = Foreseen(request, order, folder, sweep, _planned(sweep))
+    variants = ladder.foreseen(order)
+    loads = _loads(request, chosen, variants[0].facts)
+    settled = _settled(request, chosen, loads, emit)
+    sweep = _sweep(request, chosen, loads, settled, variants)
+    ahead = Foreseen(request, order, folder, sweep, _planned(sweep), settled)
     _announce(ahead, emit)
     return ahead
 
@@ -146,9 +166,10 @@ def perform(request: SweepRequest, emit: Emit) -> Outcome:
             with locks.folder_lock(folder.root):
                 return _campaign(request, _resumed(folder), emit)
         request = _asked_at_first(request, folder)
+    hub_subjects.ensure(request.subject, emit)
     ahead = foresee(request, emit)
     _check_room(ahead)
-    with locks.folder_lock(ahead.folder.root):
+    with locks.folder_lock(ahead.folder.root), hub_subjects.in_use(request.subject):
         _refuse_used(ahead.folder)
         return _campaign(request, _begun(ahead, emit), emit)
 
@@ -165,6 +186,9 @@ def plan_text(ahead: Foreseen, *, as_json: bool) -> str:
             f"about {cell.estimate_s:5.1f} s  {', '.join(work_names)}"
         )
     lines += [f"      skipped: {skip.label}: {skip.reason}" for skip in ahead.plan.skipped]
+    if (soak := ahead.plan.soak) is not None:
+        lasts = f"{soak.streams} at a time for {ahead.plan.soak_s / 60:.3g} min"
+        lines.append(f"      then: what is chosen is kept under load, {lasts}")
     lines.append(f"Everything is written to {ahead.folder.root}/")
     return "\n".join(lines)
 
@@ -175,9 +199,14 @@ def _campaign(request: SweepRequest, prepared: Prepared, emit: Emit) -> Outcome:
     with keeper(emit, prepared.sweep) as keep:
 
         def place_of(spec: RunSpec) -> Place:
-            return place_for(spec.subject, folder.run(spec.id), prepared.paths)
+            return place_for(
+                spec.subject,
+                folder.run(spec.id),
+                prepared.paths,
+                engine_profile=prepared.sweep.engine_profile,
+            )
 
-        def report(where: SweepFolder) -> tuple[bool, bool]:
+        def report(where: SweepFolder) -> Written:
             return reporting.write(where, include_polluted=request.include_polluted)
 
         def prove(subject: Subject, controls: Controls) -> Proof:
@@ -197,7 +226,9 @@ def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     variants, paths = ladder.make(ahead.order, folder.models, emit)
     seconds = (clock.monotonic_ns() - started_ns) / _NS_PER_S
     folder.write(reporting.LADDER_TIME, {"ladder": round(seconds, 3)})
-    sweep = _sweep(request, ahead.sweep.model, ahead.sweep.engine, variants)
+    loads, settled = ahead.sweep.workloads, ahead.settled
+    sweep = _sweep(request, ahead.order.chosen, loads, settled, variants)
+    paths |= settled.paths
     planned = _planned(sweep)
     folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})
     folder.begin(sweep, planned)
@@ -258,15 +289,34 @@ def _refuse_used(folder: SweepFolder) -> None:
         )
 
 
-def _sweep(request: SweepRequest, model: str, engine: str, variants: tuple[Variant, ...]) -> Sweep:
+def _settled(
+    request: SweepRequest, chosen: Chosen, loads: tuple[Workload, ...], emit: Emit
+) -> engine_settings.Settled:
+    """Put the suite's needs, the engine profile and the device together."""
+    context = request.context or max(suites.context_needed(loads), _TASK_CONTEXT[request.level])
+    needed = EngineProfile(
+        context_tokens=context, slots=max(_TASK_STREAMS, suites.streams_needed(request.suite))
+    )
+    typed = engine_settings.Typed(request.threads, request.device, request.context)
+    # Those that we may use: a container or a mask may leave fewer than the machine has.
+    usable = len(request.affinity) if request.affinity else cores()
+    return engine_settings.settle(chosen, _runtime(request, chosen), needed, typed, usable, emit)
+
+
+def _runtime(request: SweepRequest, chosen: Chosen) -> str:
+    return "scripted" if chosen.engine == "scripted" else request.runtime
+
+
+def _sweep(
+    request: SweepRequest,
+    chosen: Chosen,
+    loads: tuple[Workload, ...],
+    settled: engine_settings.Settled,
+    variants: tuple[Variant, ...],
+) -> Sweep:
     """Lay down what is asked in one frozen spec."""
     gates = Gates(margin=request.margin / 100)
     suite = request.suite
-    loads = _loads(suite, variants[0].facts, request.context)
-    context = request.context or max(suites.context_needed(loads), _TASK_CONTEXT[request.level])
-    profile = EngineProfile(
-        context_tokens=context, slots=max(_TASK_STREAMS, suites.streams_needed(suite))
-    )
     tasks = tuple(
         Task(
             family,
@@ -278,12 +328,12 @@ def _sweep(request: SweepRequest, model: str, engine: str, variants: tuple[Varia
         for family in FAMILIES
     )
     return Sweep(
-        model=model,
+        model=chosen.model,
         variants=variants,
-        engine=engine,
-        runtime="scripted" if engine == "scripted" else request.runtime,
-        profile=profile,
-        controls=_controls(request),
+        engine=chosen.engine,
+        runtime=_runtime(request, chosen),
+        profile=settled.profile,
+        controls=_controls(request, settled),
         workloads=loads,
         tasks=tasks,
         sentinel=suites.SENTINEL,
@@ -291,39 +341,54 @@ def _sweep(request: SweepRequest, model: str, engine: str, variants: tuple[Varia
         gates=gates,
         suite=suite,
         repeats=request.repeats or _REPEATS[suite],
-        fidelity_positions=0 if engine == "scripted" else _FIDELITY_POSITIONS[suite],
+        fidelity_positions=0 if chosen.engine == "scripted" else _FIDELITY_POSITIONS[suite],
         seed=request.seed,
         task_streams=_TASK_STREAMS,
+        engine_profile=settled.name,
+        raw_repeats=_RAW_REPEATS[suite] if request.sidecar else 0,
+        soak=_soak(request, settled),
     )
 
 
-def _loads(suite: Suite, facts: ArtifactFacts, asked_context: int | None) -> tuple[Workload, ...]:
+def _soak(request: SweepRequest, settled: engine_settings.Settled) -> Workload | None:
+    """Return the load under which what is chosen is kept: as many at a time as it has slots."""
+    if request.soak is None:
+        return None
+    (load,) = suites.named("soak", 0, streams=settled.profile.slots, duration_s=request.soak)
+    return load
+
+
+def _loads(request: SweepRequest, chosen: Chosen, facts: ArtifactFacts) -> tuple[Workload, ...]:
     """Return the suite's workloads, without depths that nothing has room for.
 
     What bounds them is the context that the model was trained for, the one asked for, and memory.
     A context too short for the usual workloads is no bound: it is refused later on.
     """
+    suite, given = request.suite, chosen.profile.settings if chosen.profile else {}
+    asked_context = request.context or given.get("context_tokens")
     asked = max(asked_context, _SHALLOW) if asked_context else 0
     bounds = [tokens for tokens in (asked, facts.context_tokens) if tokens]
     loads = suites.fitting(suite, min(bounds, default=0)) or suites.workloads(suite)
     free, slots = memory.available_bytes(), max(_TASK_STREAMS, suites.streams_needed(suite))
     while (needed := suites.context_needed(loads)) > _SHALLOW:
-        if memory.estimate(facts, EngineProfile(context_tokens=needed, slots=slots)) <= free:
+        usual = EngineProfile(context_tokens=needed, slots=slots)
+        taken = chosen.profile.over(usual) if chosen.profile else usual
+        if memory.estimate(facts, taken) <= free:
             break
         loads = tuple(load for load in loads if suites.context_needed((load,)) < needed)
     return loads
 
 
-def _controls(request: SweepRequest) -> Controls:
-    # Those that we may use: a container or a mask may leave fewer than the machine has.
-    usable = len(request.affinity) if request.affinity else cores()
-    strict = ControlProfile(name="strict", blocking_noise_cv=_STRICT_CV)
+def _controls(request: SweepRequest, settled: engine_settings.Settled) -> Controls:
+    usual = ControlProfile(temperature_max_c=hardware.temperature_limit_c())
+    strict = replace(usual, name="strict", blocking_noise_cv=_STRICT_CV)
     return Controls(
         seed=request.seed,
-        threads=request.threads or default_threads(usable),
+        threads=settled.threads,
         affinity=request.affinity,
         warmup=request.warmup,
-        profile=strict if request.strict else ControlProfile(),
+        profile=strict if request.strict else usual,
+        device=settled.device,
     )
 
 
@@ -374,10 +439,16 @@ def _announce(ahead: Foreseen, emit: Emit) -> None:
             f"{100 * sweep.gates.margin:.1f}."
         )
     )
+    if estimate.soak is not None and request.budget and request.budget <= estimate.soak_s:
+        raise BadInput(
+            f"--soak alone takes {estimate.soak_s / 60:.3g} min of {request.budget / 60:.3g} min",
+            hint="a longer --budget or a shorter --soak",
+        )
     if estimate.seconds > LONG_S and not (request.yes or request.budget or request.dry_run):
         raise BadInput(
             f"this sweep would take about {minutes:.0f} minutes",
-            hint="add --yes to let it, --budget 45m to bound it, or fewer --quants or --items",
+            hint="add --yes to let it, --budget 45m to bound it, or fewer --quants or --items"
+            + (", or a shorter --soak" if estimate.soak is not None else ""),
         )
 
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import assert_never, cast, final
 
+from steelyard.analysis import rawspeed
 from steelyard.app.folder import SweepFolder
+from steelyard.app.reporting import Written
 from steelyard.campaigns import canary
 from steelyard.campaigns.events import (
     BudgetSpent,
@@ -23,7 +25,9 @@ from steelyard.campaigns.events import (
     FidelityFailed,
     FidelityMeasured,
     Interrupted,
+    RawTimed,
     Resumed,
+    Soaked,
     Started,
     Summarised,
 )
@@ -34,8 +38,10 @@ from steelyard.campaigns.instructions import (
     ProveEngine,
     RunCanary,
     RunCell,
+    Soak,
     Stop,
     Summarise,
+    TimeRaw,
 )
 from steelyard.campaigns.plan import Plan
 from steelyard.campaigns.states import Campaign, replay
@@ -48,7 +54,7 @@ from steelyard.domain.progress import Advanced, Emit, Noted, PhaseEnded, PhaseSt
 from steelyard.domain.run import Controls, Place, Proof, RunRecord, RunSpec
 from steelyard.domain.subject import Subject, Variant
 from steelyard.platform import clock
-from steelyard.runs import calibration, fidelity
+from steelyard.runs import calibration, fidelity, sidecar
 from steelyard.runs.execute import Executor
 from steelyard.runs.session import SPOOL
 from steelyard.store.journal import Journal
@@ -67,7 +73,7 @@ class Crew:
     emit: Emit
     keep: Callable[[RunRecord], None]
     prove: Callable[[Subject, Controls], Proof]
-    report: Callable[[SweepFolder], tuple[bool, bool]]
+    report: Callable[[SweepFolder], Written]
 
 
 def perform(
@@ -145,10 +151,14 @@ class _Shell:
                 return self._cell(campaign, step, seconds)
             case MeasureFidelity(label=label):
                 return self._fidelity(label, seconds)
+            case TimeRaw(label=label):
+                return self._raw(label, seconds)
+            case Soak(spec=spec, label=label):
+                return self._soak(spec, label, seconds)
             case Summarise(skipped=skipped):
                 self._folder.write("skipped.json", dict(skipped))
-                measured, qualified = self._crew.report(self._folder)
-                return Summarised(qualified=qualified, measured=measured)
+                found = self._crew.report(self._folder)
+                return Summarised(found.qualified, found.measured, found.chosen)
             case Stop():
                 raise AssertionError("a stop is never performed")
             case _:
@@ -205,8 +215,7 @@ class _Shell:
         return record
 
     def _fidelity(self, label: str, seconds: Callable[[], float]) -> Event:
-        variant = next(v for v in self._sweep.variants if v.label == label)
-        pair = self._path(self._sweep.reference), self._path(variant)
+        pair = self._path(self._sweep.reference), self._path_of(label)
         try:
             self._verify(pair)
             found = fidelity.compare(
@@ -219,6 +228,36 @@ class _Shell:
         self._folder.write(f"fidelity/{label}.json", found.variant)
         self._folder.write(f"fidelity/{self._sweep.reference.label}.json", found.reference)
         return FidelityMeasured(label, seconds())
+
+    def _raw(self, label: str, seconds: Callable[[], float]) -> Event:
+        """Time the bare engine, unless a kill took only the journal's line of having done so."""
+        weighed = self._path_of(label)
+        subject = next(c.spec.subject for c in self._plan.cells if c.label == label)
+        loads = [load for load in self._sweep.workloads if rawspeed.one_stream(load)]
+        wanted = sidecar.plan(loads, self._sweep.controls, subject, self._sweep.raw_repeats)
+        folder, name = self._folder.root / sidecar.FOLDER, f"{label}.json"
+        kept = sidecar.kept(folder, name, weighed.variant.artifact, wanted)
+        if kept is None:
+            by = sidecar.runtime_program(subject.runtime)
+            verify = self._crew.executor.verifier.verify
+            kept = sidecar.taken(weighed.path, weighed.variant, wanted, by, verify, self._crew.emit)
+            sidecar.write(folder, [kept], name)
+        return RawTimed(label, kept.state, seconds())
+
+    def _path_of(self, label: str) -> fidelity.Weighed:
+        return self._path(next(v for v in self._sweep.variants if v.label == label))
+
+    def _soak(self, spec: RunSpec, label: str, seconds: Callable[[], float]) -> Event:
+        """Keep what was chosen under load, unless a kill took only the journal's line of it."""
+        record = self._finished(spec)
+        if record is None:
+            # What came before a kill is no part of a load without a break.
+            (self._crew.place_of(spec).folder / SPOOL).unlink(missing_ok=True)
+            self._crew.emit(Noted(f"soak of {label}: {self._plan.soak_s / 60:.3g} min under load"))
+            record = self._run(spec)
+        if record.outcome != "completed":
+            self._crew.emit(Noted(f"the soak of {label} failed: {record.reason}", warning=True))
+        return Soaked(spec.id, record.outcome, seconds())
 
     def _verify(self, pair: Iterable[fidelity.Weighed]) -> None:
         """See that both files are still the planned ones, as every run does."""

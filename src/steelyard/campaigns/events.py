@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, final
 from steelyard.domain.caution import Quality
 from steelyard.domain.codec import from_plain
 from steelyard.domain.run import RunOutcome
+from steelyard.domain.serverside import FieldState
 
 
 @final
@@ -138,6 +139,31 @@ class FidelityFailed:
 
 @final
 @dataclass(frozen=True, slots=True)
+class RawTimed:
+    """The bare engine was timed with a variant; whatever came of it, the sweep goes on.
+
+    `state` is the sidecar's.
+    """
+
+    label: str
+    state: FieldState
+    seconds: float
+    kind: Literal["raw_timed"] = "raw_timed"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """What was chosen was kept under load; whatever came of it, the sweep is at its end."""
+
+    run_id: str
+    outcome: RunOutcome
+    seconds: float
+    kind: Literal["soaked"] = "soaked"
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class BudgetSpent:
     """The shell's clock says that the time is up, whatever the estimates say."""
 
@@ -155,10 +181,14 @@ class Interrupted:
 @final
 @dataclass(frozen=True, slots=True)
 class Summarised:
-    """The summary is written: did any variant qualify, was anything measured at all."""
+    """The summary is written: did any variant qualify, was anything measured at all.
+
+    `chosen` is the label of what was recommended, the best value where there are two.
+    """
 
     qualified: bool
     measured: bool
+    chosen: str = ""
     kind: Literal["summarised"] = "summarised"
 
 
@@ -174,6 +204,8 @@ Event: TypeAlias = (
     | CellFailed
     | FidelityMeasured
     | FidelityFailed
+    | RawTimed
+    | Soaked
     | BudgetSpent
     | Interrupted
     | Summarised

@@ -59,11 +59,29 @@ class MeasureFidelity:
 
 @final
 @dataclass(frozen=True, slots=True)
+class TimeRaw:
+    """Time the bare engine with a variant, while nothing else runs → `RawTimed`."""
+
+    label: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """Keep what was chosen under load for a long time → `Soaked`."""
+
+    spec: RunSpec
+    label: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Summarise:
     """Compute and write the summary → `Summarised`.
 
     `skipped` says what was not run and why: a cell by `ROLE/LABEL/REPEAT`, a comparison of
-    probabilities by `fidelity/LABEL`, a variant that the plan left out by its `LABEL`.
+    probabilities by `fidelity/LABEL`, a raw speed by `raw/LABEL`, a variant that the plan left out
+    by its `LABEL`.
     """
 
     skipped: Mapping[str, str]
@@ -80,5 +98,13 @@ class Stop:
 
 
 Instruction: TypeAlias = (
-    Calibrate | ProveEngine | RunCanary | RunCell | MeasureFidelity | Summarise | Stop
+    Calibrate
+    | ProveEngine
+    | RunCanary
+    | RunCell
+    | MeasureFidelity
+    | TimeRaw
+    | Soak
+    | Summarise
+    | Stop
 )

@@ -17,14 +17,24 @@ from steelyard.campaigns.events import (
     CellStarted,
     FidelityFailed,
     FidelityMeasured,
+    RawTimed,
+    Soaked,
 )
 from steelyard.campaigns.plan import Cell, Plan
 from steelyard.domain.errors import StoreError
+from steelyard.domain.serverside import NO_SPEED
 
 _MINUTE_S: Final = 60.0
 State: TypeAlias = Literal["pending", "under_way", "done", "polluted", "failed", "dropped"]
 LedgerEvent: TypeAlias = (
-    CellStarted | CellFinished | CellFailed | FidelityMeasured | FidelityFailed | BudgetSpent
+    CellStarted
+    | CellFinished
+    | CellFailed
+    | FidelityMeasured
+    | FidelityFailed
+    | RawTimed
+    | Soaked
+    | BudgetSpent
 )
 
 
@@ -48,6 +58,10 @@ class Ledger:
         self._repeats = max(1, plan.blocks)
         self._fidelity: dict[str, State] = dict.fromkeys(plan.fidelity, "pending")
         self._fidelity_s = plan.fidelity_s
+        self._raw: dict[str, State] = dict.fromkeys(plan.raw, "pending")
+        self._raw_s = plan.raw_s
+        self._soak: State = "done" if plan.soak is None else "pending"
+        self._soak_s = plan.soak_s
         self._observed = 0.0
         self._expected = 0.0
         self._closed = False
@@ -71,9 +85,9 @@ class Ledger:
         for entry in self._entries.values():
             if entry.state in ("under_way", "failed", "dropped"):
                 entry.state, entry.died, entry.why = "pending", 0, ""
-        for label, state in self._fidelity.items():
-            if state != "done":
-                self._fidelity[label] = "pending"
+        for states in (self._fidelity, self._raw):
+            states.update({label: "pending" for label, state in states.items() if state != "done"})
+        self._soak = "done" if self._soak == "done" else "pending"
 
     def take(self, event: LedgerEvent) -> None:
         """Book what happened to a cell, a comparison or the budget."""
@@ -90,6 +104,12 @@ class Ledger:
             case FidelityFailed(label=label, seconds=seconds):
                 self.spend(seconds)
                 self._fidelity[label] = "failed"
+            case RawTimed(label=label, state=state, seconds=seconds):
+                self.spend(seconds)
+                self._raw[label] = "failed" if state in NO_SPEED else "done"
+            case Soaked(outcome=outcome, seconds=seconds):
+                self.spend(seconds)
+                self._soak = "done" if outcome == "completed" else "failed"
             case BudgetSpent():
                 self._closed = True
             case _:
@@ -148,6 +168,20 @@ class Ledger:
                 self._fidelity[label] = "dropped"
         return None
 
+    def next_raw(self) -> str | None:
+        """Return the next variant with which the bare engine is to be timed."""
+        for label, state in self._raw.items():
+            if state == "pending":
+                if self._fits(self._raw_s):
+                    return label
+                self._raw[label] = "dropped"
+        return None
+
+    @property
+    def soak_due(self) -> bool:
+        """Whether what was chosen is to be kept under load yet, and there is time for it."""
+        return self._soak == "pending" and self._affordable(self._soak_s)
+
     def next_polluted(self) -> Cell | None:
         """Return the next repeat of a polluted cell; those that carry tasks come first."""
         open_ = [e for e in self._entries.values() if e.repeat_of and e.state == "pending"]
@@ -169,7 +203,9 @@ class Ledger:
     def remaining_s(self) -> float:
         """Return the estimated time of everything still open."""
         cells = sum(self.estimate(e.cell) for e in self._entries.values() if e.state == "pending")
-        return cells + self._fidelity_s * sum(s == "pending" for s in self._fidelity.values())
+        screened = self._fidelity_s * sum(s == "pending" for s in self._fidelity.values())
+        raw = self._raw_s * sum(s == "pending" for s in self._raw.values())
+        return cells + screened + raw + self._soak_owed
 
     def counts(self) -> tuple[int, int, int, int]:
         """Return how many cells are done, failed, dropped and open."""
@@ -179,14 +215,21 @@ class Ledger:
         return done, states.count("failed"), states.count("dropped"), open_
 
     def skipped(self) -> dict[str, str]:
-        """Say why a cell (`ROLE/LABEL/REPEAT`) or a `fidelity/LABEL` is not among the results."""
+        """Say why a cell (`ROLE/LABEL/REPEAT`), `fidelity/LABEL`, `raw/LABEL`, `soak` is absent."""
         cells = {
             f"{entry.cell.role}/{entry.cell.label}/{entry.cell.spec.repeat}": entry.why
             for entry in self._entries.values()
             if entry.state in ("dropped", "failed")
         }
-        dropped = [label for label, state in self._fidelity.items() if state == "dropped"]
-        return cells | {f"fidelity/{label}": "did not fit the budget" for label in dropped}
+        if self._soak == "pending" and not self.soak_due:
+            cells["soak"] = "did not fit the budget"
+        beside = {"fidelity": self._fidelity, "raw": self._raw}
+        return cells | {
+            f"{what}/{label}": "did not fit the budget"
+            for what, states in beside.items()
+            for label, state in states.items()
+            if state == "dropped"
+        }
 
     def _entry(self, run_id: str) -> _Entry:
         if run_id not in self._entries:
@@ -209,7 +252,15 @@ class Ledger:
     def _drop(self, entry: _Entry, why: str) -> None:
         entry.state, entry.why = "dropped", why
 
+    @property
+    def _soak_owed(self) -> float:
+        return self._soak_s if self._soak == "pending" else 0.0
+
     def _fits(self, seconds: float) -> bool:
+        """What was asked for by name at the end has its time kept back."""
+        return self._affordable(seconds + self._soak_owed)
+
+    def _affordable(self, seconds: float) -> bool:
         if self._closed:
             return False
         return self.budget_s is None or self.spent_s + seconds <= self.budget_s

@@ -12,6 +12,7 @@ from typing import final
 from steelyard.domain.campaign import Role
 from steelyard.domain.ids import content_id
 from steelyard.domain.run import RunSpec
+from steelyard.domain.workload import Workload
 
 
 @final
@@ -46,8 +47,9 @@ class Skip:
 class Plan:
     """A whole sweep in order. `fidelity` names the variants whose probabilities are compared.
 
-    `overhead_s` is calibration, proof and canary; `disk_bytes` what the campaign's folder grows by.
-    `smallest_visible_loss` is the loss that `items` pooled items show with power 0.8.
+    `raw` names those with which the bare engine is timed at the end. `overhead_s` is calibration,
+    proof and canary; `disk_bytes` what the campaign's folder grows by. `smallest_visible_loss` is
+    the loss that `items` pooled items show with power 0.8. `soak` is for what will be chosen.
     """
 
     sweep_id: str
@@ -61,6 +63,9 @@ class Plan:
     overhead_s: float = 0.0
     fidelity_s: float = 0.0
     disk_bytes: int = 0
+    raw: tuple[str, ...] = ()
+    raw_s: float = 0.0
+    soak: Workload | None = None
 
     @property
     def id(self) -> str:
@@ -71,6 +76,7 @@ class Plan:
                 "cells": [cell.spec.id for cell in self.cells],
                 "canary": self.canary.id if self.canary else None,
                 "fidelity": self.fidelity,
+                **({"raw": self.raw} if self.raw else {}),
             }
         )
 
@@ -78,7 +84,13 @@ class Plan:
     def seconds(self) -> float:
         """Return the expected elapsed time of the whole sweep."""
         cells = sum(cell.estimate_s for cell in self.cells)
-        return self.overhead_s + cells + self.fidelity_s * len(self.fidelity)
+        screened = self.fidelity_s * len(self.fidelity)
+        return self.overhead_s + cells + screened + self.raw_s * len(self.raw) + self.soak_s
+
+    @property
+    def soak_s(self) -> float:
+        """Return how long what is chosen is to be kept under load."""
+        return (self.soak.duration_s or 0.0) if self.soak is not None else 0.0
 
     @property
     def requests(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, final
 
+from steelyard.analysis import rawspeed
 from steelyard.analysis.sizing import items_for_margin, smallest_visible_loss
 from steelyard.campaigns.order import interleave, shuffled
 from steelyard.campaigns.plan import Cell, Plan, Skip
@@ -71,6 +72,9 @@ def plan(sweep: Sweep, rates: Rates = Rates(), *, refused: Mapping[str, str] | N
         # The reference's own probabilities are computed once; spread them over the comparisons.
         fidelity_s=sweep.fidelity_positions / rates.fidelity_tps * (1 + 1 / max(1, len(fidelity))),
         disk_bytes=_disk_bytes(sweep, kept, rates),
+        raw=tuple(variant.label for variant in kept) if sweep.raw_repeats else (),
+        raw_s=_raw_s(sweep, rates),
+        soak=sweep.soak,
     )
 
 
@@ -87,7 +91,7 @@ def _check(sweep: Sweep, refused: Mapping[str, str]) -> None:
             f"{refused[sweep.reference.label]}",
             hint="choose a smaller reference; nothing can be compared without one",
         )
-    extra = [load for load in (sweep.sentinel, sweep.canary) if load is not None]
+    extra = [load for load in (sweep.sentinel, sweep.canary, sweep.soak) if load is not None]
     for load in (*sweep.workloads, *extra):
         needed = (load.prompt_tokens_max or load.prompt_tokens) + load.output_tokens
         if needed > sweep.profile.context_tokens:
@@ -217,6 +221,20 @@ def _canary_s(sweep: Sweep, rates: Rates) -> float:
     return _estimated(cell, sweep, sweep.reference, rates).estimate_s
 
 
+def _raw_s(sweep: Sweep, rates: Rates) -> float:
+    """Each test is warmed up once; decoding fills its depth anew before every repetition."""
+    if not sweep.raw_repeats:
+        return 0.0
+    known = {
+        pair
+        for load in sweep.workloads
+        if rawspeed.one_stream(load) and (pair := rawspeed.lengths(load)) is not None
+    }
+    prefill = sum((1 + 2 * sweep.raw_repeats) * prompt for prompt, _ in known)
+    decoded = sum(sweep.raw_repeats * output for _, output in known)
+    return rates.load_s + prefill / rates.prompt_tps + decoded / rates.output_tps
+
+
 def _disk_bytes(sweep: Sweep, kept: list[Variant], rates: Rates) -> int:
     """Model files are counted whole: whoever has them already subtracts them."""
     total = sum(variant.artifact.size_bytes for variant in kept)
@@ -225,6 +243,9 @@ def _disk_bytes(sweep: Sweep, kept: list[Variant], rates: Rates) -> int:
             (load.requests + load.warmup) * load.output_tokens for load in cell.spec.workloads
         ) + sum(task.items * rates.task_output_tokens for task in cell.spec.tasks)
         total += tokens * _BYTES_PER_TOKEN + cell.requests * _BYTES_PER_REQUEST
+    if sweep.soak is not None:
+        generated = (sweep.soak.duration_s or 0.0) * sweep.soak.streams * rates.output_tps
+        total += round(generated * _BYTES_PER_TOKEN)
     # Two files of log-probabilities lie side by side: the reference's and one variant's.
     vocabulary = sweep.reference.facts.vocabulary
     return total + 2 * sweep.fidelity_positions * vocabulary * _BYTES_PER_LOGIT

@@ -2,7 +2,9 @@
 
 Pure: no clock, no disk, no socket. One instruction is under way at a time, since a machine that
 is being measured does one thing. Order: calibrate, prove the engine, canary, the first block
-(tasks and timing), fidelity, the further timing blocks, polluted cells once more, summary.
+(tasks and timing), fidelity, the further timing blocks, polluted cells once more, the bare engine
+(where asked for: beside nothing and after everything, it moves no other number), summary; then,
+where asked for, what was chosen is kept under load for a long time, and summed up with the rest.
 
 Rules. A cell that fails because its engine died is tried once more at once; any other failure
 waits for a resume. A polluted cell is repeated once, at the end, under a new repeat number. The
@@ -25,6 +27,7 @@ from steelyard.campaigns.events import (
     Event,
     Interrupted,
     Resumed,
+    Soaked,
     Started,
     Summarised,
 )
@@ -35,12 +38,17 @@ from steelyard.campaigns.instructions import (
     ProveEngine,
     RunCanary,
     RunCell,
+    Soak,
     Stop,
     Summarise,
+    TimeRaw,
 )
 from steelyard.campaigns.ledger import Ledger
 from steelyard.campaigns.plan import Cell, Plan
+from steelyard.domain.campaign import SOAK_REPLICA
 from steelyard.domain.errors import BadInput
+from steelyard.domain.run import RunSpec
+from steelyard.domain.workload import Workload
 
 
 @final
@@ -67,6 +75,7 @@ class Campaign:
         self._calibrated = False
         self._proven = False
         self._canary_passed = plan.canary is None
+        self._chosen = ""
         self._stop: Stop | None = None
 
     def handle(self, event: Event) -> tuple[Instruction, ...]:
@@ -87,7 +96,7 @@ class Campaign:
             case Started():
                 self._start(event)
             case Resumed(budget_s=budget_s):
-                self._stop = None
+                self._stop, self._chosen = None, ""
                 self._ledger.resume(budget_s)
             case Calibrated(seconds=seconds):
                 # Without a calibration the error bound is missing; the numbers are not worse.
@@ -103,8 +112,12 @@ class Campaign:
                 self._stop = Stop(f"the canary blocks the matrix: {'; '.join(reasons)}", 3, advice)
             case Interrupted():
                 self._stop = Stop("interrupted; --resume goes on from here", 130)
-            case Summarised():
-                self._stop = _end(event)
+            case Summarised(chosen=chosen):
+                self._chosen = chosen if self._ledger.soak_due else ""
+                self._stop = None if self._chosen else _end(event)
+            case Soaked():
+                self._chosen = ""
+                self._ledger.take(event)
             case _:
                 self._ledger.take(event)
 
@@ -152,8 +165,23 @@ class Campaign:
                 return self._run(cell)
         if (cell := ledger.next_polluted()) is not None:
             return self._run(cell)
+        if (label := ledger.next_raw()) is not None:
+            return TimeRaw(label)
+        if self._chosen and self._plan.soak is not None:
+            return self._soak(self._chosen, self._plan.soak)
         planned = {skip.label: skip.reason for skip in self._plan.skipped}
         return Summarise(planned | ledger.skipped())
+
+    def _soak(self, label: str, load: Workload) -> Soak:
+        first = next(cell.spec for cell in self._plan.cells if cell.label == label)
+        spec = RunSpec(
+            first.subject,
+            first.controls,
+            workloads=(load,),
+            replica=SOAK_REPLICA,
+            campaign_seed=first.campaign_seed,
+        )
+        return Soak(spec, label)
 
     def _run(self, cell: Cell) -> RunCell:
         return RunCell(

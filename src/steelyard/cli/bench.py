@@ -13,8 +13,15 @@ from steelyard.cli.values import DURATION
 
 @click.command()
 @click.argument("subject")
+@click.option("--engine", help="What the server is, e.g. ollama or vllm.  [default: ask it]")
 @click.option("--model", help="The model to ask for, where the server has several.")
 @click.option("--concurrency", help="Requests at a time, e.g. 8 or 1,8,32.  [default: 1]")
+@click.option(
+    "--batching",
+    type=click.Choice(["continuous", "static", "both"]),
+    help="Of --concurrency: each answer makes room for the next request, or a whole wave ends"
+    " before the next begins, or both in turns.  [default: continuous]",
+)
 @click.option("--rate", help="Requests a second, whether or not answers come: 5, or 1,2,5.")
 @click.option("--arrivals", help="With --rate: poisson, constant or gamma[:CV].")
 @click.option("--cap", type=click.IntRange(1), help="With --rate: at most so many at a time.")
@@ -41,7 +48,7 @@ from steelyard.cli.values import DURATION
 @click.option(
     "--blocks",
     type=click.IntRange(2, 100),
-    help="Of --compare: blocks of four turns.  [default: 6]",
+    help="Of --compare and --batching both: blocks of four turns.  [default: 6]",
 )
 @click.option("--warmup", type=click.IntRange(0, 100), default=1, show_default=True)
 @click.option(
@@ -63,10 +70,13 @@ from steelyard.cli.values import DURATION
     type=click.Choice(["wheel", "native"]),
     help="Its llama.cpp: the one that came with us, or the one on PATH.  [default: wheel]",
 )
+@click.option("--device", help="What it computes on: auto, cpu, cuda, cuda:1, rocm, metal, vulkan.")
 @click.option("--api-key-env", metavar="NAME", help="Variable that holds the API key.")
 @click.option("--send-key-anywhere", is_flag=True, help="Even where it can be read on its way.")
 @click.option("--cacert", type=click.Path(path_type=Path), help="Whose certificates to believe.")
 @click.option("--insecure", is_flag=True, help="Believe any certificate; the record says so.")
+@click.option("--probe", is_flag=True, help="Then try out what the server can do, for 10 s.")
+@click.option("--sidecar", is_flag=True, help="Of a file: afterwards also time the bare engine.")
 @click.option("--strict", is_flag=True, help="Exit 3 when the client is what limits.")
 @click.option("--conventions", is_flag=True, help="Also as other tools would have said it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")

@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from steelyard.cli import engine_profiles, engines_here, speculate
 from steelyard.cli.progress import Screen
 from steelyard.cli.values import NAMES
 
@@ -14,6 +15,12 @@ from steelyard.cli.values import NAMES
 @click.group()
 def engines() -> None:
     """List engines, check that they compute right, time them without a server."""
+
+
+engines.add_command(engines_here.install)
+engines.add_command(engines_here.uninstall)
+engines.add_command(engines_here.compare)
+engines.add_command(speculate.speculate)
 
 
 @engines.command("list")
@@ -83,3 +90,33 @@ def bench_engine(
         benched = sidecars.bench_text(order, screen.emit, as_json=as_json)
     click.echo(benched.text)
     return benched.exit_code
+
+
+@engines.command("probe")
+@click.argument("subject")
+@click.option("--model", help="The model to ask for, where the server has several.")
+@click.option("--api-key-env", metavar="NAME", help="Variable that holds the API key.")
+@click.option("--send-key-anywhere", is_flag=True, help="Even where it can be read on its way.")
+@click.option("--cacert", type=click.Path(path_type=Path), help="Whose certificates to believe.")
+@click.option("--insecure", is_flag=True, help="Believe any certificate.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def probe_engine(*, as_json: bool, **options: object) -> None:
+    """Try out what a server can do: streaming, seed, log-probabilities, schema, tools, context.
+
+    SUBJECT is the address of a server, or a model that is then served here. Takes about ten
+    seconds; `steelyard bench SUBJECT --probe` does it after a bench and stores it with the run.
+
+    \b
+    steelyard engines probe http://127.0.0.1:8080
+    """  # noqa: D301 - \b is click's own mark
+    from steelyard.app import probing
+    from steelyard.app.bench_request import BenchRequest
+
+    request = BenchRequest.of(options)
+    with Screen(quiet=as_json) as screen:
+        text = probing.probe_text(request, screen.emit, as_json=as_json)
+    click.echo(text)
+
+
+engines.add_command(engine_profiles.profiles)
+engines.add_command(engine_profiles.preflight)

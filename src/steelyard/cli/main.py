@@ -18,8 +18,8 @@ from steelyard import __version__
 from steelyard.domain.errors import SteelyardError, UnknownName
 
 _COMMANDS: Final = (
-    *("sweep", "bench", "run", "models", "engines", "results", "report", "calibrate", "forge"),
-    "doctor",
+    *("sweep", "bench", "tune", "run", "models", "engines", "results", "report", "calibrate"),
+    *("forge", "doctor"),
 )
 
 

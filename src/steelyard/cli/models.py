@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from steelyard.cli import models_export, models_hub
 from steelyard.cli.progress import Screen
 
 
@@ -66,3 +67,7 @@ def quantise(
     with Screen() as screen:
         order = stock.QuantiseOrder(subject, quants, out, imatrix, requantise, runtime)
         click.echo(stock.quantise_text(order, screen.emit))
+
+
+for _command in (*models_hub.COMMANDS, models_export.export):
+    models.add_command(_command)

@@ -45,6 +45,15 @@ from steelyard.cli.values import CORES, DURATION, NAMES
     default="wheel",
     help="llama.cpp from the wheel, or from PATH. [default: wheel]",
 )
+@click.option("--device", help="What it computes on: auto, cpu, cuda, cuda:1, rocm, metal, vulkan.")
+@click.option("--sidecar", is_flag=True, help="At the end also time the bare engine.")
+@click.option(
+    "--soak",
+    type=DURATION,
+    is_flag=False,
+    flag_value="30m",
+    help="Then keep what was chosen under load: alone 30 min, or e.g. --soak 10m.",
+)
 @click.option("--include-polluted", is_flag=True, help="Compare polluted runs too, and say so.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--resume", is_flag=True, help="Go on with the sweep in --out.")
@@ -56,7 +65,7 @@ def sweep(*, as_json: bool, **options: object) -> int:
     """Weigh the quants of a model and say which one to use on this machine.
 
     SUBJECT is a GGUF file, a folder that holds a ladder of quants, a name that `steelyard models
-    list` shows, or nothing for the bundled model.
+    list` shows, hf:ORG/NAME:QUANT,QUANT… to fetch from a hub, or nothing for the bundled model.
 
     \b
     steelyard sweep

@@ -13,12 +13,15 @@ from typing import Literal, TypeAlias, final
 
 from steelyard.domain.caution import Caution, Quality
 from steelyard.domain.instrument import Instrument
-from steelyard.domain.reading import Reading
+from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import AppliedControl, Device, Environment, Proof
 from steelyard.domain.stream import Stamps
-from steelyard.domain.summary import Estimate, Gate
+from steelyard.domain.summary import NO_SIDECAR, Estimate, Gate, RawSide
 
 BENCH_VERSION = 1
+
+_NO_WAVES = Missing("not_in_waves", "each answer made room for the next request")
+NOT_IN_WAVES = Estimate(_NO_WAVES, _NO_WAVES, _NO_WAVES, 0)
 
 Statistic: TypeAlias = Literal["mean", "p50", "p90", "p95", "p99"]
 
@@ -99,7 +102,10 @@ class Tokens:
 @final
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Of the whole level: completed requests and output tokens over elapsed time; queue depth."""
+    """Of the whole level: completed requests and output tokens over elapsed time; queue depth.
+
+    `idle_share` is the share of place-seconds in which a place of a wave had nothing to do.
+    """
 
     elapsed_s: float
     requests_per_s: Estimate
@@ -107,6 +113,7 @@ class Throughput:
     system_tps: Reading[float]
     in_flight_mean: Reading[float]
     in_flight_max: int
+    idle_share: Estimate = NOT_IN_WAVES
 
 
 @final
@@ -219,6 +226,25 @@ class Difference:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Batching:
+    """One level sent both ways in turns: places refilled at once (continuous), in waves (static).
+
+    System throughput of either; refilled, it is that of places which never run out of requests.
+    `ratio` is continuous over static, paired by blocks; `idle_share` is the share of place-seconds
+    in the waves without work.
+    """
+
+    level: str
+    streams: int
+    continuous_tps: Estimate
+    static_tps: Estimate
+    ratio: Estimate
+    p_value: Reading[float]
+    idle_share: Estimate
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Footprint:
     """What measuring cost on this machine: the client's share of a core, and its memory."""
 
@@ -247,6 +273,8 @@ class Measurement:
     knee: Reading[Knee]
     footprint: Footprint
     simulated: bool
+    batching: tuple[Batching, ...] = ()
+    raw: Reading[RawSide] = NO_SIDECAR
 
 
 @final

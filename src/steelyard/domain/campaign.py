@@ -12,12 +12,13 @@ from steelyard.domain.task import Task
 from steelyard.domain.workload import Workload
 
 Suite: TypeAlias = Literal["quick", "full"]
-Role: TypeAlias = Literal["reference", "aa", "candidate", "sentinel", "canary"]
+Role: TypeAlias = Literal["reference", "aa", "candidate", "sentinel", "canary", "soak"]
 
 # `RunSpec.replica` tells apart runs that weigh one and the same subject for different reasons.
 AA_REPLICA: Final = 1
 SENTINEL_REPLICA: Final = 2
 CANARY_REPLICA: Final = 3
+SOAK_REPLICA: Final = 4
 
 
 @final
@@ -39,7 +40,9 @@ class Sweep:
     """One campaign whose varied axis is the quant.
 
     `variants` come in `file_bpw` order, the reference first; `repeats` is the number of timing
-    blocks. Workloads are run in every block, tasks once.
+    blocks. Workloads are run in every block, tasks once. `engine_profile` is the name under which
+    `profile` was found; `raw_repeats` says how often the bare engine is timed, 0 not at all.
+    `soak` is the load under which what was chosen is kept at the end.
     """
 
     model: str
@@ -58,6 +61,9 @@ class Sweep:
     fidelity_positions: int = 0
     seed: int = 0
     task_streams: int = 2
+    engine_profile: str = ""
+    raw_repeats: int = 0
+    soak: Workload | None = None
 
     @property
     def id(self) -> str:
@@ -84,6 +90,8 @@ def role_of(sweep: Sweep, spec: RunSpec) -> Role:
             return "sentinel"
         case 3:
             return "canary"
+        case 4:
+            return "soak"
         case _:
             same = spec.subject.artifact.sha256 == sweep.reference.artifact.sha256
             return "reference" if same else "candidate"

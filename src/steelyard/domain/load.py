@@ -11,15 +11,21 @@ from typing import Literal, TypeAlias, assert_never, final
 
 Process: TypeAlias = Literal["constant", "poisson", "gamma"]
 Of: TypeAlias = Literal["rate", "streams"]
+Batching: TypeAlias = Literal["continuous", "static"]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """`streams` requests in flight all the time: each answer makes room for the next request."""
+    """`streams` requests in flight all the time: each answer makes room for the next request.
+
+    With `static` batching they go out in waves: so many begin together, and the next so many only
+    when all of them have ended.
+    """
 
     streams: int = 1
     kind: Literal["closed"] = "closed"
+    batching: Batching = "continuous"
 
 
 @final
@@ -98,8 +104,8 @@ Load: TypeAlias = Closed | Open | Ramp | Steps | Trace | Conversations
 def label(load: Load) -> str:
     """Return a short key without spaces, unique for a shape's settings."""
     match load:
-        case Closed(streams=streams):
-            return f"c{streams}"
+        case Closed(streams=streams, batching=batching):
+            return f"c{streams}" + ("-static" if batching == "static" else "")
         case Open(rate=rate, process=process, cv=cv, cap=cap):
             spread = f"{cv:g}" if process == "gamma" else ""
             return f"r{rate:g}-{process}{spread}" + (f"-cap{cap}" if cap else "")
@@ -118,8 +124,8 @@ def label(load: Load) -> str:
 def described(load: Load) -> str:
     """Return the shape in a few words, for people."""
     match load:
-        case Closed(streams=streams):
-            return f"{streams} at a time"
+        case Closed(streams=streams, batching=batching):
+            return f"{streams} at a time" + (", in waves" if batching == "static" else "")
         case Open(rate=rate, process=process, cap=cap):
             return f"{rate:g}/s {process}" + (f", at most {cap} at a time" if cap else "")
         case Ramp(of=of, start=start, end=end, over_s=over_s):

@@ -15,6 +15,7 @@ from steelyard.domain.caution import Caution
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import content_id
 from steelyard.domain.instrument import Instrument
+from steelyard.domain.probe import Probed
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.serverside import PowerSeries, ServerSeries
 from steelyard.domain.stream import Attempt
@@ -56,7 +57,10 @@ class ControlProfile:
 @final
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What is held fixed. None leaves it to the engine, and the record says so."""
+    """What is held fixed. None leaves it to the engine, and the record says so.
+
+    `device` is what the engine computes on: `cpu`, or a kind and a number such as `cuda:1`.
+    """
 
     seed: int = 0
     threads: int | None = None
@@ -65,16 +69,21 @@ class Controls:
     sampling: Sampling = Sampling()
     reuse_prefix: bool = False
     profile: ControlProfile = field(default_factory=ControlProfile)
+    device: str | None = None
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class AppliedControl:
-    """One control: what was asked, and what the engine or the system says is in force."""
+    """One control: what was asked, and what the engine or the system says is in force.
+
+    `overrides` is what the engine profile says of the same thing, where a control overrides it.
+    """
 
     name: str
     asked: str
     applied: Reading[str]
+    overrides: str | None = None
 
 
 @final
@@ -122,6 +131,7 @@ class Place:
     folder: Path
     host: str = "127.0.0.1"
     port: int = 0
+    engine_profile: str = ""  # by which name it was found: what it holds is the subject's
 
     def path_of(self, artifact: Artifact) -> Path:
         """Return where the artifact's bytes lie on this machine (looked up by sha256)."""
@@ -212,7 +222,8 @@ class RunRecord:
     `started_at` is wall time in UTC for people (ISO 8601) and is never subtracted. `instrument` is
     the client's own error; `server` what the server said of itself meanwhile, `power` what a meter
     saw, `idle` the span in monotonic ns in which the engine was up and nothing was asked. `deaths`
-    names the sections in which the engine died and was started again.
+    names the sections in which the engine died and was started again; `probe` is what it was found
+    to do when it was tried. `engine_profile` is the name under which the subject's was found.
     """
 
     id: str
@@ -237,4 +248,6 @@ class RunRecord:
     power: Reading[PowerSeries] = Missing("not_sampled")
     idle: Reading[tuple[int, int]] = Missing("not_watched")
     deaths: tuple[str, ...] = ()
+    probe: Reading[Probed] = Missing("not_probed")
     schema_version: int = SCHEMA_VERSION
+    engine_profile: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias, final
 
 from steelyard.domain.reading import Measured, Missing, Reading
 
@@ -28,6 +28,8 @@ FieldState: TypeAlias = Literal[
     "OK", "OPTIONAL_FIELD_MISSING", "NOT_APPLICABLE", "REQUIRED_FIELD_MISSING", "PARSE_ERROR"
 ]
 SpeedMetric: TypeAlias = Literal["prompt_tps", "output_tps"]
+# States that leave a person without the number that was asked for.
+NO_SPEED: Final[frozenset[FieldState]] = frozenset({"PARSE_ERROR", "REQUIRED_FIELD_MISSING"})
 
 
 @final

@@ -92,24 +92,30 @@ class ToolCall:
 @final
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts by the engine's own word."""
+    """Token counts by the engine's own word, and what it bills for them, in US dollars."""
 
     prompt_tokens: int
     output_tokens: int
     cached_tokens: Reading[int] = Missing("not_reported")
     reasoning_tokens: Reading[int] = Missing("not_reported")
+    cost: Reading[float] = Missing("not_reported")
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class EngineTimings:
-    """The engine's own clock, in seconds; kept beside the client's and never put in its place."""
+    """The engine's own clock, in seconds; kept beside the client's and never put in its place.
+
+    With a draft model, `draft_tokens` were guessed for this answer, `accepted_tokens` of them kept.
+    """
 
     prefill_s: Reading[float]
     decode_s: Reading[float]
     prompt_tokens: Reading[int]
     cached_tokens: Reading[int]
     output_tokens: Reading[int] = Missing("not_reported")
+    draft_tokens: Reading[int] = Missing("no_draft")
+    accepted_tokens: Reading[int] = Missing("no_draft")
 
 
 @final

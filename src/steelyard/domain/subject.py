@@ -27,12 +27,47 @@ class Artifact:
 
 @final
 @dataclass(frozen=True, slots=True)
+class LayerCache:
+    """So many layers that keep so many numbers of a token: its keys and its values.
+
+    `window` is how far back they look, 0 for all the way.
+    """
+
+    layers: int
+    keys: int
+    values: int
+    window: int = 0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class MemoryFacts:
+    """What decides how much memory an engine takes beside the weights; read from the metadata.
+
+    `state_bytes` is what recurrent layers keep for a conversation, however long. `queries` and
+    `feed_forward` are the numbers of a token that are alive at once in the widest layer; the last
+    layer's feed-forward works on answers only and does not count. `matrix_elements` counts the
+    weights that are multiplied with, by tensor type: engines may keep them in another order.
+    """
+
+    caches: tuple[LayerCache, ...] = ()
+    state_bytes: int = 0
+    heads: int = 0
+    queries: int = 0
+    feed_forward: int = 0
+    merges: int = 0
+    matrix_elements: Mapping[str, int] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class ArtifactFacts:
     """What the file's own header and tensor table say; bits per weight are measured from it.
 
     `file_bpw` counts all tensors, `body_bpw` leaves out embeddings and output,
     `active_bytes` are the weight bytes read for one decoded token. `type_elements` maps a tensor
     type to the number of weights stored in it; `tensor_bytes` is the sum over all tensors.
+    `synthetic` is true of a file that says of itself that its weights are random.
     """
 
     architecture: str
@@ -53,6 +88,8 @@ class ArtifactFacts:
     imatrix: str | None = None
     experts: int = 0
     experts_used: int = 0
+    memory: MemoryFacts | None = None
+    synthetic: bool = False
 
 
 @final
@@ -73,7 +110,11 @@ class Variant:
 @final
 @dataclass(frozen=True, slots=True)
 class EngineProfile:
-    """Settings of the server itself; a control of the same name overrides them."""
+    """Settings of the server itself; a control of the same name overrides them.
+
+    `kv_type_v` is the type of the values in the cache where it is another than that of the keys;
+    `draft_sha256` names the bytes of a draft model, whose file the place knows.
+    """
 
     context_tokens: int = 4096
     slots: int = 1
@@ -84,6 +125,8 @@ class EngineProfile:
     kv_type: str = "f16"
     flash_attention: bool = False
     extra_args: tuple[str, ...] = ()
+    kv_type_v: str | None = None
+    draft_sha256: str | None = None
 
 
 @final

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
 from steelyard.domain.caution import Caution, Quality
-from steelyard.domain.reading import Reading
+from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Device, Environment, Proof
+from steelyard.domain.serverside import FieldState, SpeedMetric
 from steelyard.domain.subject import Variant
 
 VerdictName: TypeAlias = Literal["no loss shown", "within margin", "undecided", "worse"]
 GateState: TypeAlias = Literal["met", "failed", "undecided"]
 BaselineStatus: TypeAlias = Literal["OK", "NO_BASELINE", "HW_MISMATCH", "REV_MISMATCH"]
+NO_SIDECAR = Missing("no_sidecar", "raw speed was not measured (--sidecar)")
 
 SUMMARY_VERSION = 1
 
@@ -48,6 +50,45 @@ class Speed:
     cached_tokens: Reading[int]
     streams: int
     rating: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RawBeside:
+    """One test of the bare engine beside our metric of the same work through the server.
+
+    `test` is llama-bench's name (`pp512`, `tg64@d2048`), `beside` what the served speed was taken
+    under. `ratio` is served by raw; its interval is that of the two intervals' ends, rather too
+    wide than too narrow.
+    """
+
+    test: str
+    metric: SpeedMetric
+    tokens: int
+    depth_tokens: int
+    state: FieldState
+    raw_tps: Estimate
+    served_tps: Estimate
+    ratio: Estimate
+    beside: str
+    detail: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RawSide:
+    """The sidecar of one model file, joined to what was served. No gate and no verdict reads it.
+
+    `state` is the worst of what is required.
+    """
+
+    program: str
+    build: str
+    threads: int
+    repeats: int
+    state: FieldState
+    tests: tuple[RawBeside, ...]
+    detail: str = ""
 
 
 @final
@@ -168,6 +209,7 @@ class VariantRow:
     sentences: tuple[str, ...] = ()
     vibe_delta: Reading[float] | None = None
     optimisation: Optimisation | None = None
+    raw: Reading[RawSide] = NO_SIDECAR
 
 
 @final
@@ -233,6 +275,43 @@ class NotMeasured:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Soak:
+    """The chosen variant under load for a long time, by thirds of that time.
+
+    `change` is by what share the speed of the last third is above the first's; so are
+    `clock_change` and `memory_change`, of the processor's clock and the engine's memory.
+    `temperature_limit_c` is above what the load would have been ended; `reason` says why it was.
+    `tps_over_time` holds (seconds since the load began, output tokens a second).
+    """
+
+    run_id: str
+    label: str
+    streams: int
+    asked_s: float
+    elapsed_s: Reading[float]
+    outcome: str
+    reason: str
+    quality: Quality
+    cautions: tuple[str, ...]
+    requests: int
+    failed: int
+    system_tps: Reading[float]
+    first_third_tps: Estimate
+    last_third_tps: Estimate
+    change: Estimate
+    temperature_first_c: Reading[float]
+    temperature_last_c: Reading[float]
+    temperature_max_c: Reading[float]
+    temperature_limit_c: float
+    throttle_events: Reading[float]
+    clock_change: Reading[float]
+    swap_growth_bytes: Reading[float]
+    memory_change: Reading[float]
+    tps_over_time: tuple[tuple[float, float], ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class SweepSummary:
     """What one sweep found, whole."""
 
@@ -263,3 +342,4 @@ class SweepSummary:
     drift_corrected: bool = False
     applied_controls: tuple[AppliedControl, ...] = ()
     schema_version: int = SUMMARY_VERSION
+    soak: Reading[Soak] = Missing("not_asked", "no soak was asked for (--soak)")

@@ -7,10 +7,10 @@ on its plans, `loadgen.driver` sends what is timed. Found by name through the en
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Final, Literal, Protocol, TypeAlias, final
+from typing import Any, Final, Literal, Protocol, TypeAlias, final, runtime_checkable
 
 from steelyard.domain.errors import UnknownName
 from steelyard.domain.reading import Missing, Reading
@@ -19,14 +19,18 @@ from steelyard.domain.stream import StreamEvent
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
 
-Framing: TypeAlias = Literal["sse"]
+Framing: TypeAlias = Literal["sse", "ndjson"]
 _GROUP: Final = "steelyard.engines"
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine can do; what it cannot is refused or written down, never assumed."""
+    """What an engine can do; what it cannot is refused or written down, never assumed.
+
+    `profile_keys` are the fields of an engine profile that its launch passes on, `devices` the
+    kinds that it can be told to compute on.
+    """
 
     formats: frozenset[str]
     streams: bool = True
@@ -42,6 +46,8 @@ class Capabilities:
     embeddings: bool = False
     metrics: bool = False
     simulated: bool = False
+    profile_keys: frozenset[str] = frozenset()
+    devices: frozenset[str] = frozenset()
 
 
 @final
@@ -58,21 +64,32 @@ class HttpCall:
 @final
 @dataclass(frozen=True, slots=True)
 class ReadyProbe:
-    """Where to ask whether the engine can work, and what it answers before and after."""
+    """Where to ask whether the engine can work, and what it answers before and after.
+
+    Some servers call themselves ready while they load: `proof` is a request of which they are only
+    believed when it has been answered.
+    """
 
     path: str
     ready: int = 200
     loading: int = 503
+    proof: HttpCall | None = None
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class LaunchPlan:
-    """The exact program to start, and how to tell that it is ready."""
+    """The exact program to start, and how to tell that it is ready.
+
+    `speaks` is the dialect with what it learned of this very model, where it had to. `words` is the
+    program that tells tokens of an engine which has no route for that (`engines.words`).
+    """
 
     argv: tuple[str, ...]
     ready: ReadyProbe
     env: Mapping[str, str] = field(default_factory=dict)
+    speaks: Dialect | None = None
+    words: tuple[str, ...] = ()
 
 
 @final
@@ -81,7 +98,8 @@ class IdentityClaim:
     """What the server says that it serves; compared with the file in `engines.identity`.
 
     `name` is what it puts into its answers, `context_tokens` is per slot, `tensor_bytes` and
-    `parameters` are counted over all tensors of the file that it has loaded.
+    `parameters` are counted over all tensors of the file that it has loaded. `digest` is the
+    server's own for what it has loaded, whatever it is taken over.
     """
 
     name: Reading[str] = Missing("not_reported")
@@ -93,6 +111,8 @@ class IdentityClaim:
     slots: Reading[int] = Missing("not_reported")
     build: Reading[str] = Missing("not_reported")
     sampling: Reading[Mapping[str, float]] = Missing("not_reported")
+    quant: Reading[str] = Missing("not_reported")
+    digest: Reading[str] = Missing("not_reported")
 
 
 @final
@@ -108,6 +128,40 @@ class Evidence:
     probes: tuple[object, ...]
     log: str
     affinity: Reading[tuple[int, ...]]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PromptFacts:
+    """What an engine makes of a request before the first token: compared across engines.
+
+    `tokens` are those of the rendered messages, `ends` the tokens at which an answer ends,
+    `sampler` what is in force for the request, in the words of Hugging Face's settings.
+    """
+
+    tokens: Reading[tuple[int, ...]]
+    template_sha256: Reading[str]
+    begin: Reading[str]
+    ends: Reading[tuple[int, ...]]
+    sampler: Reading[Mapping[str, str]]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a dialect asks a running engine: over HTTP, its own tokenizer, and what it has logged."""
+
+    http: Callable[[HttpCall], object]
+    words: Callable[[Mapping[str, object]], Mapping[str, Any]]
+    log: str
+
+
+@runtime_checkable
+class ShowsPrompts(Protocol):
+    """A dialect that can show what its engine makes of a request."""
+
+    def prompt_facts(self, request: GenerationRequest, asking: Asking) -> PromptFacts:
+        """Ask, and return what was found."""
 
 
 class Dialect(Protocol):
@@ -156,6 +210,53 @@ class Dialect(Protocol):
         self, subject: Subject, controls: Controls, evidence: Evidence
     ) -> tuple[AppliedControl, ...]:
         """Say of each control what was asked and what is in force, or why that is unknown."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What a server that somebody else runs has said before a model was chosen.
+
+    `listing` answers `/v1/models`, `own` the `greeting` of the dialect that is looking, `header` is
+    the `Server` header; None for what has no answer.
+    """
+
+    listing: object = None
+    own: object = None
+    header: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What was found out of such a server, and what the work needs of it.
+
+    `context_tokens` is what the longest request takes, to be asked for where a request can.
+    `tokenises`: its tokenise route has answered. `answers` are those to the identity calls.
+    """
+
+    model: str | None = None
+    context_tokens: int | None = None
+    tokenises: bool = False
+    answers: tuple[object, ...] = ()
+
+
+@runtime_checkable
+class Attachable(Dialect, Protocol):
+    """A dialect that can also be spoken to a server which is up and not ours.
+
+    Its identity calls may be answered None: not every version has every route.
+    """
+
+    @property
+    def greeting(self) -> HttpCall | None:
+        """A question that such a server answers in its own way, where there is one."""
+
+    def recognises(self, met: Met) -> bool:
+        """Whether a server with these answers is of this kind, by its own word."""
+
+    def serving(self, served: Served) -> Attachable:
+        """Return the dialect with what was found out."""
 
 
 def dialect(name: str) -> Dialect:

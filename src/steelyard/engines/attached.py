@@ -11,29 +11,38 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, final
 
-from steelyard.domain.errors import BadInput, DialectError, EngineError
+from steelyard.domain.errors import BadInput, DialectError, EngineError, UnsupportedSubject
 from steelyard.domain.ids import content_id
 from steelyard.domain.reading import Measured, Missing, Reading, value_of
 from steelyard.domain.run import AppliedControl, Controls, Proof
 from steelyard.domain.secret import Secret
 from steelyard.domain.subject import Artifact, Subject
-from steelyard.engines.api import Evidence, HttpCall, IdentityClaim
+from steelyard.engines import meeting
+from steelyard.engines.api import (
+    Attachable,
+    Dialect,
+    Evidence,
+    HttpCall,
+    IdentityClaim,
+    Met,
+    Served,
+)
 from steelyard.engines.calls import Answer, Caller, Trust
 from steelyard.engines.http1 import Headers, prepare_for
 from steelyard.engines.listener import listening_pid
+from steelyard.engines.meeting import Company
 from steelyard.engines.openai_endpoint import (
-    MODELS,
     OPTIONAL_CALLS,
     TOKENISERS,
     OpenAiEndpoint,
-    Server,
     Tokeniser,
     known_as,
-    pick_model,
 )
 from steelyard.engines.url import Endpoint, Scheme, proxy_for
+from steelyard.engines.wires.served import MODELS, OPEN, pick_model
 
 _ASIDE_TIMEOUT_S: Final = 5.0
 _NO_ROUTE: Final = frozenset({404, 405, 501})
@@ -62,12 +71,17 @@ class Manners:
 @final
 @dataclass(frozen=True, slots=True)
 class AttachedEngine:
-    """A server that is up and not ours. Leaving the `with` block leaves it as it is."""
+    """A server that is up and not ours. Leaving the `with` block leaves it as it is.
 
-    dialect: OpenAiEndpoint
+    `model` is what it is asked for; `known` is the engine by whose word it is one.
+    """
+
+    dialect: Dialect
+    model: str | None
     manners: Manners
     pid: Reading[int]
     software: Reading[str]
+    known: Reading[str]
     tls: str = ""
 
     @property
@@ -93,9 +107,9 @@ class AttachedEngine:
     @property
     def subject(self) -> Subject:
         """What is weighed: nobody has seen the file, so address and name stand for its content."""
-        name = self.dialect.model or "unnamed"
+        name = self.model or "unnamed"
         claimed = content_id({"endpoint": str(self.manners.endpoint), "model": name}, length=64)
-        return Subject(Artifact(name, "endpoint", claimed), "openai", "attached")
+        return Subject(Artifact(name, "endpoint", claimed), self.dialect.name, "attached")
 
     @property
     def load_s(self) -> Reading[float]:
@@ -147,7 +161,8 @@ class AttachedEngine:
             affinity=_affinity(self.pid),
         )
         readback = self.dialect.controls_readback(self.subject, controls, evidence)
-        return (*readback, *self.connection())
+        engine = AppliedControl("engine", OPEN, self.known)
+        return (*readback, engine, *self.connection())
 
     def connection(self) -> tuple[AppliedControl, ...]:
         """Say how it was spoken to: encryption, whose certificate, proxy, key."""
@@ -179,9 +194,7 @@ class AttachedEngine:
         """Leave it running: it is not ours."""
 
     def _identity_answers(self) -> tuple[object, ...]:
-        first = _listing(self._caller(), self.dialect.model)[1]
-        aside = _aside(self._caller())
-        return (first, *(_if_there(aside, call) for call in OPTIONAL_CALLS))
+        return _answers(self._caller(), self.dialect, self.model)
 
     def _caller(self) -> Caller:
         return Caller(self.manners.endpoint, self.manners.trust, self.headers)
@@ -190,33 +203,78 @@ class AttachedEngine:
 def attach(
     endpoint: Endpoint,
     *,
+    engine: str | None = None,
     model: str | None = None,
+    context_tokens: int | None = None,
     key: Reading[Secret] = _NO_KEY,
     trust: Trust | None = None,
     env: Mapping[str, str] | None = None,
 ) -> AttachedEngine:
     """Ask who is there: which model, what kind of server, how it counts tokens, which process.
 
+    `engine` is a name, or None to find out. `context_tokens` is what the longest request will take.
     `key` comes from `keys.api_key`; `env` is looked at for a proxy, to say that it was not used.
 
     Raises:
         EngineError: nobody answers, or nobody who can be trusted.
-        BadInput: the model is not there or not chosen, a key is wanted, it is not the API's root.
+        BadInput: the model is not there or not chosen, a key is wanted, it is not the API's root,
+            or the server says that it is another engine than was named.
     """
     manners = Manners(endpoint, trust or Trust(), key, proxy_for(endpoint, env or {}))
     caller = Caller(endpoint, manners.trust, manners.headers)
     answer, listing = _listing(caller, model)
     chosen = model if listing is None else pick_model(model, listing, where=str(endpoint))
-    aside = _aside(caller)
     header = answer.headers.get("server", "")
-    server = known_as(listing, _if_there(aside, OPTIONAL_CALLS[0]), header)
-    dialect = OpenAiEndpoint(chosen, server)
-    return AttachedEngine(
-        dialect=replace(dialect, tokeniser=_tokeniser(aside, dialect)),
+    company = _company(engine, Met(listing, header=header), caller)
+    dialect = _speaking(company, caller, chosen, context_tokens, listing, header)
+    found = AttachedEngine(
+        dialect=dialect,
+        model=chosen,
         manners=manners,
         pid=listening_pid(endpoint.port) if answer.same_machine else _ELSEWHERE,
-        software=_software(server, header),
+        software=_header(header),
+        known=company.known,
         tls=answer.tls,
+    )
+    return replace(found, software=_software(dialect, found.identity(), header))
+
+
+def _company(engine: str | None, met: Met, caller: Caller) -> Company:
+    ask = partial(_if_there, _aside(caller))
+    if engine is not None:
+        return meeting.named(engine, met, ask, where=str(caller.endpoint))
+    if known_as(met.listing, None, met.header) == "scripted":  # whoever it speaks like
+        return Company(None, Measured("scripted", "engine"))
+    return meeting.recognise(met, ask)
+
+
+def _speaking(
+    company: Company,
+    caller: Caller,
+    model: str | None,
+    context_tokens: int | None,
+    listing: object,
+    header: str,
+) -> Dialect:
+    """Return the dialect with all that was found out of the server."""
+    aside = _aside(caller)
+    if company.kind is None:
+        server = known_as(listing, _if_there(aside, OPTIONAL_CALLS[0]), header)
+        dialect = OpenAiEndpoint(model, server)
+        return replace(dialect, tokeniser=_tokeniser(aside, dialect))
+    served = Served(model, context_tokens, tokenises=True)
+    answers = _answers(caller, company.kind.serving(served), model)
+    served = replace(served, answers=answers)
+    tokenises = bool(_tokens(aside, company.kind.serving(served)))
+    return company.kind.serving(replace(served, tokenises=tokenises))
+
+
+def _answers(caller: Caller, dialect: Dialect, model: str | None) -> tuple[object, ...]:
+    """Ask who is served: the list of models must come, the rest may not be there."""
+    aside = _aside(caller)
+    return tuple(
+        _listing(caller, model)[1] if call == MODELS else _if_there(aside, call)
+        for call in dialect.identity_calls()
     )
 
 
@@ -231,14 +289,18 @@ def _listing(caller: Caller, model: str | None) -> tuple[Answer, object]:
 def _tokeniser(caller: Caller, dialect: OpenAiEndpoint) -> Tokeniser | None:
     """Return whose tokenise route it has. Each takes a field of another name for the text."""
     for kind in TOKENISERS:
-        tried = replace(dialect, tokeniser=kind)
-        answer = _if_there(caller, tried.tokenise_call(_PROBE, special=False))
-        try:
-            if tried.read_tokens(answer):
-                return kind
-        except DialectError:
-            continue
+        if _tokens(caller, replace(dialect, tokeniser=kind)):
+            return kind
     return None
+
+
+def _tokens(caller: Caller, dialect: Dialect) -> tuple[int, ...]:
+    """Return the tokens of a text; none where the server has no such route."""
+    try:
+        answer = _if_there(caller, dialect.tokenise_call(_PROBE, special=False))
+        return dialect.read_tokens(answer)
+    except (DialectError, UnsupportedSubject):
+        return ()
 
 
 def _if_there(caller: Caller, call: HttpCall) -> object | None:
@@ -253,9 +315,17 @@ def _aside(caller: Caller) -> Caller:
     return replace(caller, timeout_s=_ASIDE_TIMEOUT_S)
 
 
-def _software(server: Server, header: str) -> Reading[str]:
-    if server != "unknown":
-        return Measured(server, source="engine")
+def _software(dialect: Dialect, claim: IdentityClaim, header: str) -> Reading[str]:
+    """Return which engine it is and which build, or what it calls itself in its headers."""
+    build = f" {claim.build.value}" if isinstance(claim.build, Measured) else ""
+    if isinstance(dialect, Attachable):
+        return Measured(f"{dialect.name}{build}", "engine")
+    if isinstance(dialect, OpenAiEndpoint) and dialect.server != "unknown":
+        return Measured(f"{dialect.server}{build}", "engine")
+    return _header(header)
+
+
+def _header(header: str) -> Reading[str]:
     if header:
         return Measured(header, source="engine")
     return Missing("not_reported", "the server does not say what it is")

@@ -13,16 +13,29 @@ import json
 import os
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
-from steelyard.domain.errors import Busy, DialectError, EngineError
+from steelyard.domain.errors import Busy, DialectError, EngineError, UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.subject import Subject
-from steelyard.engines.api import Dialect, Evidence, HttpCall, IdentityClaim, ReadyProbe
+from steelyard.domain.workload import GenerationRequest
+from steelyard.engines.api import (
+    Asking,
+    Dialect,
+    Evidence,
+    HttpCall,
+    IdentityClaim,
+    LaunchPlan,
+    PromptFacts,
+    ReadyProbe,
+    ShowsPrompts,
+)
 from steelyard.engines.http1 import prepare
+from steelyard.engines.words import Words
 from steelyard.platform import process
 from steelyard.platform.listening import listens
 
@@ -40,15 +53,23 @@ class RunningEngine:
     """A server that is up and ours. Leave the `with` block and nothing of it is left."""
 
     def __init__(
-        self, dialect: Dialect, subject: Subject, child: process.Child, place: Place, load_s: float
+        self,
+        dialect: Dialect,
+        subject: Subject,
+        child: process.Child,
+        place: Place,
+        plan: LaunchPlan,
+        load_s: float,
     ) -> None:
-        self.dialect = dialect
+        self.dialect = plan.speaks or dialect
         self.load_s = load_s
         self.host = place.host
         self.port = place.port
         self.log_path = _log_path(place)
         self._subject = subject
         self._child = child
+        log = place.folder / "tokenizer.log"
+        self._words = Words(plan.words, plan.env, log) if plan.words else None
 
     @property
     def pid(self) -> int:
@@ -87,7 +108,19 @@ class RunningEngine:
 
     def tokenise(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         """Return the served model's tokens of a text."""
+        if self._words is not None:
+            return self.dialect.read_tokens(self._words.ask({"text": text, "special": special}))
         return self.dialect.read_tokens(self.ask(self.dialect.tokenise_call(text, special=special)))
+
+    def prompt_facts(self, request: GenerationRequest) -> PromptFacts:
+        """Return what the engine makes of a request; `UnsupportedSubject` if it cannot say."""
+        if not isinstance(self.dialect, ShowsPrompts):
+            raise UnsupportedSubject(
+                f"{self.dialect.name} cannot show the tokens that it makes of a conversation",
+                hint="compare engines that can: llamacpp, mlx, transformers",
+            )
+        log = self.log_path.read_text(errors="replace")
+        return self.dialect.prompt_facts(request, Asking(self.ask, self._ask_words, log))
 
     def controls(self, controls: Controls) -> tuple[AppliedControl, ...]:
         """Read back what is in force. Asks for a token or two: not before a cold start is timed."""
@@ -101,7 +134,14 @@ class RunningEngine:
 
     def stop(self) -> int:
         """Ask it to end, kill what is left; return how it ended."""
+        if self._words is not None:
+            self._words.stop()
         return self._child.stop(grace_s=_GRACE_S)
+
+    def _ask_words(self, question: Mapping[str, object]) -> Mapping[str, Any]:
+        if self._words is None:
+            raise UnsupportedSubject(f"{self.dialect.name} has no tokenizer that could be asked")
+        return self._words.ask(question)
 
     def __enter__(self) -> RunningEngine:
         return self
@@ -142,7 +182,7 @@ def start(
         except BaseException:
             child.stop(grace_s=_GRACE_S)
             raise
-    return RunningEngine(dialect, subject, child, place, load_s)
+    return RunningEngine(dialect, subject, child, place, plan, load_s)
 
 
 def last_lines(log: Path, count: int = _LOG_LINES) -> str:
@@ -172,16 +212,38 @@ def _wait_ready(
             answer = str(error)
         else:
             if status == probe.ready:
+                if probe.proof is not None:
+                    _prove(name, child, place, probe.proof, end - time.monotonic())
                 return
             answer = f"{probe.path} answered {status}"
             if status != probe.loading:
-                raise EngineError(f"{name}: {answer} instead of {probe.ready} or {probe.loading}")
+                raise EngineError(
+                    f"{name}: {answer} instead of {probe.ready} or {probe.loading}:\n"
+                    f"{last_lines(_log_path(place))}",
+                    hint=f"its whole log: {_log_path(place)}",
+                )
         time.sleep(pause)
         pause = min(_POLL_MAX_S, pause * 1.2)
     raise EngineError(
         f"{name} was not ready after {timeout_s:g} s ({answer}):\n{last_lines(_log_path(place))}",
         hint="a larger model may need a longer load time-out",
     )
+
+
+def _prove(
+    name: str, child: process.Child, place: Place, proof: HttpCall, timeout_s: float
+) -> None:
+    """Have a request answered: only then has the engine loaded what it says it serves."""
+    try:
+        status, body = _call(place.host, place.port, proof, max(1.0, timeout_s))
+    except (OSError, http.client.HTTPException) as error:
+        status, body = 0, str(error).encode()
+    if status != _OK or child.returncode() is not None:
+        raise EngineError(
+            f"{name} did not answer its first request: {status or 'nothing came'} "
+            f"{body.decode(errors='replace')[:300]}\n{last_lines(_log_path(place))}",
+            hint=f"its whole log: {_log_path(place)}",
+        )
 
 
 def _reserve(place: Place) -> socket.socket:

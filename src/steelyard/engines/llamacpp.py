@@ -8,46 +8,88 @@ server takes the same (`steelyard.llamalib.server`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Final, final
 
-from steelyard.domain.errors import UnsupportedSubject
+from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.stream import StreamEvent
-from steelyard.domain.subject import Subject
+from steelyard.domain.subject import EngineProfile, Subject
 from steelyard.domain.workload import GenerationRequest
+from steelyard.engines import devices
 from steelyard.engines.api import (
+    Asking,
     Capabilities,
     Evidence,
     Framing,
     HttpCall,
     IdentityClaim,
     LaunchPlan,
+    Met,
+    PromptFacts,
     ReadyProbe,
+    Served,
 )
-from steelyard.engines.wires import llama_server, openai
+from steelyard.engines.wires import llama_log, llama_prompts, llama_server, openai, served
 
-_FULL_PRECISION_KV: Final = frozenset({"f16", "f32", "bf16"})
+FULL_PRECISION_KV: Final = frozenset({"f16", "f32", "bf16"})
+_THEIR_SETTINGS: Final = frozenset({"threads", "context_tokens", "slots"})
 
 
 @final
+@dataclass(frozen=True, slots=True)
 class LlamaCpp:
-    """The dialect of `llama-server`: its OpenAI-style chat route, and `/completion` for tokens."""
+    """The dialect of `llama-server`: its OpenAI-style chat route, and `/completion` for tokens.
 
-    name: Final = "llamacpp"
-    framing: Final[Framing] = "sse"
-    capabilities: Final = Capabilities(
-        formats=frozenset({"gguf"}),
-        reports_timings=True,
-        controls_prefix_cache=True,
-        honours_seed=True,
-        exact_tokens=True,
-        token_prompts=True,
-        logprobs=True,
-        grammar=True,
-        tool_calls=True,
-        embeddings=True,
-        metrics=True,
-    )
+    `found` is what was found out of one that somebody else has started.
+    """
+
+    found: Served = Served()
+
+    @property
+    def name(self) -> str:
+        """The engine's name as users write it."""
+        return "llamacpp"
+
+    @property
+    def framing(self) -> Framing:
+        """Server-sent events."""
+        return "sse"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It can be told everything; tokens are a prompt where its own route has counted them."""
+        return Capabilities(
+            formats=frozenset({"gguf"}),
+            reports_timings=True,
+            controls_prefix_cache=True,
+            honours_seed=True,
+            exact_tokens=True,
+            token_prompts=self.found == Served() or self.found.tokenises,
+            logprobs=True,
+            grammar=True,
+            tool_calls=True,
+            embeddings=True,
+            metrics=True,
+            profile_keys=frozenset(field.name for field in fields(EngineProfile)),
+            devices=frozenset(devices.KINDS),
+        )
+
+    @property
+    def greeting(self) -> HttpCall | None:
+        """Ask for its properties."""
+        return HttpCall("GET", "/props")
+
+    def recognises(self, met: Met) -> bool:
+        """Know it by the owner of its model, its header, or its properties."""
+        props = openai.as_object(met.own) or {}
+        scripted = str(props.get("build_info", "")).startswith("scripted")
+        listed = "llamacpp" in served.owners(met.listing) or met.header.lower() == "llama.cpp"
+        return not scripted and (listed or "total_slots" in props)
+
+    def serving(self, found: Served) -> LlamaCpp:
+        """Return the dialect with what was found out."""
+        return LlamaCpp(found)
 
     def launch(self, subject: Subject, controls: Controls, place: Place) -> LaunchPlan:
         """Plan the exact server that `subject` describes under `controls`, or refuse."""
@@ -57,10 +99,17 @@ class LlamaCpp:
                 f"llamacpp loads gguf files; {artifact.name!r} is {artifact.format}",
                 hint="export it to GGUF, or pick another engine",
             )
-        if profile.kv_type not in _FULL_PRECISION_KV and not profile.flash_attention:
+        values = profile.kv_type_v or profile.kv_type
+        if values not in FULL_PRECISION_KV and not profile.flash_attention:
             raise UnsupportedSubject(
-                f"llama.cpp quantises its cache ({profile.kv_type}) only with flash attention",
-                hint="set flash_attention in the engine profile, or kv_type to f16",
+                f"llama.cpp quantises the values in its cache ({values}) only with flash attention",
+                hint="set flash_attention in the engine profile, or kv_type_v to f16",
+            )
+        draft = profile.draft_sha256
+        if draft is not None and draft not in place.paths:
+            raise BadInput(
+                f"nobody said where the draft model {draft[:12]}… lies",
+                hint="name its file as draft_model in the engine profile",
             )
         threads = controls.threads or profile.threads
         argv = (
@@ -74,8 +123,8 @@ class LlamaCpp:
             *("--ctx-size", str(profile.context_tokens * profile.slots)),
             *("--batch-size", str(profile.batch_tokens)),
             *("--ubatch-size", str(profile.micro_batch_tokens)),
-            *("--n-gpu-layers", str(profile.gpu_layers)),
-            *("--cache-type-k", profile.kv_type, "--cache-type-v", profile.kv_type),
+            *devices.llama_flags(controls.device, profile.gpu_layers),
+            *("--cache-type-k", profile.kv_type, "--cache-type-v", values),
             *("--flash-attn", "on" if profile.flash_attention else "off"),
             *("--seed", str(controls.seed)),
             # Kept prompts fill up to 8 GiB of memory that would be counted as the model's.
@@ -83,13 +132,17 @@ class LlamaCpp:
             # Left on, --fit resizes whatever looks too big for the device: the numbers
             # would belong to a subject nobody asked for. Better to fail to load.
             *("--fit", "off"),
+            *(("--model-draft", str(place.paths[draft])) if draft else ()),
             *profile.extra_args,
         )
         return LaunchPlan(argv, ready=ReadyProbe("/health", ready=200, loading=503))
 
     def encode(self, request: GenerationRequest) -> HttpCall:
         """State everything: sampling, seed, no prefix cache, no timings on each event."""
-        return llama_server.encode(request)
+        call = llama_server.encode(request)
+        if self.found.model is None:
+            return call
+        return replace(call, json={"model": self.found.model, **call.json})
 
     def decode(self, data: str) -> Iterator[StreamEvent]:
         """Read one server-sent event; the last one also carries the server's own clock."""
@@ -107,10 +160,17 @@ class LlamaCpp:
 
     def read_identity(self, answers: Sequence[object]) -> IdentityClaim:
         """Read what is served: path, sizes, vocabulary, context per slot, build, sampling."""
-        return llama_server.read_identity(answers)
+        if self.found == Served():
+            return llama_server.read_identity(answers)
+        props, listing = answers
+        entry = served.entry_of(listing, self.found.model)
+        claim = llama_server.read_identity((props, {"data": [entry]}))
+        return replace(claim, name=served.named(self.found, listing))
 
     def tokenise_call(self, text: str, *, special: bool) -> HttpCall:
         """Ask for tokens without a beginning-of-text token put before them."""
+        if self.found != Served() and not self.found.tokenises:
+            served.refuse_tokens(self.name)
         return llama_server.tokenise_call(text, special=special)
 
     def read_tokens(self, answer: object) -> tuple[int, ...]:
@@ -119,10 +179,32 @@ class LlamaCpp:
 
     def control_probes(self, controls: Controls) -> tuple[HttpCall, ...]:
         """Ask one token of the same prompt twice: a cache that is on shows the second time."""
+        if self.found != Served() and not self.capabilities.token_prompts:
+            return ()
         return llama_server.control_probes(controls)
 
     def controls_readback(
         self, subject: Subject, controls: Controls, evidence: Evidence
     ) -> tuple[AppliedControl, ...]:
-        """Read the seed and sampling it echoes, threads from its log, context and slots."""
-        return llama_server.controls_readback(subject, controls, evidence)
+        """Read the seed and sampling it echoes; settings and device from what it logs."""
+        if self.found != Served():
+            return self._theirs(subject, controls, evidence)
+        return (
+            *llama_server.controls_readback(subject, controls, evidence),
+            *llama_log.settings_readback(subject.profile, controls, evidence.log),
+        )
+
+    def prompt_facts(self, request: GenerationRequest, asking: Asking) -> PromptFacts:
+        """Ask it to render, tokenise, and echo its settings."""
+        return llama_prompts.prompt_facts(request, asking)
+
+    def _theirs(
+        self, subject: Subject, controls: Controls, evidence: Evidence
+    ) -> tuple[AppliedControl, ...]:
+        """Read back what a server of somebody else's echoes; its settings were nobody's wish."""
+        if evidence.probes:
+            seen = llama_server.controls_readback(subject, controls, evidence)
+            return served.left_open(seen, _THEIR_SETTINGS)
+        claim = self.read_identity(evidence.answers)
+        own = {"cache": served.NOT_ECHOED, "length": served.NOT_ECHOED}
+        return served.readback(controls, evidence, claim, own)

@@ -40,6 +40,7 @@ class Scripted:
         exact_tokens=True,
         token_prompts=True,
         simulated=True,
+        profile_keys=frozenset({"context_tokens", "slots", "threads"}),
     )
 
     def launch(self, subject: Subject, controls: Controls, place: Place) -> LaunchPlan:

@@ -44,7 +44,10 @@ _OPEN, _CLOSE = "<think>", "</think>"
 _DETAIL_MAX: Final = 500
 _BOM: Final = b"\xef\xbb\xbf"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_CUT_SHARE: Final = 0.2
+_CUT_TOKENS: Final = 32
 _BY_STATUS: Final = {
+    402: "quota",
     407: "proxy_wants_login",
     429: "overloaded",
     502: "bad_gateway",
@@ -79,7 +82,8 @@ def read(
         finish_reason=story.finish_reason,
         usage=story.usage,
         timings=story.timings,
-        outcome=_outcome(exchange, story, cover),
+        outcome=_outcome(exchange, story, cover, prompt_tokens_wanted),
+        cost=_cost(story.usage),
         ask=ask,
         tries=tries,
         model=story.model,
@@ -191,7 +195,8 @@ def _whole(text: str) -> str:
 
 
 def _follow(story: _Story, exchange: Exchange, dialect: Dialect) -> None:
-    for when, data in _messages(exchange):
+    messages = _lines(exchange) if dialect.framing == "ndjson" else _messages(exchange)
+    for when, data in messages:
         try:
             for event in dialect.decode(data):
                 story.take(when, event)
@@ -233,6 +238,20 @@ def _messages(exchange: Exchange) -> Iterator[tuple[_When, str]]:
             yield _when(exchange, message.end), _error(data) if message.event == "error" else data
 
 
+def _lines(exchange: Exchange) -> Iterator[tuple[_When, str]]:
+    """Yield one object a line; a last line without an end counts only where the body is whole."""
+    start, body = 0, exchange.body
+    while start < len(body):
+        found = body.find(b"\n", start)
+        if found < 0 and exchange.failure is not None:
+            return
+        end = len(body) if found < 0 else found + 1
+        line = body[start:end].strip()
+        if line:
+            yield _when(exchange, end), line.removeprefix(_BOM).decode(errors="replace")
+        start = end
+
+
 def _when(exchange: Exchange, end: int) -> _When:
     """Return when the event that ends with the body's byte `end` had come.
 
@@ -266,7 +285,30 @@ def _error(data: str) -> str:
     return json.dumps({"error": value or data})
 
 
-def _outcome(exchange: Exchange, story: _Story, cover: Callable[[str], str]) -> Completed | Failed:
+def _cost(usage: Reading[Usage]) -> Reading[float]:
+    """Return what the engine billed for this request; most bill nothing."""
+    if isinstance(usage, Measured) and isinstance(usage.value.cost, Measured):
+        return usage.value.cost
+    return Missing("not_priced", "a local engine bills nothing")
+
+
+def _cut(usage: Reading[Usage], wanted: int | None) -> Failed | None:
+    """Return the failure of an answer to less of a prompt than was sent.
+
+    Some servers drop what does not fit and say nothing of it; their count is of what was left. A
+    length that is met by words may be off by a little, never by so much.
+    """
+    if wanted is None or isinstance(usage, Missing):
+        return None
+    came = usage.value.prompt_tokens
+    if came >= wanted * (1 - _CUT_SHARE) - _CUT_TOKENS:
+        return None
+    return Failed("prompt_cut", f"of about {wanted} prompt tokens the server counted {came}")
+
+
+def _outcome(
+    exchange: Exchange, story: _Story, cover: Callable[[str], str], wanted: int | None
+) -> Completed | Failed:
     if exchange.failure is not None and exchange.status in (0, _OK) and story.error is None:
         return Failed(exchange.failure, f"after {len(exchange.body)} bytes of the answer")
     if exchange.status in _REDIRECTS:
@@ -285,7 +327,7 @@ def _outcome(exchange: Exchange, story: _Story, cover: Callable[[str], str]) -> 
         return _unfinished(exchange.body, cover)
     if not _generated(story):
         return Failed("zero_tokens", "the engine finished without a single token")
-    return Completed()
+    return _cut(story.usage, wanted) or Completed()
 
 
 def _unfinished(body: bytes, cover: Callable[[str], str]) -> Failed:

@@ -30,6 +30,11 @@ Program: TypeAlias = Literal["llama-bench", "wheel"]
 PROGRAM: Final = "llama-bench"
 _LOOP: Final = "steelyard.llamalib.bench_loop"
 _LAST_WORDS: Final = 3
+# llama-bench takes a mask of at most so many bits as its build has; the system takes any core.
+_PINNED: Final = (
+    "import os,sys; os.sched_setaffinity(0, {int(c) for c in sys.argv[1].split(',')}); "
+    "os.execvp(sys.argv[2], sys.argv[2:])"
+)
 
 # What a source may leave out without a speed being less of one. An empty text is an answer where
 # there is nothing to name.
@@ -50,7 +55,9 @@ _WORST_FIRST: Final[tuple[FieldState, ...]] = (
 class Plan:
     """What is timed: `prompt` and `output` tokens (0 leaves one out), each at every depth.
 
-    The engine's settings are the profile's, so that the speeds stand beside served ones.
+    `chosen` are tests picked one by one, in place of those. The engine's settings are the
+    profile's, so that the speeds stand beside served ones; `placed` are llama-bench's own words for
+    the device, `affinity` the cores that the engine may use.
     """
 
     threads: int
@@ -59,9 +66,14 @@ class Plan:
     depths: tuple[int, ...] = (0, 2048)
     repeats: int = 5
     profile: EngineProfile = field(default_factory=EngineProfile)
+    chosen: tuple[Test, ...] = ()
+    placed: tuple[str, ...] = ()
+    affinity: tuple[int, ...] | None = None
 
     def tests(self) -> tuple[Test, ...]:
-        """Return the tests in llama-bench's order."""
+        """Return the tests: those chosen, or all there are, in llama-bench's order."""
+        if self.chosen:
+            return self.chosen
         wanted: tuple[tuple[SpeedMetric, int], ...] = (
             ("prompt_tps", self.prompt),
             ("output_tps", self.output),
@@ -158,25 +170,33 @@ def read(text: str, artifact: Artifact, plan: Plan, by: Program, *, context: int
     )
 
 
+def failed(artifact: Artifact, plan: Plan, by: Program, why: str) -> Sidecar:
+    """Return what stands for a measurement that broke off: no speed, and the reason."""
+    state: FieldState = "REQUIRED_FIELD_MISSING"
+    return Sidecar(
+        model=artifact.name,
+        sha256=artifact.sha256,
+        program=by,
+        build="unknown build",
+        threads=plan.threads,
+        repeats=plan.repeats,
+        state=state,
+        speeds=tuple(_without(test, state, why) for test in plan.tests()),
+        detail=why,
+    )
+
+
 def _native(model: Path, plan: Plan, tests: Sequence[Test]) -> str:
-    """Run llama-bench for each set of tests that share their depths; join its answers."""
+    """Run llama-bench for each set of tests that share all but their depths; join its answers."""
+    alike: dict[tuple[SpeedMetric, int], list[int]] = {}
+    for test in tests:
+        alike.setdefault((test.ours, test.tokens), []).append(test.depth)
     rows: list[Any] = []
-    for ours, flag in (("prompt_tps", "-p"), ("output_tps", "-n")):
-        mine = [test for test in tests if test.ours == ours]
-        if not mine:
-            continue
-        other = "-n" if flag == "-p" else "-p"
-        depths = ",".join(str(test.depth) for test in mine)
-        argv = [PROGRAM, "-m", str(model), flag, str(mine[0].tokens), other, "0", "-o", "json"]
-        argv += ["-d", depths, "-r", str(plan.repeats), *_settings(plan)]
-        ended = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-        if ended.returncode != 0:
-            words = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise EngineError(
-                f"{PROGRAM} ended with {ended.returncode}: {' / '.join(words[-_LAST_WORDS:])}",
-                hint="try --runtime wheel, or run the command by hand",
-            )
-        text = ended.stdout.decode("utf-8", "replace")
+    for (ours, tokens), depths in alike.items():
+        flag, other = ("-p", "-n") if ours == "prompt_tps" else ("-n", "-p")
+        argv = [PROGRAM, "-m", str(model), flag, str(tokens), other, "0", "-o", "json"]
+        argv += ["-d", ",".join(map(str, depths)), "-r", str(plan.repeats), *_settings(plan)]
+        text = _asked(argv, plan.affinity)
         try:
             answer = json.loads(text)
         except ValueError:
@@ -185,12 +205,30 @@ def _native(model: Path, plan: Plan, tests: Sequence[Test]) -> str:
     return json.dumps(rows)
 
 
+def _asked(argv: Sequence[str], affinity: tuple[int, ...] | None) -> str:
+    """Run llama-bench to its end and return what it printed."""
+    if affinity is not None:
+        cores = ",".join(map(str, affinity))
+        argv = [sys.executable, "-I", "-S", "-c", _PINNED, cores, *argv]
+    try:
+        ended = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    except OSError as error:
+        raise EngineError(f"{PROGRAM} cannot be started: {error.strerror}") from None
+    if ended.returncode != 0:
+        words = ended.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise EngineError(
+            f"{PROGRAM} ended with {ended.returncode}: {' / '.join(words[-_LAST_WORDS:])}",
+            hint="try --runtime wheel, or run the command by hand",
+        )
+    return ended.stdout.decode("utf-8", "replace")
+
+
 def _settings(plan: Plan) -> list[str]:
     profile = plan.profile
     return [
-        *("-t", str(plan.threads), "-ngl", str(profile.gpu_layers)),
+        *("-t", str(plan.threads), *(plan.placed or ("-ngl", str(profile.gpu_layers)))),
         *("-b", str(profile.batch_tokens), "-ub", str(profile.micro_batch_tokens)),
-        *("-ctk", profile.kv_type, "-ctv", profile.kv_type),
+        *("-ctk", profile.kv_type, "-ctv", profile.kv_type_v or profile.kv_type),
         *("-fa", "1" if profile.flash_attention else "0"),
     ]
 
@@ -206,6 +244,8 @@ def _wheel(
         keys = ",".join(":".join(map(str, test.key)) for test in tests)
         argv = [sys.executable, "-m", _LOOP, "-m", str(model), "--tests", keys, "--out", str(out)]
         argv += ["-r", str(plan.repeats), *_settings(plan)]
+        if plan.affinity is not None:
+            argv += ["--cores", ",".join(map(str, plan.affinity))]
         children.run(argv, progress=progress)
         return out.read_text()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
+import os
 import random
 import statistics
 import sys
@@ -49,7 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("-ctk", "--cache-type-k", dest="type_k", choices=KV_TYPES, default="f16")
     add("-ctv", "--cache-type-v", dest="type_v", choices=KV_TYPES, default="f16")
     add("-fa", "--flash-attn", dest="flash", choices=("0", "1"), default="0")
+    add("--cores", type=_cores)
     options = flags.parse_args(argv)
+    if options.cores:
+        os.sched_setaffinity(0, options.cores)
     guardian.bind()
     guardian.watch()
     return children.reporting(lambda: _bench(options))
@@ -235,6 +239,10 @@ def _described(model: int) -> str:
         model, room, len(room)
     )
     return room.value.decode("utf-8", "replace")
+
+
+def _cores(text: str) -> set[int]:
+    return {int(core) for core in text.split(",")}
 
 
 def _keys(text: str) -> list[Key]:

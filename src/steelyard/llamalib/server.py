@@ -10,6 +10,8 @@ Flags: tools/server/README.md in ggml-org/llama.cpp. Not aware of dialects or re
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -17,10 +19,12 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Final
 
-from steelyard.llamalib import guardian
+from steelyard.domain.errors import ConformanceError
+from steelyard.llamalib import guardian, library
 
 KV_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 _LOAD_FAILED: Final = 1
+_SETTINGS_TOLD: Final = 4
 _SERVING: Final = "steelyard: serving; a stop from here on is a clean one"
 _ALL_LAYERS: Final = -2
 _AUTO_LAYERS: Final = -1
@@ -52,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     add("-n", "--predict", "--n-predict", dest="predict", type=_between(-2, 1 << 31), default=-1)
     add("-cram", "--cache-ram", type=_between(-1, 1 << 31), default=8192)
     add("-md", "--model-draft", default=None)
+    add("-dev", "--device", default=None)
     add("-C", "--cpu-mask", type=_mask, default=None)
     add("-Cr", "--cpu-range", type=_range, default=None)
     add("--poll", type=_between(0, 100), default=50)
@@ -94,9 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         server = xllamacpp.Server(params(options))
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         sys.stderr.write(f"server did not start: {error}\n")
         return _LOAD_FAILED
+    _hush(options.verbosity)
     guardian.watch()
     _wait_for_stop()
     del server  # its destructor ends the main loop and frees the slots
@@ -127,10 +133,41 @@ def params(options: argparse.Namespace) -> Any:
     if options.model_draft is not None:
         p.speculative.draft.mparams.path = options.model_draft
         p.speculative.types = [x.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
-    p.verbosity = options.verbosity
+    # While it loads it tells which settings are in force; requests are logged as asked for.
+    p.verbosity = max(_SETTINGS_TOLD, options.verbosity)
+    _device(x, p, options.device)
     _threads(p, options)
     _switches(x, p, options)
     return p
+
+
+def _device(x: Any, p: Any, name: str | None) -> None:
+    """Compute on one device: `none` is the processor alone, whatever else is there."""
+    if name is None:
+        return
+    if name == "none":
+        p.n_gpu_layers, p.no_op_offload, p.no_kv_offload = 0, True, True
+        return
+    gpus = [each["name"] for each in gpus_of(x)]
+    if name not in gpus:
+        raise ValueError(f"no device {name}; there is {', '.join(gpus) or 'no GPU'}")
+    p.split_mode = x.llama_split_mode.LLAMA_SPLIT_MODE_NONE
+    p.main_gpu = gpus.index(name)
+
+
+def gpus_of(x: Any) -> list[dict[str, Any]]:
+    """Return what the library knows of each GPU that it can compute on."""
+    kinds = (
+        x.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU,
+        x.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_IGPU,
+    )
+    return [device for device in x.get_device_info() if device["type"] in kinds]
+
+
+def _hush(verbosity: int) -> None:
+    """Log from now on as was asked for, where the library lets us: nothing depends on it."""
+    with contextlib.suppress(ConformanceError):
+        library.bind("_Z30common_log_set_verbosity_tholdi", None, ctypes.c_int)(verbosity)
 
 
 def _threads(p: Any, options: argparse.Namespace) -> None:

@@ -115,10 +115,19 @@ class Client:
         self._route(made)
         self._hand_on()
 
-    def set_streams(self, streams: int, *, at_ns: int | None = None) -> None:
-        """Allow this many requests in flight, from now or from a moment on."""
+    def set_streams(self, streams: int, *, at_ns: int | None = None, waves: bool = False) -> None:
+        """Allow this many requests in flight, from now or from a moment on.
+
+        In `waves` they begin together. One driver alone sees when a wave has ended: raises
+        `BadInput` where there are several.
+        """
+        if waves and len(self._drivers) > 1:
+            raise BadInput(
+                "a wave ends where all of its requests are seen: in one process of the client",
+                hint="take one process for requests in waves",
+            )
         for driver, share in zip(self._drivers, shares(streams, len(self._drivers)), strict=True):
-            driver.say(Streams(share, at_ns))
+            driver.say(Streams(share, at_ns, waves))
         self._sharing.set_streams(streams, clock.monotonic_ns() if at_ns is None else at_ns)
         self._hand_on()
 

@@ -256,8 +256,8 @@ class Driver:
     def _obey(self, line: bytes) -> None:
         command = jobs.decode(line)
         match command:
-            case Streams(streams=streams, at_ns=at_ns):
-                self._handle(StreamsSet(streams, at_ns))
+            case Streams(streams=streams, at_ns=at_ns, waves=waves):
+                self._handle(StreamsSet(streams, at_ns, waves))
             case LastCall(at_ns=at_ns):
                 self._handle(LastCalled(at_ns))
             case Recall():

@@ -30,10 +30,14 @@ class Job:
 @final
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """A new limit on the requests in flight, from a moment on (None: from now on)."""
+    """A new limit on the requests in flight, from a moment on (None: from now on).
+
+    In `waves` the next so many begin only when all before them have ended.
+    """
 
     streams: int
     at_ns: int | None = None
+    waves: bool = False
 
 
 @final
@@ -95,8 +99,8 @@ Answer: TypeAlias = Done | Dropped
 def encode(command: Command) -> bytes:
     """Return the line that says it."""
     match command:
-        case Streams(streams=streams, at_ns=at_ns):
-            words: dict[str, object] = {"streams": streams, "at_ns": at_ns}
+        case Streams(streams=streams, at_ns=at_ns, waves=waves):
+            words: dict[str, object] = {"streams": streams, "at_ns": at_ns, "waves": waves}
         case LastCall(at_ns=at_ns):
             words = {"last_call_ns": at_ns}
         case Recall():
@@ -121,7 +125,7 @@ def decode(line: bytes) -> Command:
     if not isinstance(words, dict):
         raise BadInput(f"not a job: {line[:80]!r}")
     if isinstance(streams := words.get("streams"), int):
-        return Streams(streams, _moment(words, "at_ns"))
+        return Streams(streams, _moment(words, "at_ns"), words.get("waves") is True)
     if isinstance(last_call := words.get("last_call_ns"), int):
         return LastCall(last_call)
     if words.get("recall") is True:

@@ -1,9 +1,10 @@
 """What to send when, as a pure machine: events in, instructions out.
 
-At most `streams` requests are in flight; a finished one makes room for the next. A job may carry
+At most `streams` requests are in flight; a finished one makes room for the next, or, where they go
+in waves, the last one of a wave makes room for the whole next one. A job may carry
 the moment at which the load shape wants it sent; it is never sent earlier, and the wanted moment
-is kept beside the real one. Closed and open loops, ramps, traces and caps are all made of these
-two. Not aware of sockets, clocks or bytes.
+is kept beside the real one. Closed and open loops, ramps, traces and caps are all made of these.
+Not aware of sockets, clocks or bytes.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ class JobAdded:
 @final
 @dataclass(frozen=True, slots=True)
 class StreamsSet:
-    """From a moment on (None: from now on) this many requests may be in flight at once."""
+    """From a moment on (None: from now on) this many requests may be in flight at once.
+
+    In `waves` none is begun while an earlier one is still out.
+    """
 
     streams: int
     at_ns: int | None = None
+    waves: bool = False
 
 
 @final
@@ -115,10 +120,11 @@ class Sending:
 
     def __init__(self, streams: int) -> None:
         self._streams = streams
+        self._waves = False
         self._in_flight = 0
         self._waiting: deque[str] = deque()
         self._timed: list[tuple[int, int, str]] = []
-        self._levels: list[tuple[int, int]] = []
+        self._levels: list[tuple[int, int, bool]] = []
         self._last_call_ns: int | None = None
         self._added = 0
         self._closed = False
@@ -133,8 +139,8 @@ class Sending:
         match event:
             case JobAdded():
                 self._queue(event)
-            case StreamsSet(streams=streams, at_ns=at_ns):
-                heapq.heappush(self._levels, (now_ns if at_ns is None else at_ns, streams))
+            case StreamsSet(streams=streams, at_ns=at_ns, waves=waves):
+                heapq.heappush(self._levels, (now_ns if at_ns is None else at_ns, streams, waves))
                 self._last_call_ns = None
             case LastCalled(at_ns=at_ns):
                 self._last_call_ns = at_ns
@@ -160,10 +166,11 @@ class Sending:
     def _due(self, now_ns: int) -> tuple[Instruction, ...]:
         out: list[Instruction] = []
         while self._levels and self._levels[0][0] <= now_ns:
-            self._streams = heapq.heappop(self._levels)[1]
+            _, self._streams, self._waves = heapq.heappop(self._levels)
         if self._last_call_ns is not None and now_ns >= self._last_call_ns:
             out += map(Drop, self._emptied())
-        while self._in_flight < self._streams:
+        room = self._room()
+        while self._in_flight < room:
             if self._timed and self._timed[0][0] <= now_ns:
                 at_ns, _, job = heapq.heappop(self._timed)
                 out.append(Send(job, at_ns))
@@ -178,6 +185,10 @@ class Sending:
             out.append(Exit())
         return tuple(out)
 
+    def _room(self) -> int:
+        """Return up to how many may be in flight now: in waves none is added to those that are."""
+        return self._in_flight if self._waves and self._in_flight else self._streams
+
     def _emptied(self) -> list[str]:
         jobs = [*self._waiting, *(job for _, _, job in sorted(self._timed))]
         self._waiting.clear()
@@ -187,7 +198,7 @@ class Sending:
     def _next_ns(self, now_ns: int) -> int | None:
         """Return the next moment at which something happens by itself."""
         moments = [self._levels[0][0]] if self._levels else []
-        if self._timed and self._in_flight < self._streams:
+        if self._timed and self._in_flight < self._room():
             moments.append(self._timed[0][0])
         if self._last_call_ns is not None and self._last_call_ns > now_ns:
             moments.append(self._last_call_ns)

@@ -14,19 +14,23 @@ from pathlib import Path
 from typing import Final
 
 from steelyard.domain.subject import Artifact, ArtifactFacts
-from steelyard.models import gguf, shards
+from steelyard.models import folders, gguf, memory_facts, shards
 from steelyard.models.quants import measured_label
 
 _CHUNK: Final = 1 << 22
 _EMBEDDINGS: Final = ("token_embd.", "per_layer_token_embd.", "position_embd.", "token_types.")
 _OUTPUT: Final = "output.weight"
 _EXPERTS: Final = "_exps."
+# What a file says of itself when its weights are random.
+SYNTHETIC: Final = "steelyard.synthetic"
 
 Progress = Callable[[int, int], None]
 
 
 def inspect(path: Path) -> ArtifactFacts:
-    """Return the facts of a model file (header only, no weights are read)."""
+    """Return the facts of a model file or folder (header only, no weights are read)."""
+    if path.is_dir():
+        return folders.inspect(path)
     return facts_of(shards.read_model(path))
 
 
@@ -64,14 +68,18 @@ def facts_of(model: shards.Model) -> ArtifactFacts:
         imatrix=imatrix_note(head),
         experts=head.integer(f"{arch}.expert_count", 0),
         experts_used=head.integer(f"{arch}.expert_used_count", 0),
+        memory=memory_facts.read(model, arch),
+        synthetic=head.value(SYNTHETIC) is True,
     )
 
 
 def fingerprint(path: Path, progress: Progress | None = None) -> Artifact:
     """Hash every byte of a model (shards in order, as one stream) and return its identity.
 
-    `progress` is called with (bytes done, bytes in all).
+    `progress` is called with (bytes done, bytes in all). A model may be a folder too.
     """
+    if path.is_dir():
+        return folders.fingerprint(path, progress)
     files = shards.files_of(path)
     try:
         total = sum(file.stat().st_size for file in files)

@@ -18,8 +18,10 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(_existing(folder)).free
 
 
-def require(folder: Path, needed_bytes: int, *, what: str) -> None:
-    """Raise `TooLittleRoom` unless the bytes and a small reserve fit; `BadInput` if read-only."""
+def require(
+    folder: Path, needed_bytes: int, *, what: str, reserve_bytes: int = RESERVE_BYTES
+) -> None:
+    """Raise `TooLittleRoom` unless the bytes and a reserve fit; `BadInput` if read-only."""
     home = _existing(folder)
     try:
         # Permissions do not tell: a file system may be read-only, and root may write anywhere.
@@ -30,10 +32,11 @@ def require(folder: Path, needed_bytes: int, *, what: str) -> None:
             hint="choose another folder with --out",
         ) from None
     free = free_bytes(folder)
-    if needed_bytes + RESERVE_BYTES > free:
-        short = needed_bytes + RESERVE_BYTES - free
+    if needed_bytes + reserve_bytes > free:
+        short = needed_bytes + reserve_bytes - free
+        kept = f", {size(reserve_bytes)} of them kept back" if reserve_bytes > RESERVE_BYTES else ""
         raise TooLittleRoom(
-            f"{what} needs {size(needed_bytes)} in {folder}, and {size(free)} are free",
+            f"{what} needs {size(needed_bytes)} in {folder}, and {size(free)} are free{kept}",
             hint=f"free {size(short)} there, ask for fewer quants, or choose another folder",
         )
 

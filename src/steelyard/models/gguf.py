@@ -7,14 +7,16 @@ of what keys mean; `artifacts` is. Format: docs/gguf.md in ggml-org/ggml, versio
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import struct
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, Final, TypeAlias, final
+from typing import BinaryIO, Final, Protocol, TypeAlias, final
 
 from steelyard.domain.errors import UnreadableModel
 from steelyard.llamalib.tensor_types import BY_ID, REMOVED, TensorType
@@ -48,8 +50,19 @@ _SCALARS: Final = {
     12: "<d",
 }
 _U32: Final = 4
+# Walking over a vocabulary is most of the time that a header takes, and comparing bytes is not.
+_RECENT: Final[deque[tuple[int, bytes]]] = deque(maxlen=4)
+_WORTH_KEEPING: Final = 10_000
+_GLANCE: Final = 256
 
 Scalar: TypeAlias = bool | int | float | str
+
+
+class Stream(Protocol):
+    """What a header is read from, front to back."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes; none at the end."""
 
 
 @final
@@ -156,6 +169,11 @@ def read(path: Path) -> Header:
         ) from None
 
 
+def read_from(stream: Stream, size: int, path: Path) -> Header:
+    """Read a header from a stream over a file of `size` bytes; `path` is for messages."""
+    return _Reader(stream, path, size).header()
+
+
 def _size_of(file: BinaryIO, path: Path) -> int:
     """Return the size of a regular file, and refuse everything else that can be opened."""
     info = os.fstat(file.fileno())
@@ -178,7 +196,7 @@ class _Reader:
 
     __slots__ = ("_at", "_buffer", "_file", "_path", "_size")
 
-    def __init__(self, file: BinaryIO, path: Path, size: int) -> None:
+    def __init__(self, file: Stream, path: Path, size: int) -> None:
         self._file, self._path, self._size = file, path, size
         self._buffer, self._at = bytearray(), 0
 
@@ -313,18 +331,53 @@ class _Reader:
         return length
 
     def _skip_texts(self, count: int) -> None:
-        """Pass over many texts: a vocabulary has a hundred thousand, so this loop is tight."""
-        unpack = struct.Struct("<Q").unpack_from
-        for _ in range(count):
-            self._need(8)
-            (length,) = unpack(self._buffer, self._at)
-            self._at += 8
-            if length > _MAX_STRING:
-                raise self._lie(f"a text in its header announces {length} bytes")
-            if length > self._left():
-                raise self._cut(f"a text in its header announces {length} bytes")
-            self._need(length)
-            self._at += length
+        """Pass over many texts: a vocabulary has a hundred thousand, so the inner loop is tight.
+
+        A length that lies leads behind the end of the buffer, where the next one cannot be read;
+        the careful step after the loop then says what is wrong, or fetches more.
+        """
+        start, every = self._at, count
+        if self._seen_before(count):
+            return
+        while count:
+            count -= self._run_over(count)
+            if count:
+                length = self._length(_MAX_STRING)
+                self._need(length)
+                self._at += length
+                count -= 1
+        if every >= _WORTH_KEEPING:
+            _RECENT.append((every, bytes(self._buffer[start : self._at])))
+
+    def _seen_before(self, count: int) -> bool:
+        """Pass over texts that are byte for byte those of another file: the quants of one model."""
+        for known, raw in _RECENT:
+            fits = known == count and len(raw) <= self._left() and self._at + len(raw) < _MAX_HEADER
+            if fits and self._peek(_GLANCE) == raw[:_GLANCE]:
+                self._need(len(raw))
+                if self._buffer.startswith(raw, self._at):
+                    self._at += len(raw)
+                    return True
+        return False
+
+    def _peek(self, count: int) -> bytearray:
+        self._need(count)
+        return self._buffer[self._at : self._at + count]
+
+    def _run_over(self, count: int) -> int:
+        """Pass over the texts that lie whole in the buffer; return how many they are."""
+        unpack, buffer, at = struct.Struct("<Q").unpack_from, self._buffer, self._at
+        start, done = at, 0
+        with contextlib.suppress(struct.error, OverflowError):
+            while done < count:
+                (length,) = unpack(buffer, at)
+                start = at
+                at += 8 + length
+                done += 1
+        if done and at > len(buffer):
+            at, done = start, done - 1
+        self._at = at
+        return done
 
     def _scalar(self, kind: int) -> bool | int | float:
         if kind not in _SCALARS:

@@ -1,7 +1,7 @@
 """How much memory serving a model takes: weights + KV cache + compute buffers + the process.
 
-KV = layers x context x slots x 2 x KV heads x head size x bytes of the KV type. The compute buffer
-is that of one micro-batch: logits, a few activations, and without flash attention the scores of
+KV = layers x context x slots x KV heads x head size x (bytes of a key + of a value). The compute
+buffer is that of one micro-batch: logits, some activations, without flash attention the scores of
 every head over the whole context. An estimate, until `history` corrects it by what was used. Not
 aware of engines or of GPUs.
 """
@@ -55,9 +55,12 @@ def parts(
     facts: ArtifactFacts, profile: EngineProfile, history: Sequence[tuple[int, int]] = ()
 ) -> MemoryEstimate:
     """Return the estimate part by part."""
-    kind = BY_NAME.get(profile.kv_type.upper(), BY_NAME["F16"])
+    keys, values = (
+        BY_NAME.get(name.upper(), BY_NAME["F16"]).bits_per_weight
+        for name in (profile.kv_type, profile.kv_type_v or profile.kv_type)
+    )
     cells = profile.context_tokens * profile.slots
-    per_token = 2 * facts.layers * facts.kv_heads * facts.head_dim * kind.bits_per_weight / 8
+    per_token = facts.layers * facts.kv_heads * facts.head_dim * (keys + values) / 8
     batch = min(profile.micro_batch_tokens, profile.context_tokens)
     heads = facts.embedding_length // facts.head_dim if facts.head_dim else 0
     widths = facts.vocabulary + _ACTIVATIONS * facts.embedding_length

@@ -60,6 +60,12 @@ def files_of(path: Path) -> tuple[Path, ...]:
     )
 
 
+def stem_of(path: Path) -> str:
+    """Return a model's name: its file's without number and ending."""
+    match = _SHARD.match(path.name)
+    return match["stem"] if match else path.stem
+
+
 def is_later_shard(path: Path) -> bool:
     """Whether the file is a shard other than the first, and so never opened on its own."""
     match = _SHARD.match(path.name)

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Final
 
 from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.run import Device, Environment
+from steelyard.domain.run import ControlProfile, Device, Environment
 
 PACKAGES: Final = ("steelyard", "xllamacpp", "gguf", "numpy")
 # The kernel keeps a little memory for itself, and not always the same; whole sixteenths of a
 # GiB stay put from one kernel to the next.
 _MEMORY_STEP: Final = 1 << 26
 _TIMEOUT_S: Final = 10.0
+_BOARD_LIMIT_C: Final = 90.0
 _ROOT: Final = Path("/")
 _CHECKOUT: Final = Path(__file__).resolve().parents[3]
 
@@ -49,6 +50,15 @@ def environment(root: Path = _ROOT, checkout: Path = _CHECKOUT) -> Environment:
         commit=_commit(checkout),
         driver=_driver(root),
     )
+
+
+def temperature_limit_c(root: Path = _ROOT) -> float:
+    """Return above what a long load is ended: boards have less to cool them with.
+
+    A board is a machine that describes itself by a device tree.
+    """
+    board = bool(_text(root / "proc/device-tree/model"))
+    return _BOARD_LIMIT_C if board else ControlProfile().temperature_max_c
 
 
 def gpus(root: Path = _ROOT) -> tuple[str, ...]:

@@ -45,6 +45,11 @@ class Settings:
         return self.home / "instrument.json"
 
     @property
+    def engine_profiles(self) -> Path:
+        """The user's own engine profiles, one YAML file each."""
+        return self.home / "engine-profiles"
+
+    @property
     def forge(self) -> Path:
         """Checkpoints and logs of training."""
         return self.home / "forge"

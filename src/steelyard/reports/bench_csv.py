@@ -12,9 +12,15 @@ import io
 from collections.abc import Iterator
 from typing import Final
 
-from steelyard.domain.bench import BenchSummary, Level, Measurement
+from steelyard.domain.bench import (
+    NOT_IN_WAVES,
+    Batching,
+    BenchSummary,
+    Level,
+    Measurement,
+)
 from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.summary import Estimate
+from steelyard.domain.summary import NO_SIDECAR, Estimate
 from steelyard.reports.csv import inert, number_text
 
 HEADINGS: Final = (
@@ -35,13 +41,44 @@ def write(summary: BenchSummary) -> str:
         for level in one.levels:
             for row in _rows(level):
                 writer.writerow([*_texts(one, level), *row])
+        for about, row in _raw(one):
+            writer.writerow([*_about(one), *about, *row])
+        for way in one.batching:
+            for row in _both_ways(way):
+                writer.writerow([*_about(one), "", inert(way.level), *row])
     return out.getvalue().encode("utf-8", "replace").decode("utf-8")
 
 
 def _texts(one: Measurement, level: Level) -> list[str]:
+    return [*_about(one), inert(level.name), inert(level.load)]
+
+
+def _about(one: Measurement) -> list[str]:
     simulated = "yes" if one.simulated else "no"
-    texts = (one.run_id, one.subject, simulated, one.quality, level.name, level.load)
-    return [inert(text) for text in texts]
+    return [inert(text) for text in (one.run_id, one.subject, simulated, one.quality)]
+
+
+def _raw(one: Measurement) -> Iterator[tuple[list[str], list[str]]]:
+    """Return the bare engine's speed and what was served by it, for each test at each level."""
+    if isinstance(one.raw, Missing):
+        if one.raw.code != NO_SIDECAR.code:
+            yield ["", ""], _row("raw_tps", _WHOLE, "tok/s", Estimate(*(one.raw,) * 3, 0))
+        return
+    loads = {level.name: level.load for level in one.levels}
+    for test in one.raw.value.tests:
+        about = [inert(test.beside), inert(loads.get(test.beside, ""))]
+        raw = _row(f"raw_{test.metric}.{test.test}", _WHOLE, "tok/s", test.raw_tps)
+        raw[-1] = raw[-1] or f"state {test.state}"
+        yield about, raw
+        name = f"served_by_raw_{test.metric.removesuffix('_tps')}.{test.test}"
+        yield about, _row(name, _WHOLE, "ratio", test.ratio)
+
+
+def _both_ways(way: Batching) -> Iterator[list[str]]:
+    yield _row("continuous_tps", _WHOLE, "tok/s", way.continuous_tps)
+    yield _row("static_tps", _WHOLE, "tok/s", way.static_tps)
+    yield _row("continuous_over_static", _WHOLE, "ratio", way.ratio)
+    yield _row("places_idle_share", _WHOLE, "share", way.idle_share)
 
 
 def _rows(level: Level) -> Iterator[list[str]]:
@@ -86,6 +123,8 @@ _ENGINE: Final = (
 
 def _estimates(level: Level) -> Iterator[tuple[str, str, Estimate]]:
     yield "requests_per_s", "1/s", level.throughput.requests_per_s
+    if level.throughput.idle_share != NOT_IN_WAVES:
+        yield "places_idle_share", "share", level.throughput.idle_share
     yield "engine_prompt_tps", "tok/s", level.engine.prompt_tps
     match level.goodput:
         case Measured(value=goodput):

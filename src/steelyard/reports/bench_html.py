@@ -13,7 +13,7 @@ from typing import Final, final
 
 from steelyard.domain.bench import BenchSummary, Level, Measurement
 from steelyard.domain.ids import plain
-from steelyard.reports import bench_story, bench_tables, story
+from steelyard.reports import bench_batching, bench_story, bench_tables, rawspeed, story
 from steelyard.reports.bench_charts import against_load, over_time
 from steelyard.reports.bench_columns import (
     STATISTICS,
@@ -33,6 +33,8 @@ from steelyard.reports.tables import applied
 WORDS: Final = {
     "client's share": "By how much the client's own doing may have moved a number: what it read"
     " late or together with other events, and its clock's error.",
+    "batching, continuous or static": "A server's places are refilled as soon as an answer ends,"
+    " or only when all answers of a wave have ended; here it is the client that sends so.",
     "closed loop, open loop": "A closed loop keeps so many requests in flight and waits for"
     " answers; an open loop sends by a schedule, whether or not answers come.",
     "goodput": "Requests that met every objective of a single request; failed ones never do.",
@@ -90,6 +92,10 @@ def render(summary: BenchSummary, *, metrics: Metrics, configuration: object) ->
         story=story,
         bench=bench_story,
         tables=bench_tables,
+        rawspeed=rawspeed,
+        raw_tables=rawspeed.of_bench(summary),
+        raw_made_by=rawspeed.made_by([one.raw for one in summary.measurements]),
+        batching=bench_batching,
         statistics=STATISTICS,
         style=style,
         script=script,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from steelyard.domain.bench import BenchSummary, Level, Measurement
-from steelyard.reports import bench_story, bench_tables
+from steelyard.reports import bench_batching, bench_story, bench_tables, rawspeed
 from steelyard.reports.bench_columns import Shown, columns, gaps
 from steelyard.reports.figures import NOTHING
-from steelyard.reports.markdown import escaped
+from steelyard.reports.markdown import escaped, raw_part
 from steelyard.reports.story import Line
 
 
@@ -26,6 +26,8 @@ def write(summary: BenchSummary, *, conventions: bool = False) -> str:
     ]
     for place, one in enumerate(summary.measurements):
         parts += _measurement(summary, place, one, conventions=conventions)
+    made_by = rawspeed.made_by([one.raw for one in summary.measurements])
+    parts.append(list(raw_part(rawspeed.of_bench(summary), made_by)))
     parts.append(_headed("## B against A", list(_comparison(summary))))
     parts.append(_headed("## Cautions", _cautions(summary)))
     text = "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -48,6 +50,7 @@ def _measurement(
         yield list(_levels(one.levels))
     yield [f"- {escaped(text)}" for text in (*bench_tables.energy(one), *bench_story.knee(one))]
     yield [f"- {proof}" for proof in _proofs(one)]
+    yield _headed("### Continuous against static batching", list(_both_ways(one)))
     if conventions:
         for level in one.levels:
             yield _headed(
@@ -74,6 +77,17 @@ def _table(levels: Sequence[Level], found: Sequence[Shown]) -> Iterator[str]:
             for cell in (shown.column.cells[place],)
         ]
         yield f"| {escaped(level.load)} | {' | '.join(map(escaped, cells))} |"
+
+
+def _both_ways(one: Measurement) -> Iterator[str]:
+    found = bench_batching.ways(one)
+    if not found:
+        return
+    yield f"| {' | '.join(bench_batching.HEADS)} |"
+    yield f"|---|{'---:|' * (len(bench_batching.HEADS) - 1)}"
+    yield from (f"| {' | '.join(map(escaped, way.cells))} |" for way in found)
+    yield from ("", escaped(bench_batching.LEGEND))
+    yield from (f"- {NOTHING} {escaped(text)}" for text in bench_batching.gaps(one))
 
 
 def _comparison(summary: BenchSummary) -> Iterator[str]:

@@ -85,6 +85,11 @@ def token_lines(level: Level) -> tuple[Line, ...]:
         Line("planned, sent", f"{level.counts.planned:,}, {level.counts.sent:,}"),
         Line("in flight, mean", said(through.in_flight_mean, rounded)),
         Line("in flight, at most", f"{through.in_flight_max:,}"),
+        Line(
+            "places idle in waves",
+            with_interval(through.idle_share, percent),
+            "share of place-seconds in which a place waited for the longest of its wave",
+        ),
         Line("offered, requests/s", said(through.offered_per_s, rounded)),
         Line("prompt tokens", said(tokens.prompt, _thousands)),
         Line("of them from a cache", said(tokens.cached, _thousands)),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from steelyard.domain.bench import BenchSummary, Level, Measurement
-from steelyard.reports import bench_story, bench_tables
+from steelyard.reports import bench_batching, bench_story, bench_tables, rawspeed
 from steelyard.reports.bench_columns import Shown, columns, gaps
 from steelyard.reports.figures import NOTHING, said
 from steelyard.reports.story import same
@@ -23,6 +23,7 @@ from steelyard.reports.terminal import (
     Style,
     inert,
     placed,
+    raw_block,
     wrapped,
 )
 
@@ -43,7 +44,10 @@ def screen(
             *_level_tables(one, width),
             _about(one, width),
             _turns(one, width),
+            _both_ways(one, width),
         ]
+    made_by = rawspeed.made_by([one.raw for one in summary.measurements])
+    blocks += [raw_block(rawspeed.of_bench(summary), made_by, width)]
     blocks += [_comparison(summary, width), _cautions(summary, width)]
     if conventions:
         blocks += [
@@ -177,6 +181,23 @@ def _turns(one: Measurement, width: int) -> Iterator[Line]:
             yield from wrapped(f"Turns of {level.load}", width, "  ", "strong")
         for turn in level.turns:
             yield from wrapped(bench_tables.turn_text(turn), width, "    ")
+
+
+def _both_ways(one: Measurement, width: int) -> Iterator[Line]:
+    found = bench_batching.ways(one)
+    if not found:
+        return
+    yield (Segment("Continuous against static batching", "title"),)
+    heads = [head.rpartition(", ") for head in bench_batching.HEADS]
+    loads = tuple(text for way in found for text in (inert(way.load), _NAMES[1]))
+    fields = [Field(("", "load"), loads, right=False)]
+    for place, (top, _, bottom) in enumerate(heads[1:]):
+        texts = tuple(text for way in found for text in way.numbers[place])
+        fields.append(Field((top, bottom), texts))
+    yield from _rows(fields)
+    yield from wrapped(bench_batching.LEGEND, width, "", "dim")
+    for text in bench_batching.gaps(one):
+        yield from wrapped(f"{NOTHING} {text}", width, "  ")
 
 
 def _comparison(summary: BenchSummary, width: int) -> Iterator[Line]:

@@ -12,7 +12,7 @@ from typing import Final, final
 
 from steelyard.domain.metric import Better
 from steelyard.domain.reading import Measured, Missing, Reading, value_of
-from steelyard.domain.summary import Estimate, Speed, SweepSummary, VariantRow
+from steelyard.domain.summary import Estimate, RawBeside, Speed, SweepSummary, VariantRow
 from steelyard.reports.declared import Declared, Metrics
 from steelyard.reports.figures import NOTHING, Display, display
 
@@ -164,6 +164,7 @@ def _measures(rows: Sequence[VariantRow], metrics: Metrics) -> Iterator[Measure]
     yield from _speed_measures(rows, metrics)
     yield from _QUALITY
     yield from _COST
+    yield from _raw_measures(rows)
 
 
 def _speed_measures(rows: Sequence[VariantRow], metrics: Metrics) -> Iterator[Measure]:
@@ -183,6 +184,36 @@ def _speed_measures(rows: Sequence[VariantRow], metrics: Metrics) -> Iterator[Me
             read=_speed_reader(at),
             at=at,
         )
+
+
+def _raw_measures(rows: Sequence[VariantRow]) -> Iterator[Measure]:
+    """Make columns of the bare engine's tests, where any was timed.
+
+    They have no better end: raw speed explains the served one and is no merit of a variant.
+    """
+    sides = [row.raw.value for row in rows if isinstance(row.raw, Measured)]
+    for name, metric in {test.test: test.metric for side in sides for test in side.tests}.items():
+        yield Measure(
+            f"raw_{metric}.{name}", f"Raw {name}", "tok/s", "neither",
+            "Tokens a second of the bare engine by llama-bench's method, without a server.",
+            _raw_reader(name, lambda test: test.raw_tps),
+        )  # fmt: skip
+        yield Measure(
+            f"served_by_raw_{metric.removesuffix('_tps')}.{name}", f"Served by raw, {name}",
+            "", "neither",
+            "The served speed at the same lengths by that of the bare engine.",
+            _raw_reader(name, lambda test: test.ratio),
+        )  # fmt: skip
+
+
+def _raw_reader(name: str, read: Callable[[RawBeside], Estimate]) -> Callable[[VariantRow], Found]:
+    def found(row: VariantRow) -> Found:
+        if isinstance(row.raw, Missing):
+            return Found(row.raw)
+        test = next((test for test in row.raw.value.tests if test.test == name), None)
+        return Found(_NOT_TAKEN) if test is None else of_estimate(read(test))
+
+    return found
 
 
 def circumstances(speed: Speed) -> Circumstances:

@@ -29,11 +29,13 @@ def write(summary: SweepSummary, *, metrics: Metrics) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     names = (name for column in found for name in _headings(column))
-    writer.writerow([*_TEXT_HEADINGS, *names, "missing"])
+    timed = any(isinstance(row.raw, Measured) for row in summary.per_quant)
+    writer.writerow([*_TEXT_HEADINGS, *(("sidecar",) if timed else ()), *names, "missing"])
     for place, row in enumerate(summary.per_quant):
         cells = [(column, column.cells[place]) for column in found]
         numbers = (value for column, cell in cells for value in _values(column, cell))
-        writer.writerow([*_texts(row, summary), *numbers, _reasons(cells)])
+        state = [_sidecar(row)] if timed else []
+        writer.writerow([*_texts(row, summary), *state, *numbers, _reasons(cells)])
     return out.getvalue().encode("utf-8", "replace").decode("utf-8")
 
 
@@ -93,6 +95,11 @@ def _texts(row: VariantRow, summary: SweepSummary) -> list[str]:
         "yes" if summary.include_polluted else "no",
     ]
     return [inert(text) for text in texts]
+
+
+def _sidecar(row: VariantRow) -> str:
+    """Return the state of a file's raw speeds, or why there are none."""
+    return row.raw.value.state if isinstance(row.raw, Measured) else inert(str(row.raw))
 
 
 def inert(text: str) -> str:

@@ -21,7 +21,7 @@ from steelyard.domain.ids import plain
 from steelyard.domain.reading import Reading
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.domain.vitals import Vitals
-from steelyard.reports import forest, story
+from steelyard.reports import forest, rawspeed, soaked, story
 from steelyard.reports.charts import Chart, against_bpw
 from steelyard.reports.columns import Cell, Column, by_key, columns
 from steelyard.reports.declared import Metrics
@@ -70,6 +70,7 @@ def render(
     page = environment.get_template("report.html.j2").render(
         summary=summary,
         story=story,
+        rawspeed=rawspeed,
         style=style,
         script=script,
         policy=policy_of(style, script),
@@ -115,7 +116,7 @@ def page_environment() -> Environment:
 def _charts(
     summary: SweepSummary, metrics: Metrics, series: Mapping[str, Vitals]
 ) -> tuple[Chart, ...]:
-    return (*against_bpw(summary, metrics), *over_time(series))
+    return (*against_bpw(summary, metrics), *soaked.charts(summary), *over_time(series))
 
 
 def _tables(summary: SweepSummary, metrics: Metrics) -> dict[str, object]:
@@ -141,6 +142,9 @@ def _tables(summary: SweepSummary, metrics: Metrics) -> dict[str, object]:
         "controls": controls(summary.controls),
         "applied": applied(summary.applied_controls),
         "totals": run_totals(summary.runs),
+        "soak": soaked.lines(summary),
+        "raw_tables": rawspeed.of_sweep(rows),
+        "raw_made_by": rawspeed.made_by([row.raw for row in rows]),
         "families": sorted({family for row in rows for family in row.family_marks}),
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from steelyard.domain.summary import SweepSummary
-from steelyard.reports import story
+from steelyard.reports import rawspeed, soaked, story
 from steelyard.reports.columns import Column, by_key, columns
 from steelyard.reports.declared import Metrics
 from steelyard.reports.headlines import headlines
@@ -29,6 +29,8 @@ def write(summary: SweepSummary, *, metrics: Metrics) -> str:
         ["## What it loses", "", *_bullets(story.costs_of_picks(summary))],
         ["## What was proved", "", *_proofs(summary)],
         ["## Variants", "", *_table(summary, found)],
+        list(raw_part(rawspeed.of_sweep(summary.per_quant), _made_by(summary))),
+        _soak(summary),
         ["## What was not measured, and why", "", *_not_measured(summary, found)],
         ["## Where and how", "", *_lines(story.facts(summary))],
     ]
@@ -83,6 +85,33 @@ def _table(summary: SweepSummary, found: Sequence[Column]) -> Iterator[str]:
         verdict = story.verdict_word(row.verdict, row.role)
         label = escaped(row.variant.label)
         yield f"| {label} | {' | '.join(map(escaped, cells))} | {verdict} | {row.quality} |"
+
+
+def raw_part(tables: Sequence[rawspeed.RawTable], made_by: str) -> Iterator[str]:
+    """Lay out the bare engine's speeds beside the served ones; nothing where nobody asked."""
+    if not tables:
+        return
+    yield f"## {rawspeed.TITLE}"
+    yield ""
+    yield escaped(f"{made_by}. {rawspeed.ABOUT}".lstrip(". "))
+    yield ""
+    if any(table.lines for table in tables):
+        yield f"| file | {' | '.join(rawspeed.HEADS)} |"
+        yield "|---|---|---:|---:|---:|---|"
+    for table in tables:
+        for line in table.lines:
+            yield f"| {' | '.join(map(escaped, (table.name, *line.texts)))} |"
+    notes = [note for table in tables for note in rawspeed.notes(table)]
+    yield from ["", *(f"- {escaped(note)}" for note in notes)] if notes else []
+
+
+def _made_by(summary: SweepSummary) -> str:
+    return rawspeed.made_by([row.raw for row in summary.per_quant])
+
+
+def _soak(summary: SweepSummary) -> list[str]:
+    found = _lines(soaked.lines(summary))
+    return [f"## {soaked.TITLE}", "", *found] if found else []
 
 
 def _heading(column: Column) -> str:

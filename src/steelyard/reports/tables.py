@@ -54,10 +54,14 @@ def applied(found: Sequence[AppliedControl]) -> tuple[Line, ...]:
             control.applied.value
             if isinstance(control.applied, Measured)
             else f"{NOTHING} ({control.applied})",
-            f"asked: {control.asked}",
+            f"asked: {control.asked}{_over(control)}",
         )
         for control in found
     )
+
+
+def _over(control: AppliedControl) -> str:
+    return "" if control.overrides is None else f", over the engine profile's {control.overrides}"
 
 
 def run_totals(runs: Sequence[RunLine]) -> tuple[Line, ...]:

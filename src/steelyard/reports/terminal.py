@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, final
 
 from steelyard.domain.reading import Measured
 from steelyard.domain.summary import SweepSummary, VariantRow
-from steelyard.reports import story
+from steelyard.reports import rawspeed, soaked, story
 from steelyard.reports.columns import Column, by_key, columns
 from steelyard.reports.declared import Metrics
 from steelyard.reports.figures import NOTHING
@@ -24,6 +24,9 @@ Style: TypeAlias = Literal["plain", "title", "strong", "dim", "good", "warn", "b
 
 NARROWEST: Final = 80
 _LABEL_LEAST: Final = 7
+_RAW_LABEL_MOST: Final = 16
+# Columns of raw speed that hold numbers: raw, served, their ratio.
+_NUMBERS: Final = (2, 3, 4)
 _KILO: Final = 1024
 # Places in the table (the label not counted) and names of what a narrow screen can spare.
 _SPARED: Final = ((1, "memory"), (3, "speed at depth"))
@@ -78,6 +81,12 @@ def screen(
         _loses(summary, width),
         _proved(summary, width),
         _table(summary, found, width),
+        raw_block(
+            rawspeed.of_sweep(summary.per_quant, brief=True),
+            rawspeed.made_by([row.raw for row in summary.per_quant]),
+            width,
+        ),
+        _soak(summary, width),
         _missing(summary, found, width),
         _took(summary, width),
     )
@@ -135,6 +144,57 @@ def _proved(summary: SweepSummary, width: int) -> Iterator[Line]:
         yield from lines[1:]
     noise = "; ".join(f"{line.name} {line.found}" for line in story.noise_lines(summary))
     yield from wrapped(noise, width, "     ", "dim")
+
+
+def raw_block(tables: Sequence[rawspeed.RawTable], made_by: str, width: int) -> Iterator[Line]:
+    """Lay out the bare engine's speeds beside the served ones; nothing where nobody asked."""
+    if not tables:
+        return
+    yield (Segment(rawspeed.TITLE, "title"),)
+    yield from wrapped(f"{made_by}. {rawspeed.ABOUT}".lstrip(". "), width, "  ", "dim")
+    rows = [(inert(table.name), *line.texts) for table in tables for line in table.lines]
+    heads = ("", *rawspeed.HEADS)
+    fields = [
+        Field(("", head), tuple(row[place] for row in rows), right=place in _NUMBERS)
+        for place, head in enumerate(heads)
+    ]
+    if rows:
+        yield from _raw_rows(fields, width)
+    for table in tables:
+        for note in rawspeed.notes(table):
+            yield from wrapped(note, width, "  ")
+
+
+def _raw_rows(fields: Sequence[Field], width: int) -> Iterator[Line]:
+    """Name a file once; where a line is too long, the state goes first, then the intervals."""
+    label, *rest = fields
+    shown = [replace(label, texts=_once(label.texts, _RAW_LABEL_MOST)), *rest]
+    if sum(field.width + 1 for field in shown) > width + 1:
+        shown = shown[:-1]
+    if sum(field.width + 1 for field in shown) > width + 1:
+        shown = [
+            replace(field, texts=tuple(text.partition(" [")[0] for text in field.texts))
+            for field in shown
+        ]
+    for place in range(-1, len(fields[0].texts)):
+        cells = (f.heads[1] if place < 0 else f.texts[place] for f in shown)
+        line = " ".join(placed(cell, f) for cell, f in zip(cells, shown, strict=True))
+        yield (Segment(line[:width], "dim" if place < 0 else "plain"),)
+
+
+def _once(texts: Sequence[str], most: int) -> tuple[str, ...]:
+    return tuple(
+        "" if place and texts[place - 1] == text else _short(text, most)
+        for place, text in enumerate(texts)
+    )
+
+
+def _soak(summary: SweepSummary, width: int) -> Iterator[Line]:
+    found = soaked.lines(summary)
+    if found:
+        yield (Segment(soaked.TITLE, "title"),)
+    for line in found:
+        yield from wrapped(f"{line.name}: {line.found}", width, "  ", first="- ")
 
 
 def _missing(summary: SweepSummary, found: Sequence[Column], width: int) -> Iterator[Line]:

@@ -23,6 +23,7 @@ from steelyard.domain.errors import (
     WrongModel,
 )
 from steelyard.domain.instrument import Instrument
+from steelyard.domain.probe import Probed
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Reading
 from steelyard.domain.run import Device, Environment, Place, Proof, RunRecord, RunSpec, Section
@@ -32,7 +33,7 @@ from steelyard.domain.workload import Workload
 from steelyard.engines import api
 from steelyard.engines.attached import AttachedEngine
 from steelyard.platform import clock, hardware
-from steelyard.runs import judged, timed
+from steelyard.runs import judged, probe, timed
 from steelyard.runs.bench import Bench
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import without_folders
@@ -86,6 +87,12 @@ class Session:
         self._stack.__exit__(type(error), error, error.__traceback__)
         self.bench = None
 
+    def probe(self) -> Probed:
+        """Try what the server can do and keep it; to be done after what is measured."""
+        probed = probe.probe(self.opened)
+        self.found.probe = Measured(probed, "client")
+        return probed
+
     def cancel(self) -> None:
         """End it by the user's own wish: what has finished stays, the work under way is lost."""
         self.found.outcome, self.found.reason = "cancelled", "interrupted"
@@ -93,7 +100,7 @@ class Session:
     def _keep(self, work: Callable[[Bench], Section], name: str) -> Section:
         """Do the work and keep its section; begin it again where the engine died under it."""
         while True:
-            bench = self._open()
+            bench = self.opened
             died = f"the engine died in the middle of {name}"
             try:
                 section = work(bench)
@@ -113,7 +120,7 @@ class Session:
 
     def _restart(self, death: EngineDied, name: str) -> None:
         """Start the engine again, as often as there are pauses; else let it be the run's end."""
-        before = self._open()
+        before = self.opened
         while len(self.found.deaths) < len(PAUSES_S):
             time.sleep(PAUSES_S[len(self.found.deaths)])
             self.found.deaths += (name,)
@@ -127,11 +134,13 @@ class Session:
             except EngineError as error:
                 death = EngineDied(f"{death}, and did not come up again: {error}", hint=error.hint)
                 continue
-            self._open().succeed(before)
+            self.opened.succeed(before)
             return
         raise death
 
-    def _open(self) -> Bench:
+    @property
+    def opened(self) -> Bench:
+        """The bench in front of the engine; raises `EngineError` with the reason without one."""
         if self.bench is None:
             raise EngineError(self.found.reason or "the engine is not up")
         return self.bench
@@ -227,6 +236,8 @@ class Executor:
             power=found.power,
             idle=found.idle,
             deaths=found.deaths,
+            probe=found.probe,
+            engine_profile=place.engine_profile,
         )
         record = replace(record, cautions=cautions(record))
         write_record(place.folder, record)

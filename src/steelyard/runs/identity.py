@@ -12,7 +12,7 @@ from typing import TypeAlias, final
 
 from steelyard.domain.errors import WrongModel
 from steelyard.domain.subject import Artifact
-from steelyard.models import artifacts, shards
+from steelyard.models import artifacts, folders, shards
 
 FileState: TypeAlias = tuple[int, int, int, int, int]
 
@@ -38,7 +38,7 @@ class Verifier:
         """Return the hash of the model as it is now, all its shards included."""
         if not path.exists():
             raise WrongModel(f"{path} is gone", hint="put the planned file back, or sweep anew")
-        files = shards.files_of(path)
+        files = folders.files_of(path) if path.is_dir() else shards.files_of(path)
         states = tuple(_state(file) for file in files)
         if states not in self._known:
             found = artifacts.fingerprint(path).sha256

@@ -174,8 +174,9 @@ class _Loop:
         for key, request in made:
             client.submit(str(key), request, stall_ns=self.bench.stall_ns)
         began_ns = clock.monotonic_ns() + _LEAD_NS + _LEAD_NS_PER_JOB * len(made)
+        waves = isinstance(self.load, Closed) and self.load.batching == "static"
         for offset_ns, streams in levels:
-            client.set_streams(streams, at_ns=began_ns + offset_ns)
+            client.set_streams(streams, at_ns=began_ns + offset_ns, waves=waves)
         end_ns = None if lasts_s is None else began_ns + round(lasts_s * _NS_PER_S)
         if end_ns is not None:
             client.last_call(end_ns)
@@ -192,7 +193,10 @@ class _Loop:
                     client.submit(str(key), request, stall_ns=self.bench.stall_ns)
             show.take(
                 answer,
-                lambda: min(_level_now(levels, began_ns), len(self.wanted) - show.ended),
+                lambda: min(
+                    _level_now(levels, began_ns) - (show.ended % most if waves else 0),
+                    len(self.wanted) - show.ended,
+                ),
             )
             self.bench.advance(self.workload.name)
         attempts = _attempts(self.bench, self.wanted)

@@ -15,15 +15,26 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.reading import Measured, Reading
 from steelyard.domain.run import Controls, Place
 from steelyard.domain.subject import Subject
+from steelyard.engines import environments
 from steelyard.llamalib import runtimes
 
 # Beside the stand-in files of a ladder on the scripted engine: what it is to do.
 SCRIPT: Final = "scripted.json"
 
 
-def place_for(subject: Subject, folder: Path, paths: Mapping[str, Path]) -> Place:
-    """Return the place of one run of `subject`. Raises `BadInput` when its runtime is missing."""
-    return Place(program=_program(subject, paths), paths=dict(paths), folder=folder)
+def place_for(
+    subject: Subject, folder: Path, paths: Mapping[str, Path], *, engine_profile: str = ""
+) -> Place:
+    """Return the place of one run of `subject`. Raises `BadInput` when its runtime is missing.
+
+    `engine_profile` is the name under which the subject's was found.
+    """
+    return Place(
+        program=_program(subject, paths),
+        paths=dict(paths),
+        folder=folder,
+        engine_profile=engine_profile,
+    )
 
 
 def require_cores(controls: Controls) -> None:
@@ -50,6 +61,8 @@ def default_threads(cores: int) -> int:
 
 def build_of(subject: Subject, claimed: Reading[str]) -> Reading[str]:
     """Return the engine's build: the wheel's server does not know its own, its package does."""
+    if subject.runtime == environments.ENVIRONMENT:
+        return Measured(environments.required(subject.engine).described, "engine")
     if subject.runtime not in runtimes.NAMES:
         return claimed
     return Measured(str(runtimes.find(subject.runtime).describe()), "engine")
@@ -67,6 +80,8 @@ def without_folders(text: str, place: Place) -> str:
 
 
 def _program(subject: Subject, paths: Mapping[str, Path]) -> tuple[str, ...]:
+    if subject.engine in environments.NAMES:
+        return environments.program(subject.engine)
     if subject.engine != "scripted":
         return runtimes.find(subject.runtime).server()
     script = paths[subject.artifact.sha256].parent / SCRIPT

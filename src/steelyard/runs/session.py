@@ -18,6 +18,7 @@ import psutil
 
 from steelyard.analysis.validity import REQUIRED_CONTROLS
 from steelyard.domain.errors import EngineError
+from steelyard.domain.probe import Probed
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Place, Proof, RunOutcome, RunSpec, Section
@@ -72,6 +73,7 @@ class Found:
     idle: Reading[tuple[int, int]] = Missing("not_watched")
     warmed: Mapping[str, int] = field(default_factory=dict)
     deaths: tuple[str, ...] = ()
+    probe: Reading[Probed] = Missing("not_probed")
     outcome: RunOutcome = "completed"
     reason: str = ""
 

@@ -25,6 +25,7 @@ from steelyard.workloads.prompts import requests
 
 _WARM: Final = "warm"
 _PACE_S: Final = 1.0  # where nothing was asked before
+_SOAK_STALL_NS: Final = 300 * 10**9
 # A repeat in which the engine was not there is no repeat: it is begun again.
 _NOBODY: Final = frozenset({"connection_refused", "disconnected"})
 _NS_PER_S: Final = 1e9
@@ -85,6 +86,8 @@ def _shaped(bench: Bench, workload: Workload) -> Section:
     answered = _answered(bench, bench.results())
     bench.warmed[name] = len(answered)
     paces = [(attempt.done_ns - attempt.sent_ns) / _NS_PER_S for attempt in answered]
+    if workload.shape == "soak":  # of what hangs, an hour of silence says no more than this
+        bench.stall_ns = min(bench.stall_ns, _SOAK_STALL_NS)
     driven = loads.drive(bench, workload, go, hand, pace_s=min(paces, default=_PACE_S))
     section = _section(bench, workload, driven.attempts)
     return replace(

@@ -22,7 +22,18 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from steelyard.domain.errors import BadInput, UnknownName
-from steelyard.domain.load import Closed, Conversations, Load, Of, Open, Process, Ramp, Steps, Trace
+from steelyard.domain.load import (
+    Batching,
+    Closed,
+    Conversations,
+    Load,
+    Of,
+    Open,
+    Process,
+    Ramp,
+    Steps,
+    Trace,
+)
 from steelyard.domain.slo import seconds
 
 RAMP_EXAMPLE: Final = "rate:1..20/60s or streams:1..64/60s"
@@ -30,6 +41,11 @@ STEPS_EXAMPLE: Final = "rate:1,2,5/30s or streams:1,8,32/30s"
 JSON_LINE_EXAMPLE: Final = '{"timestamp": 27482, "input_length": 6955, "output_length": 52}'
 CONVERSATIONS_EXAMPLE: Final = "users=8,turns=4,think=2s"
 _CV: Final[dict[Process, float]] = {"constant": 0.0, "poisson": 1.0, "gamma": 2.0}
+_BATCHING: Final[dict[str, tuple[Batching, ...]]] = {
+    "continuous": ("continuous",),
+    "static": ("static",),
+    "both": ("continuous", "static"),
+}
 _CV_MOST: Final = 100.0
 _STREAMS_MOST: Final = 100_000
 _TURNS_MOST: Final = 1_000
@@ -50,6 +66,7 @@ class Typed:
     trace: Path | None = None
     trace_speed: float | None = None
     conversations: str | None = None
+    batching: str | None = None
 
 
 @final
@@ -66,7 +83,9 @@ def loads(typed: Typed) -> tuple[Load, ...]:
     """Return the loads that a command asks for, one after the other; one stream without any."""
     shapes: dict[str, Callable[[], tuple[Load, ...]]] = {}
     if typed.concurrency is not None:
-        shapes["--concurrency"] = lambda: concurrency(typed.concurrency or "")
+        shapes["--concurrency"] = lambda: concurrency(
+            typed.concurrency or "", typed.batching or "continuous"
+        )
     if typed.rate is not None:
         shapes["--rate"] = lambda: rates(typed.rate or "", typed.arrivals or "poisson", typed.cap)
     if typed.ramp is not None:
@@ -83,16 +102,23 @@ def loads(typed: Typed) -> tuple[Load, ...]:
             f"{' and '.join(shapes)} are different loads",
             hint="give one of them; run the other next",
         )
+    _needs("--batching", typed.batching, "--concurrency", shapes)
     _needs("--arrivals", typed.arrivals, "--rate", shapes)
     _needs("--cap", typed.cap, "--rate", shapes)
     _needs("--trace-speed", typed.trace_speed, "--trace", shapes)
     return next(iter(shapes.values()))() if shapes else (Closed(1),)
 
 
-def concurrency(text: str) -> tuple[Closed, ...]:
-    """Read `1,8,32`: one closed loop each."""
+def concurrency(text: str, batching: str = "continuous") -> tuple[Closed, ...]:
+    """Read `1,8,32`: one closed loop each, or two of them where it is batched both ways."""
     levels = [_whole(part, "--concurrency", "1,8,32") for part in text.split(",")]
-    return tuple(Closed(level) for level in _once(levels, "--concurrency"))
+    if batching not in _BATCHING:
+        raise UnknownName.among("kind of --batching", batching, _BATCHING)
+    return tuple(
+        Closed(level, batching=kind)
+        for level in _once(levels, "--concurrency")
+        for kind in _BATCHING[batching]
+    )
 
 
 def rates(text: str, arrivals: str = "poisson", cap: int | None = None) -> tuple[Open, ...]:

@@ -54,6 +54,7 @@ def extra_events(chunk: openai.Chunk) -> Iterator[StreamEvent]:
             prompt_tokens=_count(timings, "prompt_n"),
             cached_tokens=_count(timings, "cache_n"),
             output_tokens=_count(timings, "predicted_n"),
+            **_drafted(timings),
         )
 
 
@@ -120,7 +121,12 @@ def controls_readback(
             f"{controls.sampling.temperature:g}",
             _said(echoed, "temperature"),
         ),
-        AppliedControl("threads", str(threads or "engine's choice"), _threads(evidence.log)),
+        AppliedControl(
+            "threads",
+            str(threads or "engine's choice"),
+            _threads(evidence.log),
+            overrides=_overridden(controls.threads, subject.profile.threads),
+        ),
         AppliedControl(
             "affinity",
             "any" if affinity is None else ",".join(map(str, sorted(affinity))),
@@ -193,6 +199,16 @@ def _count(raw: Mapping[str, object], key: str) -> Reading[int]:
     return openai.count(raw, key, who=f"llama-server sent timings.{key}")
 
 
+def _drafted(timings: Mapping[str, object]) -> dict[str, Reading[int]]:
+    """Return what was guessed and kept; without a draft model the server says nothing of it."""
+    if "draft_n" not in timings:
+        return {}
+    return {
+        "draft_tokens": _count(timings, "draft_n"),
+        "accepted_tokens": _count(timings, "draft_n_accepted"),
+    }
+
+
 def _text(raw: Mapping[str, object], key: str) -> Reading[str]:
     value = raw.get(key)
     if isinstance(value, str) and value:
@@ -206,6 +222,10 @@ def _said(raw: Mapping[str, object], key: str) -> Reading[str]:
         # Sent back in single precision: six digits are what was asked for.
         return Measured(f"{value:g}" if isinstance(value, float) else str(value), source="engine")
     return Missing("not_reported", f"llama-server did not echo {key}")
+
+
+def _overridden(control: int | None, profile: int | None) -> str | None:
+    return None if None in (control, profile) or control == profile else str(profile)
 
 
 def _threads(log: str) -> Reading[str]:

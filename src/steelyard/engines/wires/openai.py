@@ -8,9 +8,10 @@ of the others are in the engine's count alone. Not aware of any one engine, of s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 from steelyard.domain.errors import DialectError, UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -26,6 +27,20 @@ from steelyard.domain.stream import (
 from steelyard.domain.workload import GenerationRequest
 
 Object: TypeAlias = Mapping[str, Any]
+
+# By which words engines and gateways say what went wrong; the first that fits counts.
+_FAILURES: Final = {
+    "prompt_cut": r"the prompt was cut",
+    "context_overflow": r"exceed_context_size|context.size|context.length|context window"
+    r"|max_seq_len|`inputs` (tokens|must have less)|context the overflows",
+    "model_missing": r"\bmodel\b.* (not found|does not exist)|model_not_found|no models? loaded"
+    r"|no endpoints found for|not a valid model",
+    "loading": r"loading model|model is (currently )?load|still loading",
+    "quota": r"insufficient.(quota|credits)|exceeded your current quota|requires more credits",
+    "content_filter": r"content_filter|content management policy|moderation|flagged",
+    "overloaded": r"overloaded|no slot available|queue is full|server busy|rate.limit"
+    r"|too many requests|maximum pending requests",
+}
 
 
 @final
@@ -90,25 +105,19 @@ def named_model(data: str) -> str | None:
 
 
 def error_words(error: object) -> str:
-    """Return what an error object says, its type first."""
+    """Return what an error object says, its type first; a code only where it is a word."""
     if not isinstance(error, dict):
         return str(error)
-    words = (str(error[key]) for key in ("type", "message") if error.get(key))
+    said = (error.get(key) for key in ("type", "code", "message"))
+    words = [str(word) for word in said if word and not isinstance(word, int)]
     return ": ".join(words) or json.dumps(error)
 
 
 def failure_code(words: str, *, otherwise: str) -> str:
     """Return the stable code of an engine's error by its words."""
     lower = words.lower()
-    known = {
-        "context_overflow": ("exceed_context_size", "context size", "context length"),
-        "overloaded": ("overloaded", "no slot available", "queue is full"),
-        "loading": ("loading model",),
-    }
-    for code, marks in known.items():
-        if any(mark in lower for mark in marks):
-            return code
-    return otherwise
+    found = (code for code, marks in _FAILURES.items() if re.search(marks, lower))
+    return next(found, otherwise)
 
 
 def as_object(value: object) -> Object | None:
@@ -132,7 +141,9 @@ def _events(raw: Object) -> Iterator[StreamEvent]:
             raise DialectError(f"the engine sent a choice that is no object: {choice!r}")
         if choice.get("index", position) != 0:
             continue
-        delta = as_object(choice.get("delta")) or as_object(choice.get("message")) or {}
+        # The completions route, which takes tokens for a prompt, puts its text beside them.
+        said = {"content": choice["text"]} if choice.get("text") else {}
+        delta = as_object(choice.get("delta")) or as_object(choice.get("message")) or said
         yield from _delta(delta)
         if isinstance(reason := choice.get("finish_reason"), str):
             yield Finished(reason)
@@ -175,12 +186,22 @@ def _usage(raw: Object) -> Iterator[Usage]:
         return  # one count without the other cannot be used as a pair
     prompt_details = as_object(raw.get("prompt_tokens_details")) or {}
     output_details = as_object(raw.get("completion_tokens_details")) or {}
+    thought = "reasoning_tokens"  # SGLang counts them beside the others
     yield Usage(
         prompt,
         output,
         cached_tokens=_detail(prompt_details, "cached_tokens"),
-        reasoning_tokens=_detail(output_details, "reasoning_tokens"),
+        reasoning_tokens=_detail(output_details if thought in output_details else raw, thought),
+        cost=_cost(raw),
     )
+
+
+def _cost(raw: Object) -> Reading[float]:
+    """Return what was billed, in US dollars, as OpenRouter writes it beside the counts."""
+    value = raw.get("cost")
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return Measured(float(value), "engine")
+    return Missing("not_reported")
 
 
 def _detail(details: Object, key: str) -> Reading[int]:

@@ -1,0 +1,149 @@
+"""Which device an engine computes on: what was asked, what is here, what its build can use.
+
+Asking for what is not there is refused with what is there. Not aware of how an engine is told:
+that is its dialect's (`engines.devices`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, final
+
+from steelyard.domain.errors import BadInput, EngineError, UnknownName, UnsupportedSubject
+from steelyard.domain.reading import Measured
+from steelyard.engines import api, devices
+from steelyard.llamalib import devices as llama_devices
+from steelyard.models.disk import size
+from steelyard.platform import accelerators
+from steelyard.platform.accelerators import Accelerator
+
+AUTO: Final = "auto"
+_LLAMA: Final = "llamacpp"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The device to ask for, or None for the engine's own choice; `gpu_layers` beside it.
+
+    `said` is for people: why it is this one, where that is worth a line.
+    """
+
+    device: str | None = None
+    gpu_layers: int = 0
+    said: str = ""
+
+
+def choose(asked: str | None, engine: str, runtime: str) -> Choice:
+    """Return what an engine is to compute on. Raises `BadInput` with what is there instead."""
+    able = api.dialect(engine).capabilities.devices
+    if asked in (None, AUTO):
+        return _best(engine, runtime) if able else Choice()
+    device = _read(str(asked))
+    if not able:
+        raise UnsupportedSubject(
+            f"{engine} cannot be told what to compute on; --device asks for {asked}",
+            hint="leave --device out: it takes what its build is made for",
+        )
+    if device == devices.CPU:
+        return Choice(device)
+    here = accelerators.detect()
+    found = next((each for each in here if each.id == device), None)
+    if found is None:
+        raise BadInput(f"there is no {device} here", hint=f"there is {_listed(here)}")
+    if found.unusable:
+        raise BadInput(
+            f"{device} ({found.name}) cannot be used: {found.unusable}",
+            hint=f"there is {_listed(here)}",
+        )
+    if found.kind not in able:
+        raise UnsupportedSubject(
+            f"{engine} does not compute on {found.kind}",
+            hint=f"it takes {', '.join(sorted(able))}",
+        )
+    if engine == _LLAMA:
+        _require_built_for(device, runtime)
+    return Choice(device, devices.ALL_LAYERS)
+
+
+def require_gpu(runtime: str) -> None:
+    """Raise `BadInput` unless llama.cpp can put layers on a GPU here."""
+    if not llama_devices.gpus(runtime):
+        raise BadInput(
+            f"llama.cpp ({runtime}) can compute on no GPU here: layers on one cannot be had",
+            hint="set gpu_layers to 0, or use --runtime native with a build for your GPU",
+        )
+
+
+def lines(here: tuple[Accelerator, ...], runtime: str = "wheel") -> tuple[str, ...]:
+    """Describe each device in one line, and say whether llama.cpp of this runtime computes on it.
+
+    Empty words in place of a verdict where llama.cpp itself does not answer.
+    """
+    try:
+        usable = {devices.from_llama(name) for name, _ in llama_devices.gpus(runtime)}
+    except EngineError as error:
+        return tuple(_line(each, f" · {error}") for each in here)
+    return tuple(
+        _line(
+            each,
+            ""
+            if each.id == devices.CPU
+            else f" · llama.cpp ({runtime}) uses it"
+            if each.id in usable
+            else f" · llama.cpp ({runtime}) is not built for it",
+        )
+        for each in here
+    )
+
+
+def _read(asked: str) -> str:
+    kind, colon, number = asked.partition(":")
+    if kind not in devices.KINDS:
+        raise UnknownName.among("device", kind, (AUTO, *devices.KINDS))
+    if kind == devices.CPU and not colon:
+        return kind
+    if kind == devices.CPU or (colon and not number.isdigit()):
+        raise BadInput(f"{asked!r} is no device", hint="write cpu, cuda, or cuda:1")
+    return f"{kind}:{int(number or 0)}"
+
+
+def _best(engine: str, runtime: str) -> Choice:
+    """Take the first GPU that is here and that llama.cpp is built for, else the processor."""
+    here = [each for each in accelerators.detect() if each.kind != devices.CPU]
+    ready = [each for each in here if not each.unusable]
+    if engine != _LLAMA or not ready:
+        return Choice()
+    usable = {devices.from_llama(name) for name, _ in llama_devices.gpus(runtime)}
+    first = next((each for each in ready if each.id in usable), None)
+    if first is None:
+        return Choice(
+            said=f"{ready[0].name} is here, and llama.cpp ({runtime}) is not built for it: "
+            "everything is computed on the processor"
+        )
+    return Choice(first.id, devices.ALL_LAYERS, f"computing on {first.id} ({first.name})")
+
+
+def _require_built_for(device: str, runtime: str) -> None:
+    names = {devices.from_llama(name): what for name, what in llama_devices.gpus(runtime)}
+    if device not in names:
+        there = ", ".join(f"{name} ({what})" for name, what in names.items())
+        raise BadInput(
+            f"llama.cpp ({runtime}) is not built for {device}: it computes on "
+            f"{there or 'the processor only'}",
+            hint="use --runtime native with a build for it on PATH"
+            if runtime == "wheel"
+            else "put a build for it on PATH",
+        )
+
+
+def _listed(here: tuple[Accelerator, ...]) -> str:
+    return "; ".join(f"{each.id} ({each.name})" for each in here if not each.unusable)
+
+
+def _line(each: Accelerator, verdict: str) -> str:
+    parts = [each.name, each.architecture, each.driver]
+    if isinstance(each.memory_bytes, Measured):
+        parts.insert(1, size(each.memory_bytes.value))
+    told = ", ".join(part for part in parts if part)
+    return f"{each.id}: {told}{f' · NOT USABLE: {each.unusable}' if each.unusable else verdict}"

@@ -1,0 +1,152 @@
+"""`engines preflight`, and the same question before a bench, a sweep or a download begins.
+
+`require` and `table` are for other rooms: they take words and need no file. Not aware of engines'
+builds: whether this llama.cpp was built for the GPU, `app.accelerators` says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, final
+
+from steelyard.app import subjects
+from steelyard.domain.errors import BadInput, UnknownName, UnsupportedSubject
+from steelyard.engines import devices, preflight
+from steelyard.engines.preflight import Ok, Skip, Target, Verdict
+from steelyard.engines.preflight_facts import ENGINES, FORMATS
+from steelyard.models import artifacts
+from steelyard.platform import accelerators
+
+_CONFIG: Final = "config.json"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One engine on one device."""
+
+    engine: str
+    device: str
+    verdict: Verdict
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to print, and 0 where something works, 1 where nothing does."""
+
+    text: str
+    exit_code: int
+
+
+def require(engine: str, path: Path, quant: str, device: str | None) -> None:
+    """Raise `UnsupportedSubject` where an engine cannot load what lies at a path.
+
+    An engine that nothing is written about, such as the scripted one, is not asked.
+    """
+    if engine not in ENGINES:
+        return
+    target = _target(device or devices.CPU)
+    format_name = format_of(path)
+    if format_name not in FORMATS:
+        raise UnsupportedSubject(
+            f"{path.name} is quantised by {format_name!r}, which no engine is known to load",
+            hint="take the model in another format: `steelyard engines preflight gguf` shows where",
+        )
+    match preflight.verdict(engine, format_name, target, quant):
+        case Skip() as skip:
+            raise UnsupportedSubject(skip.reason, hint=skip.nearest)
+        case Ok():
+            return
+
+
+def format_of(path: Path) -> str:
+    """Tell the format of a model file or folder by its name and its config.json."""
+    if path.is_file():
+        return "gguf"
+    try:
+        config = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "safetensors"
+    return preflight.format_of_config(config if isinstance(config, dict) else {})
+
+
+def table(
+    format_name: str, quant: str, engine: str | None = None, device: str | None = None
+) -> tuple[Row, ...]:
+    """Return the verdict of one engine or all, on one device or on each of this machine."""
+    targets = [_target(device)] if device else [_seen(each) for each in accelerators.detect()]
+    engines = (engine,) if engine else ENGINES
+    return tuple(
+        Row(each, str(target), preflight.verdict(each, format_name, target, quant))
+        for target in targets
+        for each in engines
+    )
+
+
+def answer(asked: str, engine: str | None, device: str | None, *, as_json: bool) -> Answer:
+    """Answer for a format such as `awq` or `gguf:IQ4_XS`, or for a model that is here."""
+    format_name, quant = _asked(asked)
+    rows = table(format_name, quant, engine, device)
+    works = any(isinstance(row.verdict, Ok) for row in rows)
+    if as_json:
+        found = [
+            {"engine": r.engine, "device": r.device, "works": isinstance(r.verdict, Ok)}
+            | asdict(r.verdict)
+            for r in rows
+        ]
+        out = {"format": format_name, "quant": quant, "verdicts": found}
+        return Answer(json.dumps(out, indent=1, sort_keys=True), 0 if works else 1)
+    return Answer("\n".join(_lines(format_name, quant, rows)), 0 if works else 1)
+
+
+def _lines(format_name: str, quant: str, rows: tuple[Row, ...]) -> Iterator[str]:
+    yield f"{format_name}{f' {quant}' if quant else ''}: {FORMATS[format_name]}"
+    width = max(len(row.device) for row in rows)
+    for row in rows:
+        head = f"{row.engine:<13} {row.device:<{width}}  "
+        match row.verdict:
+            case Ok(source=source, note=note):
+                yield f"{head}yes{f'. {note}' if note else ''}  [{source}]"
+            case Skip(reason=reason, nearest=nearest, source=source):
+                yield f"{head}no: {reason}. Nearest: {nearest}  [{source}]"
+
+
+def _asked(asked: str) -> tuple[str, str]:
+    name, _, quant = asked.partition(":")
+    if name.lower() in FORMATS:
+        return name.lower(), quant
+    try:
+        chosen = subjects.choose(asked)
+    except UnknownName:
+        raise UnknownName.among("format or model", asked, [*FORMATS, subjects.BUNDLED]) from None
+    path, facts = chosen.files[0]
+    artifacts.inspect(path)
+    return format_of(path), facts.quant
+
+
+def _target(device: str) -> Target:
+    """Read `cuda`, `cuda:1`, `sm_86`, `gfx1100`; one that is here brings its architecture."""
+    if device.startswith("sm_"):
+        return Target("cuda", device)
+    if device.startswith("gfx"):
+        return Target("rocm", device)
+    kind = device.partition(":")[0]
+    if kind not in devices.KINDS:
+        raise UnknownName.among("device", device, (*devices.KINDS, "sm_90", "gfx942"))
+    wanted = device if ":" in device or kind == devices.CPU else f"{kind}:0"
+    here = next((each for each in accelerators.detect() if each.id == wanted), None)
+    if here is None and ":" in device:
+        raise BadInput(f"there is no {device} here", hint="name a kind alone, such as cuda")
+    return Target(kind) if here is None else _seen(here)
+
+
+def _seen(each: accelerators.Accelerator) -> Target:
+    if each.kind == devices.CPU:
+        import platform
+
+        return Target(each.kind, platform.machine())
+    return Target(each.kind, each.architecture)

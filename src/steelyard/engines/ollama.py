@@ -1,0 +1,272 @@
+"""Ollama, as somebody else has started it, by its own routes. Nothing here acts.
+
+Its OpenAI-style routes take no context length and tell no times: `/api/chat` does both. A prompt
+that does not fit is cut there in silence, so that the request asks to be refused instead
+(`truncate`), and a count that reaches the context is not believed. Routes and fields: docs/api.md
+and the API reference of Ollama 0.40; durations are in nanoseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, final
+
+from steelyard.domain.errors import DialectError, UnsupportedSubject
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.run import AppliedControl, Controls, Place
+from steelyard.domain.stream import (
+    Content,
+    EngineTimings,
+    Finished,
+    Reasoning,
+    RoleStarted,
+    StreamEvent,
+    StreamFailed,
+    ToolCall,
+    Usage,
+)
+from steelyard.domain.subject import Subject
+from steelyard.domain.workload import GenerationRequest
+from steelyard.engines.api import (
+    Capabilities,
+    Evidence,
+    Framing,
+    HttpCall,
+    IdentityClaim,
+    Met,
+    Served,
+)
+from steelyard.engines.wires import openai, served
+
+_SECONDS_PER_NS: Final = 1e-9
+_VERSION: Final = HttpCall("GET", "/api/version")
+_LOADED: Final = HttpCall("GET", "/api/ps")
+_CACHED_UNKNOWN: Final = Missing(
+    "not_reported", "Ollama does not tell how much of a prompt came out of its cache"
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Ollama:
+    """The dialect `ollama`. `found` is what the server was found to serve."""
+
+    found: Served = Served()
+
+    @property
+    def name(self) -> str:
+        """The engine's name as users write it."""
+        return "ollama"
+
+    @property
+    def framing(self) -> Framing:
+        """One JSON object a line."""
+        return "ndjson"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It tells its times; it can be told neither to run on nor to forget a prefix."""
+        return Capabilities(
+            formats=frozenset(),
+            reports_timings=True,
+            honours_seed=True,
+            tool_calls=True,
+            images=True,
+            embeddings=True,
+        )
+
+    @property
+    def greeting(self) -> HttpCall | None:
+        """Ask for the version, under its own root."""
+        return _VERSION
+
+    def recognises(self, met: Met) -> bool:
+        """Know it by the owner of the library's models, else by its own route."""
+        return "library" in served.owners(met.listing) or "version" in _object(met.own)
+
+    def serving(self, found: Served) -> Ollama:
+        """Return the dialect with what was found out."""
+        return Ollama(found)
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The context to ask for: what is loaded where that is enough, else what is needed.
+
+        Another length than the loaded one makes Ollama load the model anew; more than the model was
+        trained for it does not give.
+        """
+        loaded = _count(self._loaded(self.found.answers), "context_length")
+        wanted, trained = self.found.context_tokens, self._trained()
+        if wanted is None or (loaded is not None and loaded >= wanted):
+            return loaded
+        return wanted if trained is None else min(wanted, trained)
+
+    def launch(
+        self,
+        subject: Subject,
+        controls: Controls,  # noqa: ARG002 - the protocol's
+        place: Place,  # noqa: ARG002 - the protocol's
+    ) -> NoReturn:
+        """Refuse: it is not started from here."""
+        served.refuse_launch(self.name, subject)
+
+    def encode(self, request: GenerationRequest) -> HttpCall:
+        """State the context, the sampling and the length; ask to be refused rather than cut."""
+        served.require_messages(request)
+        if request.top_logprobs or request.images:
+            what = "images" if request.images else "log-probabilities"
+            raise UnsupportedSubject(f"{what} are not asked of ollama yet")
+        length = self.context_tokens
+        options = {
+            **({} if length is None else {"num_ctx": length}),
+            "num_predict": request.max_tokens,
+            **openai.sampling(request),
+        }
+        body: dict[str, object] = {
+            "model": self.found.model or "",
+            "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
+            "stream": request.stream,
+            "options": options,
+            "truncate": False,
+            "shift": False,
+        }
+        if request.tools:
+            body["tools"] = [json.loads(tool) for tool in request.tools]
+        return HttpCall("POST", "/api/chat", json=body)
+
+    def decode(self, data: str) -> Iterator[StreamEvent]:
+        """Read one line; the last one has the counts and the server's own clock."""
+        raw = _line(data)
+        message = _object(raw.get("message"))
+        yield from _said(message)
+        if raw.get("done") is not True:
+            return
+        yield from self._last(raw)
+
+    def named_model(self, data: str) -> str | None:
+        """Return the name under `model`."""
+        model = _line(data).get("model")
+        return model if isinstance(model, str) else None
+
+    def identity_calls(self) -> tuple[HttpCall, ...]:
+        """Ask for the models, the version, what is loaded, and for the model's own facts."""
+        show = HttpCall("POST", "/api/show", json={"model": self.found.model or ""})
+        return (served.MODELS, _VERSION, _LOADED, *([show] if self.found.model else []))
+
+    def read_identity(self, answers: Sequence[object]) -> IdentityClaim:
+        """Read the model, its quant and digest, the context that is loaded, and the version."""
+        listing, version, _, *shown = answers
+        loaded = self._loaded(answers)
+        facts = _object(shown[0]) if shown else {}
+        return IdentityClaim(
+            name=served.named(self.found, listing),
+            parameters=openai.count(
+                _object(facts.get("model_info")),
+                "general.parameter_count",
+                who="general.parameter_count",
+            ),
+            context_tokens=_loaded_context(loaded),
+            build=served.text(_object(version), "version", who="/api/version"),
+            quant=served.text(_object(facts.get("details")), "quantization_level", who="/api/show"),
+            digest=served.text(loaded, "digest", who="/api/ps"),
+        )
+
+    def tokenise_call(self, text: str, *, special: bool) -> NoReturn:  # noqa: ARG002
+        """Refuse: there is no such route."""
+        served.refuse_tokens(self.name)
+
+    def read_tokens(self, answer: object) -> tuple[int, ...]:
+        """Read a list under `tokens`, which it never sends."""
+        return served.tokens(answer, who="ollama")
+
+    def control_probes(self, controls: Controls) -> tuple[HttpCall, ...]:  # noqa: ARG002
+        """Ask nothing: what is loaded stands in `/api/ps`."""
+        return ()
+
+    def controls_readback(
+        self,
+        subject: Subject,  # noqa: ARG002 - what a file's profile asks for was not asked of anybody
+        controls: Controls,
+        evidence: Evidence,
+    ) -> tuple[AppliedControl, ...]:
+        """Set the context that was asked for against the one that is loaded."""
+        own = {"cache": served.CACHE_THEIRS, "length": served.NO_IGNORE_EOS}
+        asked = served.OPEN if self.context_tokens is None else str(self.context_tokens)
+        claim = self.read_identity(evidence.answers)
+        return served.readback(controls, evidence, claim, own, context_asked=asked)
+
+    def _last(self, raw: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        prompt, output = _count(raw, "prompt_eval_count"), _count(raw, "eval_count")
+        length = self.context_tokens
+        if length is not None and prompt is not None and prompt >= length:
+            yield StreamFailed(
+                f"the prompt was cut: {prompt} tokens were counted in a context of {length}"
+            )
+        reason = raw.get("done_reason")
+        if isinstance(reason, str) and reason:
+            yield Finished(reason)
+        if prompt is not None and output is not None:
+            yield Usage(prompt, output, cached_tokens=_CACHED_UNKNOWN)
+        yield EngineTimings(
+            prefill_s=_seconds(raw, "prompt_eval_duration"),
+            decode_s=_seconds(raw, "eval_duration"),
+            prompt_tokens=openai.count(raw, "prompt_eval_count", who="ollama's prompt_eval_count"),
+            cached_tokens=_CACHED_UNKNOWN,
+            output_tokens=openai.count(raw, "eval_count", who="ollama's eval_count"),
+        )
+
+    def _loaded(self, answers: Sequence[object]) -> Mapping[str, Any]:
+        """Return what `/api/ps` says of the model; nothing while it is not loaded."""
+        models = _object(answers[2]).get("models") if len(answers) > 2 else None  # noqa: PLR2004
+        listed = models if isinstance(models, list) else []
+        return next((_object(m) for m in listed if _object(m).get("name") == self.found.model), {})
+
+    def _trained(self) -> int | None:
+        """Return the context that the model was trained for, by its own metadata."""
+        shown = self.found.answers[3] if len(self.found.answers) > 3 else None  # noqa: PLR2004
+        info = _object(_object(shown).get("model_info"))
+        return _count(info, f"{info.get('general.architecture')}.context_length")
+
+
+def _line(data: str) -> Mapping[str, Any]:
+    raw = openai.parse(data).raw
+    if "message" not in raw and raw.get("done") is not True:
+        raise DialectError(f"ollama sent {data[:120]!r}, which is no part of an answer")
+    return raw
+
+
+def _said(message: Mapping[str, Any]) -> Iterator[StreamEvent]:
+    thought, content, calls = (message.get(key) for key in ("thinking", "content", "tool_calls"))
+    found: list[StreamEvent] = []
+    if isinstance(thought, str) and thought:
+        found.append(Reasoning(thought))
+    if isinstance(content, str) and content:
+        found.append(Content(content))
+    for position, call in enumerate(calls if isinstance(calls, list) else ()):
+        function = _object(_object(call).get("function"))
+        arguments = json.dumps(function.get("arguments") or {})
+        found.append(ToolCall(position, str(function.get("name") or ""), arguments))
+    if not found and message.get("role") and not isinstance(content, str):
+        found.append(RoleStarted())
+    yield from found
+
+
+def _loaded_context(loaded: Mapping[str, Any]) -> Reading[int]:
+    if not loaded:
+        return Missing("not_loaded", "Ollama has not loaded the model yet")
+    return openai.count(loaded, "context_length", who="/api/ps sent context_length")
+
+
+def _seconds(raw: Mapping[str, Any], key: str) -> Reading[float]:
+    return served.number(raw, key, scale=_SECONDS_PER_NS, who="ollama")
+
+
+def _count(raw: Mapping[str, Any], key: str) -> int | None:
+    found = openai.count(raw, key, who=key)
+    return found.value if isinstance(found, Measured) else None
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return openai.as_object(value) or {}

@@ -1,0 +1,169 @@
+"""vLLM's OpenAI-compatible server, as somebody else has started it. Nothing here acts.
+
+Routes and fields: its `/v1/chat/completions`, `/v1/completions`, `/v1/models`, `/version` and
+`/tokenize`, and `metrics` of an answer, as vLLM 0.33 documents them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, final
+
+from steelyard.domain.reading import Missing, Reading
+from steelyard.domain.run import AppliedControl, Controls, Place
+from steelyard.domain.stream import StreamEvent
+from steelyard.domain.subject import Subject
+from steelyard.domain.workload import GenerationRequest
+from steelyard.engines.api import (
+    Capabilities,
+    Evidence,
+    Framing,
+    HttpCall,
+    IdentityClaim,
+    Met,
+    Served,
+)
+from steelyard.engines.wires import openai, served
+
+_SECONDS_PER_MS: Final = 1e-3
+_VERSION: Final = HttpCall("GET", "/version")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Vllm:
+    """The dialect `vllm`. `found` is what the server was found to serve."""
+
+    found: Served = Served()
+
+    @property
+    def name(self) -> str:
+        """The engine's name as users write it."""
+        return "vllm"
+
+    @property
+    def framing(self) -> Framing:
+        """Server-sent events, of which one may carry several tokens."""
+        return "sse"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It runs to a length and takes tokens, whose counts come from its tokenise route."""
+        return Capabilities(
+            formats=frozenset(),
+            reports_timings=True,
+            controls_prefix_cache=True,
+            honours_seed=True,
+            exact_tokens=True,
+            token_prompts=self.found.tokenises,
+            logprobs=True,
+            grammar=True,
+            tool_calls=True,
+            images=True,
+            embeddings=True,
+            metrics=True,
+        )
+
+    @property
+    def greeting(self) -> HttpCall | None:
+        """None: other engines have a `/version` too, and it lists its models as its own."""
+        return None
+
+    def recognises(self, met: Met) -> bool:
+        """Know it by the owner of its models."""
+        return "vllm" in served.owners(met.listing)
+
+    def serving(self, found: Served) -> Vllm:
+        """Return the dialect with what was found out."""
+        return Vllm(found)
+
+    def launch(
+        self,
+        subject: Subject,
+        controls: Controls,  # noqa: ARG002 - the protocol's
+        place: Place,  # noqa: ARG002 - the protocol's
+    ) -> NoReturn:
+        """Refuse: it is not started from here."""
+        served.refuse_launch(self.name, subject)
+
+    def encode(self, request: GenerationRequest) -> HttpCall:
+        """Use the chat route, or for tokens the completions route; salt against the cache."""
+        served.require_no_slot(request)
+        if request.prompt_tokens is None:
+            path, body = served.CHAT, served.chat(self.found, request)
+        else:
+            path, body = served.COMPLETIONS, served.completion(self.found, request)
+        if request.exact_tokens:
+            body["ignore_eos"] = True
+        if not request.reuse_prefix:
+            body["cache_salt"] = served.salt(body)
+        return HttpCall("POST", path, json=body)
+
+    def decode(self, data: str) -> Iterator[StreamEvent]:
+        """Read one event; the last one may carry the server's own clock.
+
+        Its time to the first token begins when the request is scheduled, after the queue.
+        """
+        chunk = openai.parse(data)
+        yield from chunk.events
+        if (metrics := chunk.mapping("metrics")) is not None:
+            yield served.timings(
+                prefill_s=_seconds(metrics, "time_to_first_token_ms"),
+                decode_s=_seconds(metrics, "generation_time_ms"),
+                usage=chunk.mapping("usage") or {},
+            )
+
+    def named_model(self, data: str) -> str | None:
+        """Return the name under `model`."""
+        return openai.named_model(data)
+
+    def identity_calls(self) -> tuple[HttpCall, ...]:
+        """Ask for the models and for the version."""
+        return (served.MODELS, _VERSION)
+
+    def read_identity(self, answers: Sequence[object]) -> IdentityClaim:
+        """Read the model, where its weights come from, the context and the version."""
+        listing, version = answers
+        entry = served.entry_of(listing, self.found.model)
+        return IdentityClaim(
+            name=served.named(self.found, listing),
+            model_path=served.text(entry, "root", who="vLLM's list"),
+            context_tokens=served.context_of(entry),
+            build=served.text(openai.as_object(version) or {}, "version", who="/version"),
+            quant=Missing("not_reported", "vLLM does not tell how the weights are quantised"),
+        )
+
+    def tokenise_call(self, text: str, *, special: bool) -> HttpCall:  # noqa: ARG002
+        """Ask for the tokens of a bare text; control tokens in it are always recognised."""
+        if not self.found.tokenises:
+            served.refuse_tokens(self.name)
+        model = {} if self.found.model is None else {"model": self.found.model}
+        body = {**model, "prompt": text, "add_special_tokens": False}
+        return HttpCall("POST", "/tokenize", json=body)
+
+    def read_tokens(self, answer: object) -> tuple[int, ...]:
+        """Read the list under `tokens`."""
+        return served.tokens(answer, who="vLLM's /tokenize")
+
+    def control_probes(self, controls: Controls) -> tuple[HttpCall, ...]:  # noqa: ARG002
+        """Ask nothing: no answer of it shows a setting."""
+        return ()
+
+    def controls_readback(
+        self,
+        subject: Subject,  # noqa: ARG002 - what a file's profile asks for was not asked of anybody
+        controls: Controls,
+        evidence: Evidence,
+    ) -> tuple[AppliedControl, ...]:
+        """Say what is listed, and of what is sent that it is not confirmed."""
+        own = {
+            "cache": served.NOT_ECHOED if controls.reuse_prefix else served.SALTED,
+            "length": served.NOT_ECHOED,
+        }
+        claim = self.read_identity(evidence.answers)
+        return served.readback(controls, evidence, claim, own)
+
+
+def _seconds(metrics: Mapping[str, Any], key: str) -> Reading[float]:
+    return served.number(metrics, key, scale=_SECONDS_PER_MS, who="vLLM's metrics")

@@ -1,0 +1,124 @@
+"""Which options llama.cpp's server takes here: those of the wheel's server, or of the one on PATH.
+
+The wheel's are those that `llamalib.server` honours, with its checks of values; a program on PATH
+is asked for its `--help`. Not aware of engine profiles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from steelyard.domain.errors import BadInput, EngineError
+from steelyard.llamalib import runtimes, server
+
+_HELP_LIMIT_S: Final = 30.0
+# `-c,    --ctx-size N    size of the prompt context`: names, then a gap, then words.
+_ENTRY: Final = re.compile(r"^(-[\w-]+(?:,\s+-[\w-]+)*)")
+_NAME: Final = re.compile(r"-[\w-]+")
+_ALLOWED: Final = re.compile(r"allowed values: ([\w, \n]+)")
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one llama.cpp understands: its options by each of their names, and types of its cache.
+
+    `names` maps every spelling to all spellings of the same option.
+    """
+
+    source: str
+    names: Mapping[str, tuple[str, ...]]
+    kv_types: tuple[str, ...]
+    parses: bool = field(default=False)
+
+    def refuse(self, words: Sequence[str]) -> None:
+        """Raise `BadInput` for the first word that is no option, or a value that it refuses."""
+        import difflib
+
+        for word in words:
+            name = word.partition("=")[0]
+            if not name.startswith("-") or _NUMBER.fullmatch(word) or name in self.names:
+                continue
+            near = difflib.get_close_matches(name, self.names, n=1)
+            raise BadInput(
+                f"{self.source} has no option {name}",
+                hint=f"did you mean {near[0]}?" if near else "its --help lists what it takes",
+            )
+        if self.parses:
+            _parse(self.source, words)
+
+
+def of(runtime: str) -> Options:
+    """Return the options of a runtime; raise `BadInput` where it is not there."""
+    if runtime == "wheel":
+        return wheel()
+    return native(runtimes.native().require("llama-server"))
+
+
+@functools.cache
+def wheel() -> Options:
+    """Return what the wheel's server takes behind our own entry."""
+    found: dict[str, tuple[str, ...]] = {}
+    for action in server.parser()._actions:  # noqa: SLF001 - argparse shows them nowhere else
+        found |= dict.fromkeys(action.option_strings, tuple(action.option_strings))
+    return Options("the wheel's llama.cpp server", found, server.KV_TYPES, parses=True)
+
+
+@functools.cache
+def native(program: str) -> Options:
+    """Ask a `llama-server` for its help and read it."""
+    try:
+        ended = subprocess.run(
+            [program, "--help"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_HELP_LIMIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EngineError(f"{program} --help failed: {error}") from None
+    found = read_help((ended.stdout + ended.stderr).decode("utf-8", "replace"), program)
+    if "--model" not in found.names:
+        raise EngineError(
+            f"the help of {program} lists no options", hint="try --runtime wheel instead"
+        )
+    return found
+
+
+def read_help(text: str, program: str) -> Options:
+    """Read the help text of llama-server."""
+    names: dict[str, tuple[str, ...]] = {}
+    kv_types: tuple[str, ...] = ()
+    entries = re.split(r"\n(?=-)", f"\n{text}")
+    for entry in entries:
+        head = _ENTRY.match(entry)
+        if head is None:
+            continue
+        spellings = tuple(_NAME.findall(head[1]))
+        names |= dict.fromkeys(spellings, spellings)
+        if "--cache-type-k" in spellings and (allowed := _ALLOWED.search(entry)):
+            words = re.split(r"[,\s]+", allowed[1].strip())
+            kv_types = tuple(word for word in words if re.fullmatch(r"[a-z]+\d\w*", word))
+    return Options(program, names, kv_types or server.KV_TYPES)
+
+
+def _parse(source: str, words: Sequence[str]) -> None:
+    """Let the parser itself look at the values; what it says goes into the message."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            server.parser().parse_args(["--model", "any", *words])
+    except SystemExit:
+        last = said.getvalue().strip().splitlines()[-1:]
+        why = last[0].partition("error: ")[2] if last else "it cannot be read"
+        raise BadInput(
+            f"{source} refuses {' '.join(words)!r}: {why}", hint="mend extra_args"
+        ) from None

@@ -1,0 +1,169 @@
+"""MLX and Transformers for real: installed, fed with the exported bundled model, weighed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.llamalib import tiny
+
+from steelyard.domain.reading import Measured
+from steelyard.domain.run import Controls
+from steelyard.domain.subject import EngineProfile, Subject
+from steelyard.domain.task import Message
+from steelyard.domain.workload import GenerationRequest
+from steelyard.engines import api, environments, host
+from steelyard.engines.wires import openai
+from steelyard.models import artifacts
+from steelyard.runs.places import place_for
+
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("other_engines")]
+ENGINES = ("mlx", "transformers")
+
+
+def steelyard(home: Path, *words: str | Path, expect: int = 0) -> str:
+    """Run the command line as a user does; return what it printed."""
+    command = [sys.executable, "-m", "steelyard.cli.main", *map(str, words)]
+    env = {**os.environ, "STEELYARD_HOME": str(home)}
+    done = subprocess.run(
+        command, env=env, cwd=home, capture_output=True, text=True, check=False, timeout=400
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with both engines and the bundled model as a folder of safetensors."""
+    folder = tmp_path_factory.mktemp("home")
+    said = steelyard(folder, "engines", "install", *ENGINES)
+    assert "mlx is installed: mlx-lm" in said
+    assert "transformers is installed: transformers" in said
+    steelyard(
+        folder, "models", "export", "bundled", "--format", "safetensors", "--out", folder / "model"
+    )
+    return folder
+
+
+def test_a_second_install_does_nothing_and_the_list_shows_versions(home: Path) -> None:
+    assert "is installed already" in steelyard(home, "engines", "install", "mlx")
+    listed = json.loads(steelyard(home, "engines", "list", "--json"))
+    assert listed["environments"]["mlx"].startswith("mlx-lm ")
+    assert "torch 2.13.0" in listed["environments"]["transformers"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_bench_of_a_folder_is_a_bench_like_any_other(home: Path, engine: str) -> None:
+    out = home / f"bench-{engine}"
+    said = steelyard(
+        home,
+        *("bench", f"{home / 'model'}@{engine}", "--requests", "20", "--out", out),
+        *("--prompts", "synthetic:in=64,out=24"),
+    )
+    assert "What was found" in said
+    record = json.loads((out / "record.json").read_text())
+    (section,) = record["sections"]
+    assert record["outcome"] == "completed"
+    assert len(section["attempts"]) == 20
+    usages = [attempt["usage"]["value"] for attempt in section["attempts"]]
+    assert {usage["output_tokens"] for usage in usages} == {24}  # lengths are met exactly
+    applied = {control["name"]: control["applied"] for control in record["controls"]}
+    assert applied["seed"]["value"] == str(record["spec"]["controls"]["seed"])
+    proofs = {proof["name"]: proof["passed"] for proof in record["proofs"]}
+    assert proofs["model file"]
+    assert proofs["file"]
+    assert (out / "report.html").is_file()
+
+
+def test_three_engines_get_the_same_prompts_and_give_the_same_answers(home: Path) -> None:
+    out = home / "compare"
+    said = steelyard(
+        home,
+        *("engines", "compare", "bundled@llamacpp", "model@mlx", "model@transformers"),
+        *("--prompts", "8", "--out", out),
+    )
+    assert "(reference)" in said
+    found = json.loads((out / "compare.json").read_text())
+    assert found.get("differs", []) == []
+    first, *others = found["engines"]
+    assert first["run_id"]
+    for row in others:
+        # In half precision one answer may part late; the words of most are the same.
+        assert row["agrees"]["value"]["identical"] >= 6, row["agrees"]
+        assert row.get("miscounted", 0) == 0
+    assert (out / "compare.md").read_text().startswith("# Engines on the same prompts")
+
+
+def test_another_template_refuses_the_comparison_and_shows_where(home: Path) -> None:
+    other = home / "other"
+    steelyard(home, "models", "export", "bundled", "--format", "safetensors", "--out", other)
+    path = other / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    assert "<|im_end|>\n" in config["chat_template"]
+    config["chat_template"] = config["chat_template"].replace("<|im_end|>\n", "<|im_end|>\n\n")
+    path.write_text(json.dumps(config))
+    said = steelyard(
+        home,
+        *("engines", "compare", "bundled", "other@mlx", "--prompts", "2", "--out", home / "no"),
+        expect=1,
+    )
+    assert "These engines do not get the same prompt" in said
+    assert "chat template:" in said
+    assert "tokens of prompt 1, from position" in said
+    assert "engines" not in json.loads((home / "no" / "compare.json").read_text())
+
+
+def test_mlx_quantises_and_serves_what_it_quantised(home: Path) -> None:
+    said = steelyard(
+        home,
+        *("models", "export", "bundled", "--format", "mlx", "--bits", "4", "--out", "four"),
+    )
+    assert "MLX4" in said
+    out = home / "bench-four"
+    steelyard(
+        home,
+        *("bench", "four@mlx", "--requests", "3", "--prompts", "synthetic:in=32,out=8"),
+        *("--out", out),
+    )
+    assert json.loads((out / "record.json").read_text())["outcome"] == "completed"
+    said = steelyard(home, "bench", "four@transformers", "--requests", "3", expect=2)
+    assert "transformers loads safetensors; 'four' is mlx" in said
+
+
+def greedy(engine: str, model: Path, folder: Path) -> tuple[list[int], str]:
+    """Return the prompt's tokens and a greedy answer of exactly eight tokens."""
+    artifact = artifacts.fingerprint(model)
+    runtime = "wheel" if engine == "llamacpp" else environments.ENVIRONMENT
+    subject = Subject(artifact, engine, runtime, EngineProfile(context_tokens=512))
+    place = place_for(subject, folder, {artifact.sha256: model})
+    request = GenerationRequest(
+        (Message("user", "hello there, old friend"),), max_tokens=8, exact_tokens=True, stream=False
+    )
+    with host.start(api.dialect(engine), subject, Controls(threads=1), place) as running:
+        facts = running.prompt_facts(request)
+        answer: Any = running.ask(running.dialect.encode(request))
+    assert isinstance(facts.tokens, Measured)
+    return list(facts.tokens.value), openai.as_object(answer["choices"][0]["message"])["content"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_grouped_heads_and_an_untied_output_are_exported_right(
+    home: Path, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random weights in single precision: a row in a wrong place changes the answer at once."""
+    monkeypatch.setenv("STEELYARD_HOME", str(home))
+    shape = tiny.Shape(tied=False)
+    model = tiny.write(tmp_path / "tiny.gguf", shape, dtype=np.float32)
+    steelyard(
+        home, "models", "export", model, "--format", "safetensors", "--out", tmp_path / "tiny-hf"
+    )
+    tokens, text = greedy("llamacpp", model, tmp_path / "a")
+    others, said = greedy(engine, tmp_path / "tiny-hf", tmp_path / "b")
+    assert tokens == others
+    assert said.strip() == text.strip()
