@@ -88,7 +88,7 @@ def test_both_ways_find_the_ratio_that_the_planted_lengths_have(
         assert f"{value(found.ratio.value):.3f} " in text
     rows = (ended.folder / "summary.csv").read_text(encoding="utf-8").splitlines()
     (row,) = [row for row in rows if ",continuous_over_static," in row]
-    assert f"{value(found.ratio.value):.6g}"[:5] in row
+    assert str(value(found.ratio.value)) in row
     assert "Continuous against static batching" in ended.out
 
 
