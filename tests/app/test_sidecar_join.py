@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +90,26 @@ def test_a_server_of_somebody_else_and_another_engine_are_refused_before_anythin
         assert ended.code == 2
         assert words in ended.err
         assert not ended.folder.exists() or not list(ended.folder.glob("*"))
+
+
+@pytest.mark.full
+def test_an_interrupt_while_the_bare_engine_is_timed_leaves_the_bench_whole(bench: Bench) -> None:
+    model = tiny.write(bench.work / "tiny.gguf", stage.SHAPE)
+    argv = bench.argv(model, "--sidecar", "--requests", 4, "--prompts", "synthetic:in=3000,out=64")
+    with subprocess.Popen(argv, env=bench.env, stdout=-1, stderr=-1, text=True) as child:
+        while not (bench.work / "out" / "record.json").exists():
+            assert child.poll() is None
+            time.sleep(0.02)
+        time.sleep(1)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "Interrupted while the bare engine was timed" in err
+    summary = json.loads((bench.work / "out" / "bench_summary.json").read_text())
+    (one,) = summary["measurements"]
+    assert one["levels"][0]["counts"]["completed"] == 4
+    assert one["raw"]["missing"] == "interrupted"
+    assert not (bench.work / "out" / "sidecar.json").exists()
 
 
 # ── sweeps ──────────────────────────────────────────────────────────────────────────────────────
@@ -235,11 +258,17 @@ def test_a_sweep_on_another_engine_refuses_it_and_writes_nothing(tmp_path: Path)
 def test_a_whole_sweep_shows_raw_beside_served_and_decides_as_it_would_without(
     tmp_path: Path,
 ) -> None:
-    made = stage.build(tmp_path, items=4)
+    made = Stage(tmp_path / "ladder", tmp_path / "home")
+    made.ladder.mkdir()
+    made.home.mkdir()
+    # Slow enough that a busy client still sees tokens come one by one, or the canary stops it.
+    subject = str(
+        tiny.write(made.file("F16"), tiny.Shape(layers=4, feed_forward=1024, context=4096))
+    )
     out = tmp_path / "out"
-    few = ("--quants", "Q8_0", "--items", "4", "--repeats", "1", "--include-polluted")
-    done = made.run("sweep", str(made.ladder), *few, "--sidecar", "--out", str(out))
-    assert done.returncode in (0, 1), done.stderr
+    few = ("--quants", "Q8_0", "--items", "4", "--repeats", "1", "--include-polluted", "--yes")
+    done = made.run("sweep", subject, *few, "--sidecar", "--out", str(out), timeout_s=900)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
     summary: dict[str, Any] = json.loads((out / "sweep_summary.json").read_text())
     assert summary["phases_s"]["raw speed"] > 0
     for row in summary["per_quant"]:
