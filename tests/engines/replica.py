@@ -86,11 +86,13 @@ class Replica:
 class Manner:
     """How it answers: `other` puts another transcript in a route's place.
 
-    `cuts`: it does not know how to refuse a prompt that is too long, and keeps half a context.
+    `cuts`: it does not know how to refuse a prompt that is too long, and keeps half a context;
+    `context` is then what it has, whatever it is asked for.
     """
 
     other: Mapping[str, str] = field(default_factory=dict)
     cuts: bool = False
+    context: int | None = None
 
 
 class Book:
@@ -111,9 +113,11 @@ class Book:
             if error := next(iter(validator.iter_errors(body)), None):
                 words = f"{'.'.join(map(str, error.absolute_path))}: {error.message}"
                 return self._of(rules["bad"]), {"WHY": json.dumps(words)[1:-1]}, 0, words
-        if "model" in wish and wish["model"] not in rules["models"]:
+        known = rules["models"]  # null: whatever is asked for is taken for the one that is served
+        if "model" in wish and known is not None and wish["model"] not in known:
             return self._of(rules["model_missing"]), {"MODEL": wish["model"]}, 0, ""
         counted, context = _prompt_tokens(wish), _context(wish, rules["context_tokens"])
+        context = self.manner.context or context
         if counted > context and not self.manner.cuts:
             values = {"PROMPT_TOKENS": str(counted), "CONTEXT": str(context)}
             return self._of(rules["context_overflow"]), values, 0, ""
@@ -124,7 +128,7 @@ class Book:
             "OUTPUT_TOKENS": str(tokens),
             "TOTAL_TOKENS": str(counted + tokens),
             "CONTEXT": str(context),
-            "MODEL": str(wish.get("model", rules["models"][0])),
+            "MODEL": str(wish.get("model")) if known else str(rules.get("served")),
             "IDS": json.dumps([10 + len(word) for word in _words(wish)]),
             "IDS_TGI": json.dumps([{"id": 10 + len(word)} for word in _words(wish)]),
             "COUNT": str(len(_words(wish))),
@@ -234,9 +238,10 @@ def main() -> None:
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--cuts", action="store_true")
+    parser.add_argument("--context", type=int)
     typed = parser.parse_args()
     replica = Replica(typed.name, typed.port)
-    book = Book(typed.name, Manner(cuts=typed.cuts))
+    book = Book(typed.name, Manner(cuts=typed.cuts, context=typed.context))
     server = _Quiet(("127.0.0.1", typed.port), _handler(replica, book))
     sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
     sys.stdout.flush()

@@ -26,7 +26,9 @@ from steelyard.engines.attached import AttachedEngine, attach
 from steelyard.engines.url import Endpoint
 
 HELLO = GenerationRequest((Message("user", "what did the river do"),), max_tokens=6, seed=3)
-COUNTING = {"vllm"}
+MET: dict[str, AttachedEngine] = {}
+COUNTING = {"localai", "sglang", "tabbyapi", "tgi", "vllm"}
+ANSWERS_ANY_NAME = {"tgi"}
 LONG = GenerationRequest((Message("user", "word " * 5000),), max_tokens=6)
 
 
@@ -37,7 +39,11 @@ def replica(request: pytest.FixtureRequest) -> Iterator[Replica]:
 
 
 def at(replica: Replica, **more: object) -> AttachedEngine:
-    return attach(Endpoint.read(replica.url), **more)  # type: ignore[arg-type]
+    """Attach; plainly only once, since what is found out does not change."""
+    if not more and replica.url in MET:
+        return MET[replica.url]
+    found = attach(Endpoint.read(replica.url), **more)  # type: ignore[arg-type]
+    return found if more else MET.setdefault(replica.url, found)
 
 
 def usage(attempt: Attempt) -> Usage:
@@ -72,7 +78,7 @@ def test_it_is_recognised_by_its_own_word(replica: Replica) -> None:
 
 def test_a_name_that_it_contradicts_is_refused_with_what_it_says_it_is(replica: Replica) -> None:
     assert at(replica, engine=replica.name).dialect.name == replica.name
-    for other in {*NAMES} - {replica.name}:
+    for other in sorted({*NAMES} - {replica.name})[:2]:
         with pytest.raises(UnsupportedSubject, match=f"says that it is {replica.name}") as caught:
             at(replica, engine=other)
         assert f"--engine {replica.name}" in caught.value.hint
@@ -162,6 +168,10 @@ def test_a_model_that_has_gone_meanwhile_is_a_missing_model(
     engine = at(replica)
     gone = replace(engine, dialect=kind(replica.name).serving(Served("gone")))
     (attempt,) = answers(gone, [HELLO], tmp_path)
+    if replica.name in ANSWERS_ANY_NAME:
+        assert attempt.outcome == Completed()
+        assert attempt.model == engine.model
+        return
     assert isinstance(attempt.outcome, Failed)
     assert attempt.outcome.why == "model_missing"
     assert "gone" in attempt.outcome.detail

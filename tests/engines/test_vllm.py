@@ -13,9 +13,10 @@ from steelyard.analysis import timing
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import Controls
 from steelyard.domain.stream import Attempt, Completed, Failed, Usage
+from steelyard.domain.subject import Artifact, Subject
 from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest
-from steelyard.engines.api import Met, Served
+from steelyard.engines.api import Evidence, Met, Served
 from steelyard.engines.attached import AttachedEngine, attach
 from steelyard.engines.url import Endpoint
 from steelyard.engines.vllm import Vllm
@@ -118,11 +119,15 @@ def test_a_server_without_a_tokenise_route_takes_no_tokens() -> None:
 
 def test_the_file_is_told_by_its_name_alone() -> None:
     listing = {"data": [{"id": "m", "root": "/home/somebody/models/m", "max_model_len": 512}]}
-    found = Vllm(Served("m")).read_identity((listing, None))
-    assert found.model_path == Measured("/home/somebody/models/m", "engine")
+    evidence = Evidence((listing, None), (), "", Missing("elsewhere"))
+    dialect = Vllm(Served("m"))
+    controls = dialect.controls_readback(Subject(Artifact("m", "", "")), Controls(), evidence)
+    found = {control.name: control.applied for control in controls}
+    assert found["model_file"] == Measured("m", "derived")
+    assert found["context_tokens"] == Measured("512", "derived")
     with replaying("vllm") as server:
-        controls = {c.name: c.applied for c in at(server.url).controls(Controls())}
-    assert controls["model_file"] == Measured("Qwen/Qwen3-0.6B", "derived")
+        hosted = {c.name: c.applied for c in at(server.url).controls(Controls())}
+    assert hosted["model_file"] == Measured("Qwen/Qwen3-0.6B", "derived")
 
 
 def test_it_is_known_by_the_owner_of_its_models_alone() -> None:

@@ -87,6 +87,8 @@ def _beside(level: Level) -> Iterator[str]:
             f"{_place(level.load)}: {counts.dropped:,} of {counts.planned:,} requests were never"
             " sent, since the load had ended before their turn."
         )
+    if isinstance(cost := level.tokens.cost_usd, Measured):
+        yield f"{_place(level.load)}: the service billed {cost.value:.6g} US dollars."
     if level.reason:
         yield f"{_place(level.load)}: {level.reason}."
     if isinstance(level.goodput, Measured):

@@ -97,7 +97,25 @@ def tokens(attempts: Sequence[Attempt]) -> Tokens:
         cached=_total(done, lambda usage: usage.cached_tokens),
         prompt_wanted=Measured(mean([wanted for wanted, _ in met]), "derived") if met else none,
         prompt_came=Measured(mean([came for _, came in met]), "engine") if met else none,
+        cost_usd=_billed(attempts),
     )
+
+
+def _billed(attempts: Sequence[Attempt]) -> Reading[float]:
+    """Return what all requests cost together; one answer without a price leaves the sum unknown.
+
+    A request that failed may have been billed too: it counts where that was said.
+    """
+    costs = [attempt.cost.value for attempt in attempts if isinstance(attempt.cost, Measured)]
+    if not costs:
+        return Missing("not_billed", "no request was billed")
+    unknown = sum(
+        isinstance(attempt.outcome, Completed) and isinstance(attempt.cost, Missing)
+        for attempt in attempts
+    )
+    if unknown:
+        return Missing("not_priced", f"{unknown} of {len(attempts)} answers came without a price")
+    return Measured(sum(costs), "engine")
 
 
 def turns(attempts: Sequence[Attempt], per_conversation: int) -> tuple[Turn, ...]:

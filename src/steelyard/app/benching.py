@@ -201,6 +201,7 @@ def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, t
         engine=request.engine,
         model=request.model,
         context_tokens=context_of(asked),
+        shares_prefix=asked.reuse_prefix,
         key=key,
         trust=trust,
         env=os.environ,

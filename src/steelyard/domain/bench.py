@@ -90,13 +90,17 @@ class Counts:
 @final
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Token counts by the engine's word, and how prompts came out against what was wanted."""
+    """Token counts by the engine's word, and how prompts came out against what was wanted.
+
+    `cost_usd` is what a hosted service has billed for the requests of the level, by its own word.
+    """
 
     prompt: Reading[int]
     output: Reading[int]
     cached: Reading[int]
     prompt_wanted: Reading[float]
     prompt_came: Reading[float]
+    cost_usd: Reading[float] = Missing("not_billed", "no request was billed")
 
 
 @final

@@ -231,12 +231,14 @@ class Met:
 class Served:
     """What was found out of such a server, and what the work needs of it.
 
-    `context_tokens` is what the longest request takes, to be asked for where a request can.
-    `tokenises`: its tokenise route has answered. `answers` are those to the identity calls.
+    `context_tokens` is what the longest request takes, to be asked for where a request can;
+    `shares_prefix`: prompts begin alike, by intention. `tokenises`: its tokenise route has
+    answered. `answers` are those to the identity calls.
     """
 
     model: str | None = None
     context_tokens: int | None = None
+    shares_prefix: bool = False
     tokenises: bool = False
     answers: tuple[object, ...] = ()
 

@@ -206,13 +206,15 @@ def attach(
     engine: str | None = None,
     model: str | None = None,
     context_tokens: int | None = None,
+    shares_prefix: bool = False,
     key: Reading[Secret] = _NO_KEY,
     trust: Trust | None = None,
     env: Mapping[str, str] | None = None,
 ) -> AttachedEngine:
     """Ask who is there: which model, what kind of server, how it counts tokens, which process.
 
-    `engine` is a name, or None to find out. `context_tokens` is what the longest request will take.
+    `engine` is a name, or None to find out. `context_tokens` is what the longest request will take,
+    `shares_prefix` says that prompts will begin alike.
     `key` comes from `keys.api_key`; `env` is looked at for a proxy, to say that it was not used.
 
     Raises:
@@ -226,7 +228,8 @@ def attach(
     chosen = model if listing is None else pick_model(model, listing, where=str(endpoint))
     header = answer.headers.get("server", "")
     company = _company(engine, Met(listing, header=header), caller)
-    dialect = _speaking(company, caller, chosen, context_tokens, listing, header)
+    wish = Served(chosen, context_tokens, shares_prefix, tokenises=True)
+    dialect = _speaking(company, caller, wish, listing, header)
     found = AttachedEngine(
         dialect=dialect,
         model=chosen,
@@ -249,22 +252,16 @@ def _company(engine: str | None, met: Met, caller: Caller) -> Company:
 
 
 def _speaking(
-    company: Company,
-    caller: Caller,
-    model: str | None,
-    context_tokens: int | None,
-    listing: object,
-    header: str,
+    company: Company, caller: Caller, wish: Served, listing: object, header: str
 ) -> Dialect:
     """Return the dialect with all that was found out of the server."""
     aside = _aside(caller)
     if company.kind is None:
         server = known_as(listing, _if_there(aside, OPTIONAL_CALLS[0]), header)
-        dialect = OpenAiEndpoint(model, server)
+        dialect = OpenAiEndpoint(wish.model, server)
         return replace(dialect, tokeniser=_tokeniser(aside, dialect))
-    served = Served(model, context_tokens, tokenises=True)
-    answers = _answers(caller, company.kind.serving(served), model)
-    served = replace(served, answers=answers)
+    answers = _answers(caller, company.kind.serving(wish), wish.model)
+    served = replace(wish, answers=answers)
     tokenises = bool(_tokens(aside, company.kind.serving(served)))
     return company.kind.serving(replace(served, tokenises=tokenises))
 

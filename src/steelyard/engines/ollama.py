@@ -212,7 +212,11 @@ class Ollama:
         yield EngineTimings(
             prefill_s=_seconds(raw, "prompt_eval_duration"),
             decode_s=_seconds(raw, "eval_duration"),
-            prompt_tokens=openai.count(raw, "prompt_eval_count", who="ollama's prompt_eval_count"),
+            prompt_tokens=served.computed(
+                self.found,
+                openai.count(raw, "prompt_eval_count", who="ollama's prompt_eval_count"),
+                _CACHED_UNKNOWN,
+            ),
             cached_tokens=_CACHED_UNKNOWN,
             output_tokens=openai.count(raw, "eval_count", who="ollama's eval_count"),
         )

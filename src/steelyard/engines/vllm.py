@@ -109,9 +109,10 @@ class Vllm:
         yield from chunk.events
         if (metrics := chunk.mapping("metrics")) is not None:
             yield served.timings(
+                self.found,
+                chunk.mapping("usage") or {},
                 prefill_s=_seconds(metrics, "time_to_first_token_ms"),
                 decode_s=_seconds(metrics, "generation_time_ms"),
-                usage=chunk.mapping("usage") or {},
             )
 
     def named_model(self, data: str) -> str | None:

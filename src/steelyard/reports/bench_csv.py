@@ -105,6 +105,7 @@ def _readings(level: Level) -> Iterator[tuple[str, str, Reading[float]]]:
     yield "cached_tokens", "tok", _float(tokens.cached)
     yield "prompt_tokens_wanted_mean", "tok", tokens.prompt_wanted
     yield "prompt_tokens_mean", "tok", tokens.prompt_came
+    yield "cost_usd", "USD", tokens.cost_usd
     yield "bound_ttft_s", "s", level.bound.ttft_s
     yield "bound_gap_s", "s", level.bound.gap_s
     yield "censored_gaps_share", "share", level.bound.censored_gaps

@@ -96,7 +96,15 @@ def token_lines(level: Level) -> tuple[Line, ...]:
         Line("output tokens", said(tokens.output, _thousands)),
         Line("prompt length wanted, mean", said(tokens.prompt_wanted, rounded)),
         Line("prompt length that came, mean", said(tokens.prompt_came, rounded)),
+        *_billed(tokens.cost_usd),
     )
+
+
+def _billed(cost_usd: Reading[float]) -> tuple[Line, ...]:
+    """Return what was billed; nothing where nothing is."""
+    if isinstance(cost_usd, Missing) and cost_usd.code == "not_billed":
+        return ()
+    return (Line("billed, US dollars", said(cost_usd, "{:.6g}".format)),)
 
 
 def engine_lines(side: EngineSide) -> tuple[Line, ...]:

@@ -110,6 +110,9 @@ def error_words(error: object) -> str:
         return str(error)
     said = (error.get(key) for key in ("type", "code", "message"))
     words = [str(word) for word in said if word and not isinstance(word, int)]
+    reasons = (as_object(error.get("metadata")) or {}).get("reasons")
+    if isinstance(reasons, list) and reasons:  # OpenRouter's, of an input that was flagged
+        words.append(f"flagged for {', '.join(map(str, reasons))}")
     return ": ".join(words) or json.dumps(error)
 
 

@@ -243,17 +243,37 @@ def left_open(
 
 
 def timings(
-    *, prefill_s: Reading[float], decode_s: Reading[float], usage: Mapping[str, Any]
+    found: Served,
+    usage: Mapping[str, Any],
+    *,
+    prefill_s: Reading[float],
+    decode_s: Reading[float],
 ) -> EngineTimings:
     """Return the engine's own clock beside the tokens of a `usage` object."""
     details = openai.as_object(usage.get("prompt_tokens_details")) or {}
+    cached = openai.count(details, "cached_tokens", who="usage's cached_tokens")
+    prompt = openai.count(usage, "prompt_tokens", who="usage.prompt_tokens")
     return EngineTimings(
         prefill_s=prefill_s,
         decode_s=decode_s,
-        prompt_tokens=openai.count(usage, "prompt_tokens", who="usage.prompt_tokens"),
-        cached_tokens=openai.count(details, "cached_tokens", who="usage's cached_tokens"),
+        prompt_tokens=computed(found, prompt, cached),
+        cached_tokens=cached,
         output_tokens=openai.count(usage, "completion_tokens", who="usage.completion_tokens"),
     )
+
+
+def computed(found: Served, prompt: Reading[int], cached: Reading[int]) -> Reading[int]:
+    """Return the prompt tokens that were not taken from a cache, as far as that can be told.
+
+    Where nothing is told of the cache, all were computed unless prompts share a beginning.
+    """
+    if isinstance(prompt, Missing):
+        return prompt
+    if isinstance(cached, Measured):
+        return Measured(max(0, prompt.value - cached.value), "engine")
+    if found.shares_prefix:
+        return Missing("not_reported", "prompts begin alike, and the cache's share is not told")
+    return prompt
 
 
 def number(raw: Mapping[str, object], key: str, *, scale: float = 1.0, who: str) -> Reading[float]:

@@ -1,0 +1,157 @@
+"""OpenRouter, which passes requests on to hosted providers. Nothing here acts.
+
+Every answer says what it cost and who gave it; between the events stand comments. Routes and
+fields: its chat-completions, models and endpoints API, streaming and errors, as documented in
+2026-10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, final
+
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.run import AppliedControl, Controls, Place
+from steelyard.domain.stream import Finished, StreamEvent, StreamFailed
+from steelyard.domain.subject import Subject
+from steelyard.domain.workload import GenerationRequest
+from steelyard.engines.api import (
+    Capabilities,
+    Evidence,
+    Framing,
+    HttpCall,
+    IdentityClaim,
+    Met,
+    Served,
+)
+from steelyard.engines.wires import openai, served
+
+_SOME: Final = 4
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class OpenRouter:
+    """The dialect `openrouter`. `found` is what the server was found to serve."""
+
+    found: Served = Served()
+
+    @property
+    def name(self) -> str:
+        """The engine's name as users write it."""
+        return "openrouter"
+
+    @property
+    def framing(self) -> Framing:
+        """Server-sent events, with comments while a provider is awaited."""
+        return "sse"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a request asks for counts as far as the provider goes along with it."""
+        return Capabilities(
+            formats=frozenset(),
+            tool_calls=True,
+            images=True,
+        )
+
+    @property
+    def greeting(self) -> HttpCall | None:
+        """None: its list of models is unlike any other's."""
+        return None
+
+    def recognises(self, met: Met) -> bool:
+        """Know it by the prices and the providers in its list of models."""
+        first = next(iter(served.entries(met.listing)), {})
+        return "pricing" in first and "top_provider" in first
+
+    def serving(self, found: Served) -> OpenRouter:
+        """Return the dialect with what was found out."""
+        return OpenRouter(found)
+
+    def launch(
+        self,
+        subject: Subject,
+        controls: Controls,  # noqa: ARG002 - the protocol's
+        place: Place,  # noqa: ARG002 - the protocol's
+    ) -> NoReturn:
+        """Refuse: it is not started from here."""
+        served.refuse_launch(self.name, subject)
+
+    def encode(self, request: GenerationRequest) -> HttpCall:
+        """Use the chat route, and ask for the cost beside the counts."""
+        served.require_messages(request)
+        body = {**served.chat(self.found, request), "usage": {"include": True}}
+        return HttpCall("POST", served.CHAT, json=body)
+
+    def decode(self, data: str) -> Iterator[StreamEvent]:
+        """Read one event; a provider that gives up half-way is an error under status 200."""
+        for event in openai.parse(data).events:
+            if event == Finished("error"):
+                yield StreamFailed("the provider broke the answer off")
+            else:
+                yield event
+
+    def named_model(self, data: str) -> str | None:
+        """Return the model's name and the provider: two providers are not one subject."""
+        raw = openai.parse(data).raw
+        model, provider = raw.get("model"), raw.get("provider")
+        if not isinstance(model, str):
+            return None
+        return f"{model} by {provider}" if isinstance(provider, str) and provider else model
+
+    def identity_calls(self) -> tuple[HttpCall, ...]:
+        """Ask for the models and for the providers of this one."""
+        if self.found.model is None:
+            return (served.MODELS,)
+        return (served.MODELS, HttpCall("GET", f"/v1/models/{self.found.model}/endpoints"))
+
+    def read_identity(self, answers: Sequence[object]) -> IdentityClaim:
+        """Read the context, and in which quants the providers serve the model."""
+        listing, *endpoints = answers
+        entry = served.entry_of(listing, self.found.model)
+        return IdentityClaim(
+            name=served.named(self.found, listing),
+            model_path=served.text(entry, "canonical_slug", who="OpenRouter's list"),
+            context_tokens=served.context_of(entry),
+            build=Missing("not_reported", "a hosted service has no version to tell"),
+            quant=_quant(endpoints[0] if endpoints else None),
+        )
+
+    def tokenise_call(self, text: str, *, special: bool) -> NoReturn:  # noqa: ARG002
+        """Refuse: there is no such route."""
+        served.refuse_tokens(self.name)
+
+    def read_tokens(self, answer: object) -> tuple[int, ...]:
+        """Read a list under `tokens`, which it never sends."""
+        return served.tokens(answer, who="openrouter")
+
+    def control_probes(self, controls: Controls) -> tuple[HttpCall, ...]:  # noqa: ARG002
+        """Ask nothing: no answer of it shows a setting."""
+        return ()
+
+    def controls_readback(
+        self,
+        subject: Subject,  # noqa: ARG002 - what a file's profile asks for was not asked of anybody
+        controls: Controls,
+        evidence: Evidence,
+    ) -> tuple[AppliedControl, ...]:
+        """Say what is listed, and that the rest is the provider's."""
+        own = {"cache": served.CACHE_THEIRS, "length": served.NO_IGNORE_EOS}
+        claim = self.read_identity(evidence.answers)
+        return served.readback(controls, evidence, claim, own)
+
+
+def _quant(answer: object) -> Reading[str]:
+    """Return the quant in which all providers serve the model, or that they differ."""
+    data = openai.as_object((openai.as_object(answer) or {}).get("data")) or {}
+    listed = data.get("endpoints")
+    ends: list[Mapping[str, Any]] = [e for e in listed or () if isinstance(e, dict)]
+    quants = {str(end.get("quantization") or "unknown") for end in ends}
+    if len(quants) == 1:
+        return Measured(quants.pop(), "engine")
+    if not ends:
+        return Missing("not_reported", "OpenRouter lists no provider of this model")
+    said = [f"{end.get('quantization') or 'unknown'} at {end.get('provider_name')}" for end in ends]
+    return Missing("varies", f"providers differ: {', '.join(said[:_SOME])}")

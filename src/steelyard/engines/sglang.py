@@ -1,0 +1,172 @@
+"""SGLang's server, as somebody else has started it. Nothing here acts.
+
+Routes and fields: its OpenAI-style routes, `/tokenize`, `/get_model_info` and `/server_info`
+(`/get_server_info` in older ones), as SGLang 0.5 documents them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, final
+
+from steelyard.domain.reading import Measured
+from steelyard.domain.run import AppliedControl, Controls, Place
+from steelyard.domain.stream import Finished, StreamEvent, StreamFailed
+from steelyard.domain.subject import Subject
+from steelyard.domain.workload import GenerationRequest
+from steelyard.engines.api import (
+    Capabilities,
+    Evidence,
+    Framing,
+    HttpCall,
+    IdentityClaim,
+    Met,
+    Served,
+)
+from steelyard.engines.wires import openai, served
+
+_MODEL: Final = HttpCall("GET", "/get_model_info")
+_SETTINGS: Final = HttpCall("GET", "/server_info")
+_SETTINGS_BEFORE: Final = HttpCall("GET", "/get_server_info")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SgLang:
+    """The dialect `sglang`. `found` is what the server was found to serve."""
+
+    found: Served = Served()
+
+    @property
+    def name(self) -> str:
+        """The engine's name as users write it."""
+        return "sglang"
+
+    @property
+    def framing(self) -> Framing:
+        """Server-sent events."""
+        return "sse"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It runs to a length and takes tokens; a seed counts only in its deterministic mode."""
+        return Capabilities(
+            formats=frozenset(),
+            controls_prefix_cache=True,
+            exact_tokens=True,
+            token_prompts=self.found.tokenises,
+            logprobs=True,
+            grammar=True,
+            tool_calls=True,
+            images=True,
+            embeddings=True,
+            metrics=True,
+        )
+
+    @property
+    def greeting(self) -> HttpCall | None:
+        """Ask for the model's own facts."""
+        return _MODEL
+
+    def recognises(self, met: Met) -> bool:
+        """Know it by the owner of its models, or by what it tells of its weights."""
+        own = openai.as_object(met.own) or {}
+        told = "is_generation" in own and "model_path" in own
+        return told or "sglang" in served.owners(met.listing)
+
+    def serving(self, found: Served) -> SgLang:
+        """Return the dialect with what was found out."""
+        return SgLang(found)
+
+    def launch(
+        self,
+        subject: Subject,
+        controls: Controls,  # noqa: ARG002 - the protocol's
+        place: Place,  # noqa: ARG002 - the protocol's
+    ) -> NoReturn:
+        """Refuse: it is not started from here."""
+        served.refuse_launch(self.name, subject)
+
+    def encode(self, request: GenerationRequest) -> HttpCall:
+        """Use the chat route, or for tokens the completions route; salt against the cache."""
+        served.require_no_slot(request)
+        if request.prompt_tokens is None:
+            path, body = served.CHAT, served.chat(self.found, request)
+        else:
+            path, body = served.COMPLETIONS, served.completion(self.found, request)
+        if request.exact_tokens:
+            body["ignore_eos"] = True
+        if not request.reuse_prefix:
+            body["cache_salt"] = served.salt(body)
+        return HttpCall("POST", path, json=body)
+
+    def decode(self, data: str) -> Iterator[StreamEvent]:
+        """Read one event; an answer that the server gave up is an error, whatever its status."""
+        for event in openai.parse(data).events:
+            if event == Finished("abort"):
+                yield StreamFailed("the server aborted the request")
+            else:
+                yield event
+
+    def named_model(self, data: str) -> str | None:
+        """Return the name under `model`."""
+        return openai.named_model(data)
+
+    def identity_calls(self) -> tuple[HttpCall, ...]:
+        """Ask for the models, the weights, and the settings under both names of their route."""
+        return (served.MODELS, _MODEL, _SETTINGS, _SETTINGS_BEFORE)
+
+    def read_identity(self, answers: Sequence[object]) -> IdentityClaim:
+        """Read the model, its weights, quant and context, and how many requests run at once."""
+        listing, model, *_ = answers
+        entry = served.entry_of(listing, self.found.model)
+        settings = _settings(answers)
+        return IdentityClaim(
+            name=served.named(self.found, listing),
+            model_path=served.text(
+                openai.as_object(model) or {}, "model_path", who="/get_model_info"
+            ),
+            context_tokens=served.context_of(entry),
+            slots=openai.count(settings, "max_running_requests", who="max_running_requests"),
+            build=served.text(settings, "version", who="/server_info"),
+            quant=served.text(settings, "quantization", "dtype", who="/server_info"),
+        )
+
+    def tokenise_call(self, text: str, *, special: bool) -> HttpCall:  # noqa: ARG002
+        """Ask for the tokens of a bare text; control tokens in it are always recognised."""
+        if not self.found.tokenises:
+            served.refuse_tokens(self.name)
+        model = {} if self.found.model is None else {"model": self.found.model}
+        body = {**model, "prompt": text, "add_special_tokens": False}
+        return HttpCall("POST", "/tokenize", json=body)
+
+    def read_tokens(self, answer: object) -> tuple[int, ...]:
+        """Read the list under `tokens`."""
+        return served.tokens(answer, who="SGLang's /tokenize")
+
+    def control_probes(self, controls: Controls) -> tuple[HttpCall, ...]:  # noqa: ARG002
+        """Ask nothing: no answer of it shows a setting."""
+        return ()
+
+    def controls_readback(
+        self,
+        subject: Subject,  # noqa: ARG002 - what a file's profile asks for was not asked of anybody
+        controls: Controls,
+        evidence: Evidence,
+    ) -> tuple[AppliedControl, ...]:
+        """Say what its settings tell: whether a prefix cache exists at all, and its types."""
+        settings = _settings(evidence.answers)
+        salted = served.NOT_ECHOED if controls.reuse_prefix else served.SALTED
+        own = {
+            "cache": Measured("off", "engine") if settings.get("disable_radix_cache") else salted,
+            "length": served.NOT_ECHOED,
+            "kv_type": served.text(settings, "kv_cache_dtype", who="/server_info"),
+        }
+        claim = self.read_identity(evidence.answers)
+        return served.readback(controls, evidence, claim, own)
+
+
+def _settings(answers: Sequence[object]) -> Mapping[str, Any]:
+    """Return the answer of whichever route of the two is there."""
+    return openai.as_object(answers[2]) or openai.as_object(answers[3]) or {}

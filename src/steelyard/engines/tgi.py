@@ -1,0 +1,145 @@
+"""Hugging Face's Text Generation Inference, as somebody else has started it. Nothing here acts.
+
+Routes and fields: its Messages API, `/info` and `/tokenize`, as docs/openapi.json of TGI 3.3 has
+them. It serves one model and answers whatever name is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn, final
+
+from steelyard.domain.errors import DialectError
+from steelyard.domain.run import AppliedControl, Controls, Place
+from steelyard.domain.stream import StreamEvent
+from steelyard.domain.subject import Subject
+from steelyard.domain.workload import GenerationRequest
+from steelyard.engines.api import (
+    Capabilities,
+    Evidence,
+    Framing,
+    HttpCall,
+    IdentityClaim,
+    Met,
+    Served,
+)
+from steelyard.engines.wires import openai, served
+
+_INFO: Final = HttpCall("GET", "/info")
+# Its chat route has no such fields.
+_WITHOUT: Final = frozenset({"top_k", "min_p"})
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Tgi:
+    """The dialect `tgi`. `found` is what the server was found to serve."""
+
+    found: Served = Served()
+
+    @property
+    def name(self) -> str:
+        """The engine's name as users write it."""
+        return "tgi"
+
+    @property
+    def framing(self) -> Framing:
+        """Server-sent events."""
+        return "sse"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It stops where the model does, and keeps what it computed of prompts."""
+        return Capabilities(
+            formats=frozenset(),
+            honours_seed=True,
+            logprobs=True,
+            grammar=True,
+            tool_calls=True,
+            images=True,
+            metrics=True,
+        )
+
+    @property
+    def greeting(self) -> HttpCall | None:
+        """Ask for its facts."""
+        return _INFO
+
+    def recognises(self, met: Met) -> bool:
+        """Know it by what only its facts hold."""
+        own = openai.as_object(met.own) or {}
+        return "model_id" in own and "max_total_tokens" in own
+
+    def serving(self, found: Served) -> Tgi:
+        """Return the dialect with what was found out."""
+        return Tgi(found)
+
+    def launch(
+        self,
+        subject: Subject,
+        controls: Controls,  # noqa: ARG002 - the protocol's
+        place: Place,  # noqa: ARG002 - the protocol's
+    ) -> NoReturn:
+        """Refuse: it is not started from here."""
+        served.refuse_launch(self.name, subject)
+
+    def encode(self, request: GenerationRequest) -> HttpCall:
+        """Use the chat route, without the sampling that it does not have."""
+        served.require_messages(request)
+        body = served.chat(self.found, request, without=_WITHOUT)
+        return HttpCall("POST", served.CHAT, json=body)
+
+    def decode(self, data: str) -> Iterator[StreamEvent]:
+        """Read one event; each of them repeats the role beside its text."""
+        yield from openai.parse(data).events
+
+    def named_model(self, data: str) -> str | None:
+        """Return the name under `model`."""
+        return openai.named_model(data)
+
+    def identity_calls(self) -> tuple[HttpCall, ...]:
+        """Ask for the models and for its facts."""
+        return (served.MODELS, _INFO)
+
+    def read_identity(self, answers: Sequence[object]) -> IdentityClaim:
+        """Read the model and its revision, the context and the version."""
+        listing, info = answers
+        facts = openai.as_object(info) or {}
+        return IdentityClaim(
+            name=served.named(self.found, listing),
+            model_path=served.text(facts, "model_id", who="/info"),
+            context_tokens=openai.count(facts, "max_total_tokens", who="max_total_tokens"),
+            build=served.text(facts, "version", who="/info"),
+            quant=served.text(facts, "quantize", "model_dtype", who="/info"),
+            digest=served.text(facts, "model_sha", who="/info"),
+        )
+
+    def tokenise_call(self, text: str, *, special: bool) -> HttpCall:  # noqa: ARG002
+        """Ask for the tokens of a text; what begins one is put before it and counted too."""
+        if not self.found.tokenises:
+            served.refuse_tokens(self.name)
+        return HttpCall("POST", "/tokenize", json={"inputs": text})
+
+    def read_tokens(self, answer: object) -> tuple[int, ...]:
+        """Read a list of objects, each with its `id`."""
+        listed = answer if isinstance(answer, list) else [None]
+        ids = [(openai.as_object(token) or {}).get("id") for token in listed]
+        if not all(isinstance(token, int) for token in ids):
+            raise DialectError(f"TGI's /tokenize answered {str(answer)[:120]}")
+        return tuple(token for token in ids if isinstance(token, int))
+
+    def control_probes(self, controls: Controls) -> tuple[HttpCall, ...]:  # noqa: ARG002
+        """Ask nothing: no answer of it shows a setting."""
+        return ()
+
+    def controls_readback(
+        self,
+        subject: Subject,  # noqa: ARG002 - what a file's profile asks for was not asked of anybody
+        controls: Controls,
+        evidence: Evidence,
+    ) -> tuple[AppliedControl, ...]:
+        """Say what is listed, and of what is sent that it is not confirmed."""
+        own = {"cache": served.CACHE_THEIRS, "length": served.NO_IGNORE_EOS}
+        claim = self.read_identity(evidence.answers)
+        return served.readback(controls, evidence, claim, own, without=_WITHOUT)
