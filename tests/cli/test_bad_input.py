@@ -193,6 +193,12 @@ SWEEPS: list[Case] = [
     ("twice the same", lambda r: [r.good, "--quants", "Q8_0,Q8_0"], ("'--quants'", "repeated")),
     ("budget", lambda r: [r.good, "--budget", "soon"], ("'--budget'", "write 45m")),
     ("no budget", lambda r: [r.good, "--budget", "0s"], ("'--budget'", "longer than nothing")),
+    ("soak", lambda r: [r.good, "--soak", "soon"], ("'--soak'", "'soon' is no duration")),
+    (
+        "soak beyond the budget",
+        lambda r: [r.good, "--soak", "30m", "--budget", "20m"],
+        ("--soak alone takes 30 min 00 s of 20 min 00 s", "a longer --budget or a shorter --soak"),
+    ),
     ("cores", lambda r: [r.good, "--affinity", "two"], ("'--affinity'", "write 0-3")),
     ("cores backwards", lambda r: [r.good, "--affinity", "3-1"], ("runs backwards", "write 1-3")),
     (

@@ -27,7 +27,6 @@ def body(engine: str, case: str) -> str:
     """Return the body of a recorded answer, framing removed."""
     reader = ResponseReader()
     reader.feed(recorded(engine, case), 1)
-    reader.end_of_connection()
     return reader.body.decode()
 
 

@@ -14,6 +14,7 @@ from steelyard.domain.stream import Attempt, Completed, Exchange, ToolCall
 from steelyard.engines import transcript
 from steelyard.engines.llamacpp import LlamaCpp
 from steelyard.engines.wires import sse
+from steelyard.loadgen.framing import Framing
 from steelyard.loadgen.response import ResponseReader
 
 DIALECT = LlamaCpp()
@@ -21,11 +22,12 @@ DIALECT = LlamaCpp()
 
 def received(given: Case) -> Exchange:
     """Do with the bytes what the load client does."""
-    reader = ResponseReader()
+    reader, framing, raw, whole = ResponseReader(), Framing(), bytearray(), False
     for at_ns, data in given.reads:
         reader.feed(data, at_ns)
-    if given.closes:
-        reader.end_of_connection()
+        raw += data
+        whole = whole or framing.take(raw)
+    whole = whole or (given.closes and framing.ends_with_connection())
     return Exchange(
         id=str(given.seed),
         intended_ns=0,
@@ -35,7 +37,7 @@ def received(given: Case) -> Exchange:
         arrivals_ns=reader.arrivals_ns,
         ends=reader.ends,
         body=bytes(reader.body),
-        failure=None if reader.complete else "disconnected",
+        failure=None if whole else "disconnected",
         encoding=reader.content_encoding,
         location=reader.location,
     )

@@ -34,16 +34,14 @@ def test_each_chunk_keeps_the_moment_of_its_read() -> None:
     assert reader.complete
 
 
-def test_a_body_without_a_length_ends_with_the_connection() -> None:
+def test_a_body_without_a_length_goes_on_for_as_long_as_anything_comes() -> None:
     reader = read(b"HTTP/1.1 200 OK\r\n\r\nhalf", b"more")
     assert not reader.complete
-    assert reader.end_of_connection()
     assert bytes(reader.body) == b"halfmore"
-    assert not reader.keep_alive
 
 
 def test_a_chunked_body_that_stops_short_is_not_whole() -> None:
-    assert not read(CHUNKED, chunk(b"one")).end_of_connection()
+    assert not read(CHUNKED, chunk(b"one")).complete
 
 
 def test_interim_answers_are_passed_over() -> None:

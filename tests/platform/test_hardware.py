@@ -40,6 +40,11 @@ def test_a_board_is_told_by_its_files(tmp_path: Path) -> None:
     assert any("NVIDIA" in gpu for gpu in found.gpus)
 
 
+def test_a_board_is_allowed_less_heat_than_a_machine_with_a_fan(tmp_path: Path) -> None:
+    assert hardware.temperature_limit_c(tmp_path) == 95.0
+    assert hardware.temperature_limit_c(laid_out(tmp_path, BOARD)) == 90.0
+
+
 def test_memory_that_the_kernel_keeps_for_itself_does_not_change_the_device(tmp_path: Path) -> None:
     root = laid_out(tmp_path, BOARD)
     before = hardware.device(root).id

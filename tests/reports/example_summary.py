@@ -25,6 +25,7 @@ from steelyard.domain.summary import (
     Optimisation,
     Pick,
     RunLine,
+    Soak,
     Speed,
     SweepSummary,
     Throughput,
@@ -531,3 +532,35 @@ def configuration() -> Mapping[str, object]:
         "variants": [line.variant.label for line in summary().per_quant],
         "gates": {"margin": 0.03},
     }
+
+
+def soaked() -> SweepSummary:
+    """The chosen variant under load for half an hour, slower and hotter at its end."""
+    hidden = Missing("not_exposed", "this machine counts no throttling")
+    found = Soak(
+        run_id="0192f0c4a7be4d0b",
+        label="Q4_K_M",
+        streams=2,
+        asked_s=1800.0,
+        elapsed_s=measured(1802.5),
+        outcome="completed",
+        reason="",
+        quality="CLEAN",
+        cautions=(),
+        requests=560,
+        failed=1,
+        system_tps=measured(40.1),
+        first_third_tps=estimate(41.2, 0.4, 30),
+        last_third_tps=estimate(38.9, 0.5, 30),
+        change=estimate(-0.056, 0.015, 60),
+        temperature_first_c=measured(66.0),
+        temperature_last_c=measured(81.0),
+        temperature_max_c=measured(82.4),
+        temperature_limit_c=90.0,
+        throttle_events=hidden,
+        clock_change=measured(-0.04),
+        swap_growth_bytes=measured(0.0),
+        memory_change=measured(0.002),
+        tps_over_time=tuple((20.0 * place + 10, 41.2 - place / 40) for place in range(90)),
+    )
+    return replace(summary(), soak=Measured(found, "derived"))

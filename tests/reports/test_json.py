@@ -58,3 +58,10 @@ def test_a_name_that_is_not_utf8_can_be_written() -> None:
 def test_a_damaged_file_is_refused_by_name(text: str, named: str) -> None:
     with pytest.raises(BadInput, match=rf"old\.json.*{named}"):
         summary_json.read(text, source="old.json")
+
+
+def test_a_soak_is_read_back_and_so_is_its_absence() -> None:
+    for made in (example.soaked(), example.summary()):
+        assert summary_json.read(summary_json.write(made), source="it") == made
+    raw = json.loads(summary_json.write(example.summary()))
+    assert raw["soak"]["missing"] == "not_asked"

@@ -45,3 +45,10 @@ def test_where_nothing_qualifies_the_binding_gate_is_named() -> None:
 def test_simulated_data_says_so_at_the_top() -> None:
     written = markdown.write(replace(example.summary(), simulated=True), metrics={})
     assert "Simulated data" in written.split("## What to use", maxsplit=1)[0]
+
+
+def test_a_soak_has_a_part_of_its_own() -> None:
+    found = markdown.write(example.soaked(), metrics=example.metrics())
+    part = found[found.index("## Soak of what was chosen") :]
+    assert "- last third, tok/s: 38.9" in part.partition("\n## ")[0]
+    assert "Soak of" not in text()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.reports import example_summary as example
 
+from steelyard.domain.reading import Missing
 from steelyard.domain.run import Proof
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.reports import terminal
@@ -111,3 +112,18 @@ def test_what_could_not_be_proved_stands_before_everything_else() -> None:
     failed = Proof("determinism", passed=False, found="9 of 10 repeats gave one text")
     text = shown(replace(found, proofs=(*found.proofs, failed)))
     assert text.index("! Not proved: determinism: 9 of 10") < text.index("What to use")
+
+
+def test_a_soak_of_what_was_chosen_is_told_by_thirds() -> None:
+    text = " ".join(shown(example.soaked()).split())
+    assert "Soak of what was chosen - load: Q4_K_M, 2 at a time, 30 min" in text
+    assert "first third, tok/s: 41.2 [40.8, 41.6] - last third, tok/s: 38.9 [38.4, 39.4]" in text
+    assert "change of speed: -5.6 % [-7.1 %, -4.1 %]" in text
+    assert "temperature: at most 82 °C; 66 °C in the first third, 81 °C in the last" in text
+    assert "throttled: — (this machine counts no throttling)" in text
+    assert "Soak" not in shown(example.summary())
+
+
+def test_a_soak_that_was_asked_for_and_not_run_says_why() -> None:
+    none = Missing("none_chosen", "nothing qualifies, so there is nothing to keep under load")
+    assert "soak: none: nothing qualifies" in shown(replace(example.summary(), soak=none))

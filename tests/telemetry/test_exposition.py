@@ -39,30 +39,6 @@ def test_a_page_comes_out_as_it_was_meant() -> None:
     assert math.isnan(last.value)
 
 
-def test_a_histogram_is_put_together() -> None:
-    (found,) = exposition.histograms(exposition.parse(PAGE)[1])
-    assert found.labels == (("path", "/v1"),)
-    assert found.bounds == (0.1, math.inf)
-    assert found.counts == (2.0, 5.0)
-    assert (found.sum, found.count) == (1.5, 5)
-
-
-@pytest.mark.parametrize(
-    ("lines", "why"),
-    [
-        ('h_bucket{le="1"} 2\nh_sum 1\nh_count 2', "does not end in"),
-        ('h_bucket{le="+Inf"} 2\nh_sum 1\nh_count 3', "does not end in"),
-        ('h_bucket{le="1"} 3\nh_bucket{le="+Inf"} 2\nh_sum 1\nh_count 2', "shrink"),
-        ('h_bucket{le="+Inf"} 2\nh_count 2', "no sum"),
-        ("h_bucket 2\nh_sum 1\nh_count 2", "no number"),
-    ],
-)
-def test_a_histogram_that_does_not_agree_with_itself_is_refused(lines: str, why: str) -> None:
-    (family,) = exposition.parse(f"# TYPE h histogram\n{lines}\n")
-    with pytest.raises(DialectError, match=why):
-        exposition.histograms(family)
-
-
 def test_openmetrics_has_units_exemplars_and_an_end() -> None:
     text = (
         "# TYPE tokens counter\n# UNIT tokens tokens\n"

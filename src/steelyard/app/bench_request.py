@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self, final
 
-from steelyard.app import both_ways, subjects
+from steelyard.app import both_ways
 from steelyard.domain.errors import BadInput
 from steelyard.domain.load import (
     Closed,
@@ -269,6 +269,8 @@ def _refuse_what_says_nothing(request: BenchRequest, loads: tuple[Load, ...]) ->
     addresses = [is_address(subject) for subject in request.subjects]
     if request.engine is not None:
         if not any(addresses):
+            from steelyard.app import subjects
+
             subjects.require_loading(request.engine)
             raise BadInput(
                 "--engine is for a server that somebody else runs: a file is served here",
@@ -376,6 +378,8 @@ def _named(request: BenchRequest, loads: tuple[Load, ...]) -> tuple[Workload, ..
         )
     trained = 0
     if not is_address(request.subject):
+        from steelyard.app import subjects
+
         trained = subjects.choose(request.subject).files[0][1].context_tokens
     return named(request, trained)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
-from steelyard.app import bench_request, calibrating, engine_settings, subjects
+from steelyard.app import bench_request, calibrating
 from steelyard.app.bench_request import Asked, BenchRequest, is_address
 from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
@@ -28,7 +28,6 @@ from steelyard.engines.calls import Trust
 from steelyard.engines.url import Endpoint
 from steelyard.models import disk, memory
 from steelyard.platform import clock, hardware, locks
-from steelyard.runs import batching, interleaved, knee
 from steelyard.runs.execute import Executor, Session
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import place_for
@@ -131,6 +130,8 @@ def _measured(
             _hand_over(request, asked, first, second)
             # One that did not come up has said so; it is no failure of the other.
             if first.bench is not None and second.bench is not None:
+                from steelyard.runs import interleaved
+
                 interleaved.measure(
                     (first, second), asked.workloads[0], request.turns, request.seed, emit
                 )
@@ -141,9 +142,13 @@ def _measured(
     with target.open(executor) as session, _until_interrupted(session):
         _hand_over(request, asked, session)
         if request.find_knee:
+            from steelyard.runs import knee
+
             plan = knee.plan(asked.streams, request.requests)
             found = knee.find(session, asked.workloads[0], asked.slo, plan, emit)
         elif request.both_ways:
+            from steelyard.runs import batching
+
             batching.measure(session, asked.workloads, request.turns, request.seed, emit)
         else:
             for workload in target.spec.workloads:
@@ -230,6 +235,7 @@ def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, t
 def _file(
     subject: str, request: BenchRequest, asked: Asked, folder: Path, emit: Emit, turn: int
 ) -> Target:
+    from steelyard.app import engine_settings, subjects  # a server has neither file nor settings
     from steelyard.llamalib.kernels import cores  # brings numpy, which a server needs not
 
     chosen = subjects.choose(subject)

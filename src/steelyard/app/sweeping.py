@@ -7,7 +7,9 @@ of terminals: text comes back as text.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Self, final
@@ -31,7 +33,7 @@ from steelyard.campaigns.plan import Plan, Skip
 from steelyard.campaigns.planner import Rates, plan
 from steelyard.domain.campaign import Gates, Suite, Sweep
 from steelyard.domain.codec import from_plain
-from steelyard.domain.errors import BadInput
+from steelyard.domain.errors import BadInput, Interrupted
 from steelyard.domain.ids import plain
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import ControlProfile, Controls, Place, Proof, RunSpec
@@ -42,6 +44,7 @@ from steelyard.llamalib.kernels import cores
 from steelyard.models import disk, memory
 from steelyard.models.ladder import Runtime
 from steelyard.platform import clock, hardware, locks, settings
+from steelyard.reports.figures import duration
 from steelyard.runs import sidecar
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
@@ -163,15 +166,35 @@ def perform(request: SweepRequest, emit: Emit) -> Outcome:
         _check_settings()
         folder = _to_resume(request)
         if folder.exists():
-            with locks.folder_lock(folder.root):
+            with locks.folder_lock(folder.root), _goes_on(folder):
                 return _campaign(request, _resumed(folder), emit)
         request = _asked_at_first(request, folder)
     hub_subjects.ensure(request.subject, emit)
     ahead = foresee(request, emit)
     _check_room(ahead)
-    with locks.folder_lock(ahead.folder.root), hub_subjects.in_use(request.subject):
-        _refuse_used(ahead.folder)
+    folder = ahead.folder
+    with (
+        locks.folder_lock(folder.root),
+        hub_subjects.in_use(request.subject),
+        _goes_on(folder),
+    ):
+        _refuse_used(folder)
         return _campaign(request, _begun(ahead, emit), emit)
+
+
+@contextmanager
+def _goes_on(folder: SweepFolder) -> Iterator[None]:
+    """Say after an interrupt how to go on, where there is something to go on with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not folder.exists() and not (folder.root / _REQUEST).exists():
+            raise
+        out = shlex.quote(str(folder.root))
+        raise Interrupted(
+            "the sweep was interrupted; what had finished is kept",
+            hint=f"`steelyard sweep --resume --out {out}` goes on",
+        ) from None
 
 
 def plan_text(ahead: Foreseen, *, as_json: bool) -> str:
@@ -187,7 +210,7 @@ def plan_text(ahead: Foreseen, *, as_json: bool) -> str:
         )
     lines += [f"      skipped: {skip.label}: {skip.reason}" for skip in ahead.plan.skipped]
     if (soak := ahead.plan.soak) is not None:
-        lasts = f"{soak.streams} at a time for {ahead.plan.soak_s / 60:.3g} min"
+        lasts = f"{soak.streams} at a time for {duration(ahead.plan.soak_s)}"
         lines.append(f"      then: what is chosen is kept under load, {lasts}")
     lines.append(f"Everything is written to {ahead.folder.root}/")
     return "\n".join(lines)
@@ -441,7 +464,7 @@ def _announce(ahead: Foreseen, emit: Emit) -> None:
     )
     if estimate.soak is not None and request.budget and request.budget <= estimate.soak_s:
         raise BadInput(
-            f"--soak alone takes {estimate.soak_s / 60:.3g} min of {request.budget / 60:.3g} min",
+            f"--soak alone takes {duration(estimate.soak_s)} of {duration(request.budget)}",
             hint="a longer --budget or a shorter --soak",
         )
     if estimate.seconds > LONG_S and not (request.yes or request.budget or request.dry_run):

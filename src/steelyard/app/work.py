@@ -54,6 +54,7 @@ from steelyard.domain.progress import Advanced, Emit, Noted, PhaseEnded, PhaseSt
 from steelyard.domain.run import Controls, Place, Proof, RunRecord, RunSpec
 from steelyard.domain.subject import Subject, Variant
 from steelyard.platform import clock
+from steelyard.reports.figures import duration
 from steelyard.runs import calibration, fidelity, sidecar
 from steelyard.runs.execute import Executor
 from steelyard.runs.session import SPOOL
@@ -253,7 +254,7 @@ class _Shell:
         if record is None:
             # What came before a kill is no part of a load without a break.
             (self._crew.place_of(spec).folder / SPOOL).unlink(missing_ok=True)
-            self._crew.emit(Noted(f"soak of {label}: {self._plan.soak_s / 60:.3g} min under load"))
+            self._crew.emit(Noted(f"soak of {label}: {duration(self._plan.soak_s)} under load"))
             record = self._run(spec)
         if record.outcome != "completed":
             self._crew.emit(Noted(f"the soak of {label} failed: {record.reason}", warning=True))

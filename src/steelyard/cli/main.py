@@ -81,9 +81,8 @@ def run(arguments: list[str]) -> int:
         error.show()
         return 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo(
-            "Interrupted. What had finished is kept; a sweep goes on with --resume.", err=True
-        )
+        # What is kept and how to go on, the commands say that know it: `Interrupted`.
+        click.echo("Interrupted.", err=True)
         return 130
     except OSError as error:
         click.echo(

@@ -17,6 +17,7 @@ from steelyard.loadgen.heads import BodyFraming
 class ResponseReader:
     """One response. Feed it what arrived; `complete` says when the last byte is there.
 
+    Where only the end of the connection says so, it never does: `loadgen.framing` knows that.
     `content_encoding` names every coding of the body but the chunks (gzip …), `location` is the
     header of that name; both are empty where the head has none.
     """
@@ -72,13 +73,6 @@ class ResponseReader:
         if self.complete and raw:
             # Nothing was asked for that these bytes could answer.
             self.keep_alive = False
-
-    def end_of_connection(self) -> bool:
-        """The peer closed; return whether the response is whole all the same."""
-        self.keep_alive = False
-        if self._framing == "close":
-            self.complete = True
-        return self.complete
 
     def _read_head(self, raw: bytes) -> bytes:
         """Take the head off when it is all there; return what follows it."""

@@ -50,7 +50,6 @@ def charts(summary: SweepSummary) -> tuple[Chart, ...]:
 def _lines(found: Soak) -> tuple[Line, ...]:
     ended = f"; {found.reason}" if found.reason else ""
     codes = f" ({', '.join(found.cautions)})" if found.cautions else ""
-    limit = f"limit {found.temperature_limit_c:.0f} °C"
     return (
         Line(
             "load",
@@ -63,12 +62,7 @@ def _lines(found: Soak) -> tuple[Line, ...]:
         Line("first third, tok/s", _estimate(found.first_third_tps, _rounded)),
         Line("last third, tok/s", _estimate(found.last_third_tps, _rounded)),
         Line("change of speed", _estimate(found.change, _signed), "last third against the first"),
-        Line(
-            "temperature",
-            f"{said(found.temperature_first_c, _degrees)} in the first third,"
-            f" {said(found.temperature_last_c, _degrees)} in the last,"
-            f" at most {said(found.temperature_max_c, _degrees)} ({limit})",
-        ),
+        Line("temperature", f"{_heat(found)} (limit {found.temperature_limit_c:.0f} °C)"),
         Line("throttled", said(found.throttle_events, _times)),
         Line("change of clock", said(found.clock_change, _signed), "last third against the first"),
         Line("swap grew by", said(found.swap_growth_bytes, _bytes)),
@@ -77,6 +71,16 @@ def _lines(found: Soak) -> tuple[Line, ...]:
             "last third against the first: what keeps growing leaks",
         ),
     )  # fmt: skip
+
+
+def _heat(found: Soak) -> str:
+    if isinstance(found.temperature_max_c, Missing):
+        return said(found.temperature_max_c, _degrees)
+    return (
+        f"at most {said(found.temperature_max_c, _degrees)};"
+        f" {said(found.temperature_first_c, _degrees)} in the first third,"
+        f" {said(found.temperature_last_c, _degrees)} in the last"
+    )
 
 
 def _estimate(estimate: Estimate, write: Callable[[float], str]) -> str:

@@ -7,7 +7,6 @@ dropped. Not aware of engines or HTTP. Sources: Prometheus "Exposition formats";
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -63,18 +62,6 @@ class Family:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """One series of a histogram: cumulative counts at upper bounds, the last of them +Inf."""
-
-    labels: Labels
-    bounds: tuple[float, ...]
-    counts: tuple[float, ...]
-    sum: float
-    count: float
-
-
-@final
 @dataclass(slots=True)
 class _Draft:
     """A family while its lines are read."""
@@ -116,47 +103,6 @@ def parse(text: str, *, openmetrics: bool = False) -> tuple[Family, ...]:
         Family(draft.name, draft.kind, draft.help, draft.unit, tuple(draft.samples))
         for draft in families.values()
     )
-
-
-def histograms(family: Family) -> tuple[Histogram, ...]:
-    """Put the series of a histogram together. Raises `DialectError` where they do not agree."""
-    if family.kind != "histogram":
-        raise DialectError(f"{family.name} is a {family.kind}, not a histogram")
-    buckets: dict[Labels, list[tuple[float, float]]] = {}
-    totals: dict[tuple[Labels, str], float] = {}
-    for sample in family.samples:
-        labels = tuple(pair for pair in sample.labels if pair[0] != "le")
-        if sample.name == f"{family.name}_bucket":
-            buckets.setdefault(labels, []).append((_bound(sample), sample.value))
-        else:
-            totals[labels, sample.name.removeprefix(f"{family.name}_")] = sample.value
-    return tuple(
-        _histogram(family.name, labels, sorted(found), totals) for labels, found in buckets.items()
-    )
-
-
-def _histogram(
-    name: str,
-    labels: Labels,
-    found: list[tuple[float, float]],
-    totals: Mapping[tuple[Labels, str], float],
-) -> Histogram:
-    bounds, counts = tuple(bound for bound, _ in found), tuple(count for _, count in found)
-    total, count = totals.get((labels, "sum")), totals.get((labels, "count"))
-    if total is None or count is None:
-        raise DialectError(f"histogram {name} has buckets and no sum or count")
-    if bounds[-1] != math.inf or counts[-1] != count:
-        raise DialectError(f"histogram {name} does not end in +Inf with all {count:g} of its count")
-    if list(counts) != sorted(counts):
-        raise DialectError(f"histogram {name} has buckets that shrink")
-    return Histogram(labels, bounds, counts, total, count)
-
-
-def _bound(sample: Sample) -> float:
-    text = dict(sample.labels).get("le", "")
-    if not _NUMBER.fullmatch(text):
-        raise DialectError(f"{sample.name} has the bound le={text!r}, which is no number")
-    return float(text)
 
 
 def _describe(families: dict[str, _Draft], line: str, number: int) -> None:
