@@ -60,13 +60,22 @@ def test_other_kinds_and_failed_answers_are_left_out() -> None:
     good, bad = pairs(2, 2.0, 7)
     lost = replace(bad, drafted=replace(bad.drafted, outcome=Failed("stalled")))
     found = by_domain("json", [good, lost, replace(good, domain="code")])
-    assert found.pairs == 1
+    assert (found.asked, found.pairs) == (2, 1)
 
 
 def test_an_engine_that_counts_no_drafts_has_no_acceptance_and_not_a_zero() -> None:
     plain = attempt("x", 1, 1)
     found = by_domain("json", [Pair("json", plain, plain)])
     assert found.acceptance.value == Missing("not_reported", "the engine counted no drafted tokens")
+
+
+def test_few_pairs_that_scatter_allow_no_negative_ratio() -> None:
+    far = [
+        Pair("json", attempt("x", 10, gap), attempt("x", 10, gap * factor, 1))
+        for gap, factor in ((1.0, 4.0), (6.0, 0.7))
+    ]
+    low = by_domain("json", far).speedup.low
+    assert low == Measured(0.0, "derived")
 
 
 def test_the_draft_costs_from_the_first_level_that_lies_wholly_below_one() -> None:

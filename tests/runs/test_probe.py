@@ -12,17 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.foreign import ONE_MODEL, Reply, serving
+from tests.engines.foreign import ONE_MODEL, Reply, saying, serving
 
 from steelyard.domain.probe import Probed
-from steelyard.domain.reading import Measured
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Controls, Place, RunSpec
+from steelyard.domain.secret import Secret
 from steelyard.engines import attached
+from steelyard.engines.calls import Trust
+from steelyard.engines.openai_endpoint import OpenAiEndpoint
 from steelyard.engines.url import Endpoint
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
+from steelyard.runs.probe import probe
 
 CHAT = "/v1/chat/completions"
+KEY = "sk-planted-0123456789"
 
 
 def tokens_in(asked: Mapping[str, Any]) -> int:
@@ -45,9 +50,11 @@ def lump(text: str, prompt: int) -> Reply:
     return Reply(f"{body}data: [DONE]\n\n".encode(), headers={"Content-Type": "text/event-stream"})
 
 
-def probed(routes: Mapping[str, Any], folder: Path) -> Probed:
+def probed(
+    routes: Mapping[str, Any], folder: Path, key: Reading[Secret] = Missing("no_key")
+) -> Probed:
     with serving({"/v1/models": ONE_MODEL, **routes}) as server:
-        engine = attached.attach(Endpoint.read(server.url()))
+        engine = attached.attach(Endpoint.read(server.url()), key=key)
         spec = RunSpec(engine.subject, Controls())
         place = Place((), {}, folder / "run", "127.0.0.1", server.port)
         executor = Executor(Verifier(), lambda _: None)
@@ -102,6 +109,56 @@ def test_a_server_that_is_slow_is_not_waited_for(tmp_path: Path) -> None:
     found = probed({CHAT: chat}, tmp_path)
     assert found.elapsed_s < 12
     assert found.answered("images") == "not_tried"
+
+
+@pytest.mark.full  # its end is asked for what is in force, and drips for half a minute
+def test_a_server_that_drips_is_broken_off(tmp_path: Path) -> None:
+    drip = [b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", *([b"data: {}\n\n"] * 900)]
+    with saying(*drip, pause_s=0.05) as server:
+        endpoint = Endpoint.read(server.url())
+        manners = attached.Manners(endpoint, Trust(), Missing("no_key"), None)
+        engine = attached.AttachedEngine(
+            OpenAiEndpoint("small"),
+            *("small", manners, Missing("elsewhere"), Missing("x"), Missing("x")),
+        )
+        spec = RunSpec(engine.subject, Controls())
+        place = Place((), {}, tmp_path / "run", "127.0.0.1", server.port)
+        with Executor(Verifier(), lambda _: None).visit(spec, engine, place) as session:
+            assert session.bench is not None
+            found = probe(session.bench, budget_s=1.5)
+    assert found.elapsed_s < 4
+    assert {finding.answered for finding in found.findings} == {"not_tried"}
+
+
+def test_a_key_that_a_server_repeats_in_its_refusal_is_not_kept(tmp_path: Path) -> None:
+    def chat(_: Mapping[str, Any]) -> Any:
+        words = f"the key {KEY} may not do this, nor may Bearer {KEY}"
+        return Reply({"error": {"message": words}}, 403)
+
+    found = probed({CHAT: chat}, tmp_path, Measured(Secret(KEY), "client"))
+    assert {found.answered("streaming"), found.answered("logprobs")} == {"refused"}
+    assert any("may not do this" in finding.seen for finding in found.findings)
+    assert KEY not in str(found)
+    assert KEY.encode() not in (tmp_path / "run" / "record.json").read_bytes()
+
+
+def test_a_connection_that_breaks_is_no_refusal(tmp_path: Path) -> None:
+    def chat(_: Mapping[str, Any]) -> Any:
+        raise ConnectionResetError
+
+    found = probed({CHAT: chat}, tmp_path)
+    assert {finding.answered for finding in found.findings} == {"not_tried", "refused"}
+    refused = [f.name for f in found.findings if f.answered == "refused"]
+    assert refused == ["prompt_logprobs"]  # a route of its own, which says 404
+    assert "disconnected" in next(f.seen for f in found.findings if f.name == "seed")
+    assert isinstance(found.context_tokens, Missing)
+
+
+def test_what_a_failed_first_trial_leaves_open_is_said(tmp_path: Path) -> None:
+    found = probed({CHAT: lambda _: Reply({"error": "no"}, 400)}, tmp_path)
+    said = {finding.name: finding.answered for finding in found.findings}
+    assert said["streaming"] == "refused"
+    assert said["usage"] == said["timings"] == said["exact_length"] == "not_tried"
 
 
 @pytest.mark.full

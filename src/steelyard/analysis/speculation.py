@@ -51,17 +51,19 @@ class Turn:
 
 def by_domain(domain: Domain, pairs: Sequence[Pair]) -> DomainSpeculation:
     """Return what the pairs of one kind of text say."""
-    mine = [pair for pair in pairs if pair.domain == domain and pair.whole]
+    asked = [pair for pair in pairs if pair.domain == domain]
+    mine = [pair for pair in asked if pair.whole]
     same = [pair.plain.text == pair.drafted.text for pair in mine]
     paces = _both([(timing.tpot_s(p.plain), timing.tpot_s(p.drafted)) for p in mine])
     firsts = _both([(timing.ttft_s(p.plain), timing.ttft_s(p.drafted)) for p in mine])
     return DomainSpeculation(
         domain,
+        asked=len(asked),
         pairs=len(mine),
         timed=len(paces),
         acceptance=_acceptance(mine),
-        speedup=ratio_estimate([a for a, _ in paces], [b for _, b in paces]),
-        prefill=ratio_estimate([b for _, b in firsts], [a for a, _ in firsts]),
+        speedup=_of_times([a for a, _ in paces], [b for _, b in paces]),
+        prefill=_of_times([b for _, b in firsts], [a for a, _ in firsts]),
         identical=share_estimate(same),
     )
 
@@ -72,7 +74,7 @@ def by_level(streams: int, turns: Sequence[Turn]) -> LevelSpeculation:
     usable = [t for t in mine if t.plain_tokens and t.drafted_tokens]
     plain = [turn.plain_s / turn.plain_tokens for turn in usable]
     drafted = [turn.drafted_s / turn.drafted_tokens for turn in usable]
-    return LevelSpeculation(streams, len(usable), ratio_estimate(plain, drafted))
+    return LevelSpeculation(streams, len(usable), _of_times(plain, drafted))
 
 
 def break_even(levels: Sequence[LevelSpeculation]) -> Reading[int]:
@@ -98,6 +100,12 @@ def _acceptance(pairs: Sequence[Pair]) -> Estimate:
         return Estimate(none, none, none, 0)
     found = ratio_estimate([float(a) for a, _ in counted], [float(d) for _, d in counted])
     return replace(found, low=derived(found.low, _share), high=derived(found.high, _share))
+
+
+def _of_times(over: Sequence[float], under: Sequence[float]) -> Estimate:
+    """Return a ratio of times, which cannot be below 0, whatever few pairs let Fieller say."""
+    found = ratio_estimate(over, under)
+    return replace(found, low=derived(found.low, lambda bound: max(0.0, bound)))
 
 
 def _share(bound: float) -> float:

@@ -16,7 +16,7 @@ from steelyard.app.bench_request import BenchRequest, is_address
 from steelyard.domain.errors import EngineError
 from steelyard.domain.ids import plain
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
-from steelyard.domain.reading import Measured
+from steelyard.domain.reading import Missing
 from steelyard.reports import probed as probed_table
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
@@ -35,11 +35,11 @@ def probe_text(request: BenchRequest, emit: Emit, *, as_json: bool) -> str:
         with target.open(Executor(Verifier(), emit)) as session:
             probed = session.probe()
         emit(PhaseEnded("probe", 0.0))
-    if session.found.probe != Measured(probed, "client"):
-        raise EngineError(session.found.reason)
+    if isinstance(probed, Missing):
+        raise EngineError(session.found.reason or probed.detail)
     if as_json:
-        return json.dumps(plain(probed), indent=1, sort_keys=True)
-    return f"{target.name}\n{probed_table.table(probed)}"
+        return json.dumps(plain(probed.value), indent=1, sort_keys=True)
+    return f"{target.name}\n{probed_table.table(probed.value)}"
 
 
 def _sized(request: BenchRequest) -> BenchRequest:

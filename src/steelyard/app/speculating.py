@@ -17,13 +17,19 @@ from steelyard.app import subjects
 from steelyard.app.keeping import keeper
 from steelyard.app.subjects import Chosen
 from steelyard.domain.codec import encode
-from steelyard.domain.errors import BadInput, EngineError, UnknownName, UnsupportedSubject
+from steelyard.domain.errors import (
+    BadInput,
+    EngineError,
+    TooLittleRoom,
+    UnknownName,
+    UnsupportedSubject,
+)
 from steelyard.domain.progress import Emit
 from steelyard.domain.run import Controls, RunSpec
 from steelyard.domain.speculation import DOMAINS, Domain, Speculation
-from steelyard.domain.subject import EngineProfile, Subject, Variant
+from steelyard.domain.subject import ArtifactFacts, EngineProfile, Subject, Variant
 from steelyard.llamalib.kernels import cores
-from steelyard.models import memory
+from steelyard.models import disk, memory
 from steelyard.platform import atomic
 from steelyard.reports import speculated
 from steelyard.runs import speculation
@@ -80,7 +86,7 @@ def speculate(order: SpeculateOrder, emit: Emit, *, as_json: bool) -> Speculated
     profile = EngineProfile(
         context_tokens=-(-(order.tokens + _AROUND) // 256) * 256, slots=max(plan.levels)
     )
-    memory.require(facts, profile)
+    _require_room(facts, draft_facts, profile)
     files = {variant.artifact.sha256: path.resolve(), guess.artifact.sha256: draft_path.resolve()}
     controls = Controls(seed=order.seed, threads=order.threads or default_threads(cores()))
     executor = Executor(Verifier(), emit)
@@ -154,6 +160,17 @@ def _plan(order: SpeculateOrder) -> speculation.Plan:
     return speculation.Plan(
         tuple(chosen), order.prompts, order.tokens, tuple(sorted(set(levels) | {1})), order.seed
     )
+
+
+def _require_room(facts: ArtifactFacts, draft: ArtifactFacts, profile: EngineProfile) -> None:
+    """Raise `TooLittleRoom` unless both servers fit, one of them with the draft."""
+    needed = 2 * memory.estimate(facts, profile) + memory.estimate(draft, profile)
+    if needed > (free := memory.available_bytes()):
+        raise TooLittleRoom(
+            f"the model twice and its draft would take about {disk.size(needed)} of memory, and"
+            f" {disk.size(free)} are free",
+            hint="close programs, or take a smaller quant or fewer at a time",
+        )
 
 
 def _single(subject: str) -> Chosen:

@@ -15,7 +15,7 @@ DOMAINS: Final[tuple[Domain, ...]] = ("code", "prose", "json", "maths")
 @final
 @dataclass(frozen=True, slots=True)
 class DomainSpeculation:
-    """Of one kind of text, over prompts that both servers answered.
+    """Of one kind of text, over those of the `asked` prompts that both servers answered (`pairs`).
 
     `acceptance`: accepted / drafted tokens, by the engine's count. `speedup`: time per output token
     without / with the draft. `prefill`: time to first token with / without. `identical`: the share
@@ -23,6 +23,7 @@ class DomainSpeculation:
     """
 
     domain: Domain
+    asked: int
     pairs: int
     timed: int
     acceptance: Estimate

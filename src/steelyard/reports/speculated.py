@@ -15,12 +15,13 @@ def table(found: Speculation) -> str:
         f"{found.model} with {found.draft} as its draft, against without; temperature 0.",
         "Ratios with 95 % intervals. Speed-up above 1 is a gain, prefill above 1 a cost.",
         "",
-        f"{'text':<7} {'pairs':>5} {'timed':>5}  {'accepted':<21} {'speed-up':<19} "
+        f"{'text':<7} {'asked':>5} {'pairs':>5} {'timed':>5}  {'accepted':<21} {'speed-up':<19} "
         f"{'prefill':<19} {'same answer':<21}",
     ]
     lines += [
-        f"{one.domain:<7} {one.pairs:>5} {one.timed:>5}  {_share(one.acceptance):<21} "
-        f"{_ratio(one.speedup):<19} {_ratio(one.prefill):<19} {_share(one.identical):<21}".rstrip()
+        f"{one.domain:<7} {one.asked:>5} {one.pairs:>5} {one.timed:>5}  "
+        f"{_share(one.acceptance):<21} {_ratio(one.speedup):<19} {_ratio(one.prefill):<19} "
+        f"{_share(one.identical):<21}".rstrip()
         for one in found.domains
     ]
     if found.levels:

@@ -144,10 +144,14 @@ class Bench:
 
     def read(self, exchange: Exchange, *, prompt_tokens_wanted: int | None = None) -> Attempt:
         """Read an attempt out of an exchange; its ask and try come from its id."""
-        key = Key.read(exchange.id)
         if exchange.failure is None and exchange.sent_ns >= self.started_ns:
             times_ns = (exchange.sent_ns, exchange.done_ns)
             self.first_ns = min(self.first_ns or times_ns, times_ns)
+        return self.told(exchange, prompt_tokens_wanted=prompt_tokens_wanted)
+
+    def told(self, exchange: Exchange, *, prompt_tokens_wanted: int | None = None) -> Attempt:
+        """Read an attempt that is none of the run's own: it is no first request of it."""
+        key = Key.read(exchange.id)
         return transcript.read(
             exchange,
             self.dialect,
@@ -155,8 +159,12 @@ class Bench:
             ask=key.ask,
             tries=key.tries,
             prompt_tokens_wanted=prompt_tokens_wanted,
-            cover=self.engine.cover if isinstance(self.engine, AttachedEngine) else str,
+            cover=self.cover,
         )
+
+    def cover(self, words: str) -> str:
+        """Return a server's words without the key that it was sent."""
+        return self.engine.cover(words) if isinstance(self.engine, AttachedEngine) else words
 
     def too_hot(self) -> str:
         """Return why a load is to be ended: the processor is hotter than it may be."""

@@ -25,7 +25,7 @@ from steelyard.domain.errors import (
 from steelyard.domain.instrument import Instrument
 from steelyard.domain.probe import Probed
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
-from steelyard.domain.reading import Measured, Reading
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Device, Environment, Place, Proof, RunRecord, RunSpec, Section
 from steelyard.domain.subject import Variant
 from steelyard.domain.task import Task
@@ -87,11 +87,13 @@ class Session:
         self._stack.__exit__(type(error), error, error.__traceback__)
         self.bench = None
 
-    def probe(self) -> Probed:
-        """Try what the server can do and keep it; to be done after what is measured."""
-        probed = probe.probe(self.opened)
-        self.found.probe = Measured(probed, "client")
-        return probed
+    def probe(self) -> Reading[Probed]:
+        """Try what the server can do, after what is measured; a failure ends nothing else."""
+        try:
+            self.found.probe = Measured(probe.probe(self.opened), "client")
+        except SteelyardError as error:
+            self.found.probe = Missing("probe_failed", str(error))
+        return self.found.probe
 
     def cancel(self) -> None:
         """End it by the user's own wish: what has finished stays, the work under way is lost."""

@@ -25,7 +25,6 @@ from steelyard.domain.reading import Measured, Missing, Reading, value_of
 from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
 from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest, Sampling
-from steelyard.engines import transcript
 from steelyard.engines.api import HttpCall
 from steelyard.platform import clock
 from steelyard.runs.bench import Bench, Key
@@ -50,6 +49,8 @@ _CUT_SHARE: Final = 0.05
 _GROWTH: Final = 2.5
 # The end of the context is looked for until the doubt is this part of what was taken.
 _DOUBT: Final = 16
+# Words below which a context is not looked for: a server that takes fewer takes nothing.
+_LEAST: Final = 256
 _SYLLABLES: Final = ("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri")
 
 
@@ -70,23 +71,26 @@ class _Asking:
     def send(self, call: HttpCall) -> Exchange:
         self.number += 1
         key = Key(_SECTION, 0, str(self.number))
-        stall_ns = max(1, self.until_ns - clock.monotonic_ns())
+        left_ns = max(1, self.until_ns - clock.monotonic_ns())
         self.bench.client.set_streams(1)
-        self.bench.client.submit(str(key), self.bench.engine.prepare(call), stall_ns=stall_ns)
+        self.bench.client.submit(str(key), self.bench.engine.prepare(call), deadline_ns=left_ns)
         (exchange,) = list(self.bench.client.results())
+        if exchange.failure is not None:  # nobody's answer: it shows nothing of the server
+            raise _Unanswered(exchange.failure)
         return exchange
 
     def attempt(self, request: GenerationRequest) -> tuple[Attempt, Exchange]:
         exchange = self.send(self.bench.dialect.encode(request))
-        return transcript.read(exchange, self.bench.dialect, sample="probe"), exchange
+        return self.bench.told(exchange), exchange
 
     def whole(self, call: HttpCall) -> tuple[int, Mapping[str, Any]]:
-        """Return the status and the object of an unstreamed answer; an empty one where none is."""
+        """Return the status and the object of an unstreamed answer; an empty one where none is.
+
+        What the server says is read without the key, which some servers repeat.
+        """
         exchange = self.send(call)
-        if exchange.failure is not None:
-            return 0, {"error": exchange.failure}
         try:
-            found = json.loads(exchange.body)
+            found = json.loads(self.bench.cover(exchange.body.decode(errors="replace")))
         except ValueError:
             return exchange.status, {}
         return exchange.status, found if isinstance(found, dict) else {}
@@ -107,26 +111,28 @@ def probe(bench: Bench, *, budget_s: float = BUDGET_S) -> Probed:
     """Try what the server can do; what there was no time for is said to be not tried."""
     started_ns = clock.monotonic_ns()
     asking = _Asking(bench, started_ns + round(budget_s * _NS_PER_S))
+    over = f"{budget_s:g} s were over"
     for names, trial in _TRIALS:
         try:
             if asking.left_s <= 0:
-                raise _OutOfTimeError
+                raise _Unanswered(over)
             trial(asking)
-        except (_OutOfTimeError, SteelyardError) as error:
-            why = str(error) or f"{budget_s:g} s were over"
-            known = {finding.name for finding in asking.findings}
-            for name in names:
-                if name not in known:
-                    asking.note(name, "not_tried", why)
-    context: Reading[int] = Missing("out_of_time", f"{budget_s:g} s were over")
+            why = "the answer before it failed"
+        except (_Unanswered, SteelyardError) as error:
+            why = over if asking.left_s <= 0 else str(error)
+        known = {finding.name for finding in asking.findings}
+        for name in names:
+            if name not in known:
+                asking.note(name, "not_tried", why)
+    context: Reading[int] = Missing("out_of_time", over)
     if asking.left_s > 0:
         context = _context(asking)
     elapsed_s = (clock.monotonic_ns() - started_ns) / _NS_PER_S
     return Probed(tuple(asking.findings), context, elapsed_s)
 
 
-class _OutOfTimeError(Exception):
-    """The budget is spent."""
+class _Unanswered(Exception):
+    """No answer came whole: the connection broke, or the time was over."""
 
 
 # ── one trial each ──────────────────────────────────────────────────────────────────────────────
@@ -284,21 +290,22 @@ class _Long:
 def _context(asking: _Asking) -> Reading[int]:
     """Double the prompt until it is refused or cut, then halve the doubt; or until time is over."""
     per_word: float | None = None
-    best: Reading[int] = Missing("not_reported", "the server counts no prompt tokens")
+    best: Reading[int] = Missing("not_found", "no growing prompt was answered and counted")
     words, taken, ended, taken_s = _WORDS_FIRST, 0, 0, 0.0
-    while words <= _WORDS_MOST and (not ended or ended - taken > taken // _DOUBT):
+    while words <= _WORDS_MOST and not (ended and ended - taken <= max(taken, _LEAST) // _DOUBT):
         if taken_s * _GROWTH > asking.left_s:
             if not ended:
                 asking.note("context_end", "not_tried", f"{words} words would take too long")
             return best
         prompt = _long(words)
         request = GenerationRequest((Message("user", prompt.text),), max_tokens=48, stream=False)
-        attempt, exchange = asking.attempt(request)
+        try:
+            attempt, exchange = asking.attempt(request)
+        except (_Unanswered, SteelyardError):
+            return best
         taken_s = (exchange.done_ns - exchange.sent_ns) / _NS_PER_S
         usage = value_of(attempt.usage)
         if isinstance(attempt.outcome, Failed):
-            if attempt.outcome.why in ("stalled", "deadline"):
-                return best
             ended = words
             _end(asking, "refused", f"{words} words: {attempt.outcome.why}")
         elif usage is None:
