@@ -10,7 +10,7 @@ from tests.app import stage
 from tests.llamalib import tiny
 
 from steelyard.app import stock, sweeping
-from steelyard.app.sweeping import SweepRequest
+from steelyard.app.sweep_spec import SweepRequest
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Noted, Progress
 

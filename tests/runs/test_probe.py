@@ -24,7 +24,7 @@ from steelyard.engines.openai_endpoint import OpenAiEndpoint
 from steelyard.engines.url import Endpoint
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.probe import probe
+from steelyard.runs.probe import _streams, probe
 
 CHAT = "/v1/chat/completions"
 KEY = "sk-planted-0123456789"
@@ -161,7 +161,15 @@ def test_what_a_failed_first_trial_leaves_open_is_said(tmp_path: Path) -> None:
     assert said["usage"] == said["timings"] == said["exact_length"] == "not_tried"
 
 
+def test_a_client_that_read_late_cannot_call_a_stream_a_lump() -> None:
+    assert _streams(24, 2, 5_000_000)[0] == "unclear"
+    assert _streams(24, 2, 10_000)[0] == "no"
+    assert _streams(24, 3, 5_000_000)[0] == "yes"
+    assert _streams(2, 1, 0)[0] == "unclear"
+
+
 @pytest.mark.full
+@pytest.mark.alone
 def test_llama_cpp_does_what_it_is_known_for(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "steelyard.cli.main", "engines", "probe", "bundled", "--json"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)

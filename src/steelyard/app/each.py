@@ -173,16 +173,16 @@ class _Shell:
 
     def _perform(self, row: Belt, steps: Sequence[belt.Instruction]) -> belt.Event | None:
         """Begin what goes on in the background, delete, then run; return what happened next."""
-        todo, run = list(steps), None
-        while todo:
+        pending, run = list(steps), None
+        while pending:
             self._most = max(self._most, row.used_bytes)
-            match todo.pop(0):
+            match pending.pop(0):
                 case Fetch(item=item):
                     self._thread = threading.Thread(target=self._fetch, args=(item,), daemon=True)
                     self._thread.start()
                 case Delete(item=item):
                     # At once, and not after the run that follows: the next may wait for the room.
-                    todo += row.handle(self._delete(item))
+                    pending += row.handle(self._delete(item))
                 case Run(item=item):
                     run = item
         if run is None:

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final, Self, final
+from typing import Any, Final, final
 
 from steelyard.analysis.ratings import rated_metrics
-from steelyard.analysis.sizing import items_for_margin
 from steelyard.app import (
     engine_settings,
     hub_subjects,
@@ -23,86 +22,36 @@ from steelyard.app import (
     machinery,
     reporting,
     subjects,
+    sweep_spec,
     work,
 )
 from steelyard.app.folder import SweepFolder
 from steelyard.app.keeping import keeper
 from steelyard.app.reporting import Outcome, Written
-from steelyard.app.subjects import Chosen
+from steelyard.app.sweep_spec import SweepRequest
 from steelyard.campaigns.plan import Plan, Skip
 from steelyard.campaigns.planner import Rates, plan
-from steelyard.domain.campaign import Gates, Suite, Sweep
+from steelyard.domain.campaign import Sweep
 from steelyard.domain.codec import from_plain
 from steelyard.domain.errors import BadInput, Interrupted
 from steelyard.domain.ids import plain
 from steelyard.domain.progress import Emit, Noted
-from steelyard.domain.run import ControlProfile, Controls, Place, Proof, RunSpec
-from steelyard.domain.subject import ArtifactFacts, EngineProfile, Subject, Variant
-from steelyard.domain.task import Task
-from steelyard.domain.workload import Workload
-from steelyard.llamalib.kernels import cores
+from steelyard.domain.run import Controls, Place, Proof, RunSpec
+from steelyard.domain.subject import Subject
 from steelyard.models import disk, memory
-from steelyard.models.ladder import Runtime
 from steelyard.platform import clock, hardware, locks, settings
 from steelyard.reports.figures import duration
 from steelyard.runs import sidecar
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import place_for, require_cores
-from steelyard.tasks.registry import FAMILIES
 from steelyard.workloads import suites
 
 LONG_S: Final = 3600.0
-ITEMS: Final = 300
-_STRICT_CV: Final = 0.03
 _NS_PER_S: Final = 1e9
 _REQUEST: Final = "request.json"
 # What a resume may say anew; everything else was settled when the sweep began.
 _ANEW: Final = frozenset({"out", "resume", "budget", "yes", "dry_run", "include_polluted"})
-_SHALLOW: Final = 4096  # a context that is not cut down for want of memory: it is refused then
-_REPEATS: Final = {"quick": 3, "full": 5}
-_RAW_REPEATS: Final = {"quick": 3, "full": 5}
-_FIDELITY_POSITIONS: Final = {"quick": 4096, "full": 16384}
-_TASK_STREAMS: Final = 2
-_TASK_CONTEXT: Final = {1: 512, 2: 1024, 3: 2048}
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class SweepRequest:
-    """What was typed, checked for type and range only."""
-
-    subject: str = subjects.BUNDLED
-    quants: tuple[str, ...] | None = None
-    suite: Suite = "quick"
-    items: int | None = None
-    level: int = 1
-    private_seed: str | None = None
-    threads: int | None = None
-    affinity: tuple[int, ...] | None = None
-    seed: int = 0
-    warmup: int = 1
-    repeats: int | None = None
-    context: int | None = None
-    margin: float = 3.0
-    strict: bool = False
-    imatrix: Path | None = None
-    requantise: bool = False
-    runtime: Runtime = "wheel"
-    device: str | None = None
-    sidecar: bool = False
-    soak: float | None = None
-    include_polluted: bool = False
-    dry_run: bool = False
-    resume: bool = False
-    budget: float | None = None
-    yes: bool = False
-    out: Path | None = None
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """Take the options of a door; an unknown one is a programming error."""
-        return cls(**options)
 
 
 @final
@@ -145,16 +94,16 @@ def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
         )
     chosen = subjects.require_gguf(subjects.choose(request.subject), "a sweep")
     if request.sidecar:
-        sidecar.require(chosen.engine, _runtime(request, chosen))
+        sidecar.require(chosen.engine, sweep_spec.runtime_of(request, chosen))
     order = ladder.order(
         chosen, request.quants, request.imatrix, request.runtime, requantise=request.requantise
     )
     folder = SweepFolder(request.out or _new_folder(chosen.model))
     _refuse_used(folder)
     variants = ladder.foreseen(order)
-    loads = _loads(request, chosen, variants[0].facts)
-    settled = _settled(request, chosen, loads, emit)
-    sweep = _sweep(request, chosen, loads, settled, variants)
+    loads = sweep_spec.loads_of(request, chosen, variants[0].facts)
+    settled = sweep_spec.settled_for(request, chosen, loads, emit)
+    sweep = sweep_spec.sweep_of(request, chosen, loads, settled, variants)
     ahead = Foreseen(request, order, folder, sweep, _planned(sweep), settled)
     _announce(ahead, emit)
     return ahead
@@ -250,7 +199,7 @@ def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     seconds = (clock.monotonic_ns() - started_ns) / _NS_PER_S
     folder.write(reporting.LADDER_TIME, {"ladder": round(seconds, 3)})
     loads, settled = ahead.sweep.workloads, ahead.settled
-    sweep = _sweep(request, ahead.order.chosen, loads, settled, variants)
+    sweep = sweep_spec.sweep_of(request, ahead.order.chosen, loads, settled, variants)
     paths |= settled.paths
     planned = _planned(sweep)
     folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})
@@ -310,113 +259,6 @@ def _refuse_used(folder: SweepFolder) -> None:
             f"{folder.root} holds a sweep already",
             hint="add --resume to go on with it, or give another --out",
         )
-
-
-def _settled(
-    request: SweepRequest, chosen: Chosen, loads: tuple[Workload, ...], emit: Emit
-) -> engine_settings.Settled:
-    """Put the suite's needs, the engine profile and the device together."""
-    context = request.context or max(suites.context_needed(loads), _TASK_CONTEXT[request.level])
-    needed = EngineProfile(
-        context_tokens=context, slots=max(_TASK_STREAMS, suites.streams_needed(request.suite))
-    )
-    typed = engine_settings.Typed(request.threads, request.device, request.context)
-    # Those that we may use: a container or a mask may leave fewer than the machine has.
-    usable = len(request.affinity) if request.affinity else cores()
-    return engine_settings.settle(chosen, _runtime(request, chosen), needed, typed, usable, emit)
-
-
-def _runtime(request: SweepRequest, chosen: Chosen) -> str:
-    return "scripted" if chosen.engine == "scripted" else request.runtime
-
-
-def _sweep(
-    request: SweepRequest,
-    chosen: Chosen,
-    loads: tuple[Workload, ...],
-    settled: engine_settings.Settled,
-    variants: tuple[Variant, ...],
-) -> Sweep:
-    """Lay down what is asked in one frozen spec."""
-    gates = Gates(margin=request.margin / 100)
-    suite = request.suite
-    tasks = tuple(
-        Task(
-            family,
-            level=request.level,
-            items=request.items or _items(gates, len(variants) - 1),
-            seed=request.seed,
-            private_seed=request.private_seed,
-        )
-        for family in FAMILIES
-    )
-    return Sweep(
-        model=chosen.model,
-        variants=variants,
-        engine=chosen.engine,
-        runtime=_runtime(request, chosen),
-        profile=settled.profile,
-        controls=_controls(request, settled),
-        workloads=loads,
-        tasks=tasks,
-        sentinel=suites.SENTINEL,
-        canary=suites.CANARY,
-        gates=gates,
-        suite=suite,
-        repeats=request.repeats or _REPEATS[suite],
-        fidelity_positions=0 if chosen.engine == "scripted" else _FIDELITY_POSITIONS[suite],
-        seed=request.seed,
-        task_streams=_TASK_STREAMS,
-        engine_profile=settled.name,
-        raw_repeats=_RAW_REPEATS[suite] if request.sidecar else 0,
-        soak=_soak(request, settled),
-    )
-
-
-def _soak(request: SweepRequest, settled: engine_settings.Settled) -> Workload | None:
-    """Return the load under which what is chosen is kept: as many at a time as it has slots."""
-    if request.soak is None:
-        return None
-    (load,) = suites.named("soak", 0, streams=settled.profile.slots, duration_s=request.soak)
-    return load
-
-
-def _loads(request: SweepRequest, chosen: Chosen, facts: ArtifactFacts) -> tuple[Workload, ...]:
-    """Return the suite's workloads, without depths that nothing has room for.
-
-    What bounds them is the context that the model was trained for, the one asked for, and memory.
-    A context too short for the usual workloads is no bound: it is refused later on.
-    """
-    suite, given = request.suite, chosen.profile.settings if chosen.profile else {}
-    asked_context = request.context or given.get("context_tokens")
-    asked = max(asked_context, _SHALLOW) if asked_context else 0
-    bounds = [tokens for tokens in (asked, facts.context_tokens) if tokens]
-    loads = suites.fitting(suite, min(bounds, default=0)) or suites.workloads(suite)
-    free, slots = memory.available_bytes(), max(_TASK_STREAMS, suites.streams_needed(suite))
-    while (needed := suites.context_needed(loads)) > _SHALLOW:
-        usual = EngineProfile(context_tokens=needed, slots=slots)
-        taken = chosen.profile.over(usual) if chosen.profile else usual
-        if memory.estimate(facts, taken) <= free:
-            break
-        loads = tuple(load for load in loads if suites.context_needed((load,)) < needed)
-    return loads
-
-
-def _controls(request: SweepRequest, settled: engine_settings.Settled) -> Controls:
-    usual = ControlProfile(temperature_max_c=hardware.temperature_limit_c())
-    strict = replace(usual, name="strict", blocking_noise_cv=_STRICT_CV)
-    return Controls(
-        seed=request.seed,
-        threads=settled.threads,
-        affinity=request.affinity,
-        warmup=request.warmup,
-        profile=strict if request.strict else usual,
-        device=settled.device,
-    )
-
-
-def _items(gates: Gates, comparisons: int) -> int:
-    return max(ITEMS, items_for_margin(gates, comparisons, len(FAMILIES)) // len(FAMILIES))
 
 
 def _planned(sweep: Sweep) -> Plan:

@@ -74,8 +74,9 @@ def sweep(*, as_json: bool, **options: object) -> int:
     steelyard sweep --resume --out sweeps/qwen3-4b
     """  # noqa: D301 - \b is click's own mark
     from steelyard.app import sweeping
+    from steelyard.app.sweep_spec import SweepRequest
 
-    request = sweeping.SweepRequest.of(options)
+    request = SweepRequest.of(options)
     with Screen(quiet=as_json) as screen:
         if request.dry_run:
             click.echo(sweeping.plan_text(sweeping.foresee(request, screen.emit), as_json=as_json))

@@ -40,6 +40,7 @@ _STREAMED: Final = 24
 # Of the moments at which events came: fewer groups than this, and it was one lump cut in pieces.
 _GROUPS_LEAST: Final = 3
 _APART_NS: Final = 50_000
+_LATE_NS: Final = 1_000_000
 _SEEDS: Final = (11, 11, 12, 13)
 _WORDS_FIRST: Final = 256
 _WORDS_MOST: Final = 1 << 17
@@ -150,9 +151,7 @@ def _streaming(asking: _Asking) -> None:
         return
     moments = [a.at_ns for a in attempt.arrivals if a.kind in ("content", "reasoning")]
     groups = sum(after - before > _APART_NS for before, after in pairwise(moments)) + bool(moments)
-    seen = f"{len(moments)} events in {groups} groups"
-    few = len(moments) < _GROUPS_LEAST
-    asking.note("streaming", "unclear" if few else "yes" if groups >= _GROUPS_LEAST else "no", seen)
+    asking.note("streaming", *_streams(len(moments), groups, attempt.late_ns))
     usage = value_of(attempt.usage)
     asking.note(
         "usage",
@@ -162,6 +161,16 @@ def _streaming(asking: _Asking) -> None:
     asking.note("timings", "yes" if isinstance(attempt.timings, Measured) else "no")
     length = usage is not None and usage.output_tokens == _STREAMED
     asking.note("exact_length", "yes" if length else "no", f"asked for {_STREAMED} tokens")
+
+
+def _streams(events: int, groups: int, late_ns: int) -> tuple[Answered, str]:
+    """Say whether events came one by one; read too late, they would look like one lump as well."""
+    seen = f"{events} events in {groups} groups"
+    if groups >= _GROUPS_LEAST:
+        return "yes", seen
+    if late_ns > _LATE_NS:
+        return "unclear", f"{seen}, and the client read up to {late_ns / 1e6:.1f} ms late"
+    return ("unclear" if events < _GROUPS_LEAST else "no"), seen
 
 
 def _logprobs(asking: _Asking) -> None:

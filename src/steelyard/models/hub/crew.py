@@ -75,13 +75,13 @@ def fetch_all(
     Raises `Trouble` or an error of ours after the first failure, `Stopped` when `stop` is set by
     somebody else, and lets KeyboardInterrupt through: each time with no thread left that writes.
     """
-    todo: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    pending: queue.SimpleQueue[Job] = queue.SimpleQueue()
     for job in jobs:
-        todo.put(job)
+        pending.put(job)
     words: queue.SimpleQueue[Word] = queue.SimpleQueue()
     halt = Event()  # ours alone: what ends these jobs must not end the caller's others
     team = [
-        threading.Thread(target=_work, args=(todo, landing, words, halt), daemon=True)
+        threading.Thread(target=_work, args=(pending, landing, words, halt), daemon=True)
         for _ in range(min(limit, len(jobs)))
     ]
     for one in team:
@@ -106,14 +106,14 @@ def fetch_all(
 
 
 def _work(
-    todo: queue.SimpleQueue[Job],
+    pending: queue.SimpleQueue[Job],
     landing: Landing,
     words: queue.SimpleQueue[Word],
     stop: Event,
 ) -> None:
     while not stop.is_set():
         try:
-            job = todo.get_nowait()
+            job = pending.get_nowait()
         except queue.Empty:
             return
         try:

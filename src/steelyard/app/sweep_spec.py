@@ -1,0 +1,183 @@
+"""What is asked of a sweep, and the one frozen spec in which it is laid down.
+
+From the options as typed to workloads, settings of the engine, controls and sizes. Writes nothing
+and begins nothing. Not aware of folders, plans or terminals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Self, final
+
+from steelyard.analysis.sizing import items_for_margin
+from steelyard.app import engine_settings, subjects
+from steelyard.app.subjects import Chosen
+from steelyard.domain.campaign import Gates, Suite, Sweep
+from steelyard.domain.progress import Emit
+from steelyard.domain.run import ControlProfile, Controls
+from steelyard.domain.subject import ArtifactFacts, EngineProfile, Variant
+from steelyard.domain.task import Task
+from steelyard.domain.workload import Workload
+from steelyard.llamalib.kernels import cores
+from steelyard.models import memory
+from steelyard.models.ladder import Runtime
+from steelyard.platform import hardware
+from steelyard.tasks.registry import FAMILIES
+from steelyard.workloads import suites
+
+ITEMS: Final = 300
+_STRICT_CV: Final = 0.03
+_SHALLOW: Final = 4096  # a context that is not cut down for want of memory: it is refused then
+_REPEATS: Final = {"quick": 3, "full": 5}
+_RAW_REPEATS: Final = {"quick": 3, "full": 5}
+_FIDELITY_POSITIONS: Final = {"quick": 4096, "full": 16384}
+_TASK_STREAMS: Final = 2
+_TASK_CONTEXT: Final = {1: 512, 2: 1024, 3: 2048}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """What was typed, checked for type and range only."""
+
+    subject: str = subjects.BUNDLED
+    quants: tuple[str, ...] | None = None
+    suite: Suite = "quick"
+    items: int | None = None
+    level: int = 1
+    private_seed: str | None = None
+    threads: int | None = None
+    affinity: tuple[int, ...] | None = None
+    seed: int = 0
+    warmup: int = 1
+    repeats: int | None = None
+    context: int | None = None
+    margin: float = 3.0
+    strict: bool = False
+    imatrix: Path | None = None
+    requantise: bool = False
+    runtime: Runtime = "wheel"
+    device: str | None = None
+    sidecar: bool = False
+    soak: float | None = None
+    include_polluted: bool = False
+    dry_run: bool = False
+    resume: bool = False
+    budget: float | None = None
+    yes: bool = False
+    out: Path | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Take the options of a door; an unknown one is a programming error."""
+        return cls(**options)
+
+
+def settled_for(
+    request: SweepRequest, chosen: Chosen, loads: tuple[Workload, ...], emit: Emit
+) -> engine_settings.Settled:
+    """Put the suite's needs, the engine profile and the device together."""
+    context = request.context or max(suites.context_needed(loads), _TASK_CONTEXT[request.level])
+    needed = EngineProfile(
+        context_tokens=context, slots=max(_TASK_STREAMS, suites.streams_needed(request.suite))
+    )
+    typed = engine_settings.Typed(request.threads, request.device, request.context)
+    # Those that we may use: a container or a mask may leave fewer than the machine has.
+    usable = len(request.affinity) if request.affinity else cores()
+    return engine_settings.settle(chosen, runtime_of(request, chosen), needed, typed, usable, emit)
+
+
+def runtime_of(request: SweepRequest, chosen: Chosen) -> str:
+    """Return how the engine is come by: a simulation has one way only."""
+    return "scripted" if chosen.engine == "scripted" else request.runtime
+
+
+def sweep_of(
+    request: SweepRequest,
+    chosen: Chosen,
+    loads: tuple[Workload, ...],
+    settled: engine_settings.Settled,
+    variants: tuple[Variant, ...],
+) -> Sweep:
+    """Lay down what is asked in one frozen spec."""
+    gates = Gates(margin=request.margin / 100)
+    suite = request.suite
+    tasks = tuple(
+        Task(
+            family,
+            level=request.level,
+            items=request.items or _items(gates, len(variants) - 1),
+            seed=request.seed,
+            private_seed=request.private_seed,
+        )
+        for family in FAMILIES
+    )
+    return Sweep(
+        model=chosen.model,
+        variants=variants,
+        engine=chosen.engine,
+        runtime=runtime_of(request, chosen),
+        profile=settled.profile,
+        controls=_controls(request, settled),
+        workloads=loads,
+        tasks=tasks,
+        sentinel=suites.SENTINEL,
+        canary=suites.CANARY,
+        gates=gates,
+        suite=suite,
+        repeats=request.repeats or _REPEATS[suite],
+        fidelity_positions=0 if chosen.engine == "scripted" else _FIDELITY_POSITIONS[suite],
+        seed=request.seed,
+        task_streams=_TASK_STREAMS,
+        engine_profile=settled.name,
+        raw_repeats=_RAW_REPEATS[suite] if request.sidecar else 0,
+        soak=_soak(request, settled),
+    )
+
+
+def _soak(request: SweepRequest, settled: engine_settings.Settled) -> Workload | None:
+    """Return the load under which what is chosen is kept: as many at a time as it has slots."""
+    if request.soak is None:
+        return None
+    (load,) = suites.named("soak", 0, streams=settled.profile.slots, duration_s=request.soak)
+    return load
+
+
+def loads_of(request: SweepRequest, chosen: Chosen, facts: ArtifactFacts) -> tuple[Workload, ...]:
+    """Return the suite's workloads, without depths that nothing has room for.
+
+    What bounds them is the context that the model was trained for, the one asked for, and memory.
+    A context too short for the usual workloads is no bound: it is refused later on.
+    """
+    suite, given = request.suite, chosen.profile.settings if chosen.profile else {}
+    asked_context = request.context or given.get("context_tokens")
+    asked = max(asked_context, _SHALLOW) if asked_context else 0
+    bounds = [tokens for tokens in (asked, facts.context_tokens) if tokens]
+    loads = suites.fitting(suite, min(bounds, default=0)) or suites.workloads(suite)
+    free, slots = memory.available_bytes(), max(_TASK_STREAMS, suites.streams_needed(suite))
+    while (needed := suites.context_needed(loads)) > _SHALLOW:
+        usual = EngineProfile(context_tokens=needed, slots=slots)
+        taken = chosen.profile.over(usual) if chosen.profile else usual
+        if memory.estimate(facts, taken) <= free:
+            break
+        loads = tuple(load for load in loads if suites.context_needed((load,)) < needed)
+    return loads
+
+
+def _controls(request: SweepRequest, settled: engine_settings.Settled) -> Controls:
+    usual = ControlProfile(temperature_max_c=hardware.temperature_limit_c())
+    strict = replace(usual, name="strict", blocking_noise_cv=_STRICT_CV)
+    return Controls(
+        seed=request.seed,
+        threads=settled.threads,
+        affinity=request.affinity,
+        warmup=request.warmup,
+        profile=strict if request.strict else usual,
+        device=settled.device,
+    )
+
+
+def _items(gates: Gates, comparisons: int) -> int:
+    return max(ITEMS, items_for_margin(gates, comparisons, len(FAMILIES)) // len(FAMILIES))
