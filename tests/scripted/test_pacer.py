@@ -194,8 +194,9 @@ def test_a_queue_starts_each_request_when_a_server_becomes_free(tmp_path: Path) 
         for caller in callers:
             caller.getresponse().read()
         sent = sorted(rig.log(), key=lambda one: one.number)
-    starts = [one.started_ns for one in sent]
-    assert starts[:2] == [one.received_ns for one in sent[:2]]
+    # Requests that wait together are numbered as they are read, not as the kernel stamped them.
+    starts = sorted(one.started_ns for one in sent)
+    assert starts[:2] == sorted(one.received_ns for one in sent[:2])
     assert [late - early for early, late in zip(starts, starts[2:], strict=False)] == [20 * MS] * 4
     assert all(one.ttft_ns == one.gap_ns == 4 * MS for one in sent)
 

@@ -10,7 +10,7 @@ arrival is the kernel's stamp of its last byte (over TLS: the moment it was read
 send is taken right before it (over TLS: before it is encrypted). `scripted.paced` reads the log.
 `--port 0` takes a free one; the first line of the output says which.
 
-`--servers C --service-ms M` makes it a queue: C servers, first come first served, a service time of
+`--servers C --service-ms M` makes it a queue: C servers, first read first served, a service time of
 M on the average, which the tokens of an answer share evenly. Its capacity is C / M. A start is
 max(arrival, moment at which the first server becomes free), kept as times, so that it is exact.
 `--freeze-at S --freeze-for D` stops everything for D seconds, S seconds after the first request
