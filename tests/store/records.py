@@ -35,7 +35,14 @@ from steelyard.domain.stream import (
     Failed,
     Usage,
 )
-from steelyard.domain.subject import Artifact, EngineProfile, Subject
+from steelyard.domain.subject import (
+    Artifact,
+    ArtifactFacts,
+    EngineProfile,
+    LayerCache,
+    MemoryFacts,
+    Subject,
+)
 from steelyard.domain.task import Invalid, Mark, NotRun, Right, Task, Wrong
 from steelyard.domain.vitals import Vitals, VitalSample
 from steelyard.domain.workload import Sampling, Workload
@@ -171,6 +178,29 @@ _BY_ANNOTATION: dict[str, st.SearchStrategy[Any]] = {
     "Stamps": st.sampled_from(["kernel", "user"]),
     "Mapping[str, str]": st.dictionaries(_keys, _words, max_size=3),
 }
+_by_type = st.dictionaries(_keys, _counts, max_size=3)
+_cached = st.builds(LayerCache, _counts, _counts, _counts, _counts)
+_facts = st.builds(
+    ArtifactFacts,
+    type_elements=_by_type,
+    memory=st.none()
+    | st.builds(
+        MemoryFacts,
+        caches=st.lists(_cached, max_size=2).map(tuple),
+        matrix_elements=_by_type,
+        read_elements=_by_type,
+    ),
+    **dict.fromkeys(
+        (
+            *("parameters", "tensor_bytes", "active_bytes", "layers", "embedding_length"),
+            *("kv_heads", "head_dim", "context_tokens", "vocabulary"),
+        ),
+        _counts,
+    ),
+    **dict.fromkeys(("architecture", "quant"), _words),
+    **dict.fromkeys(("file_bpw", "body_bpw"), _floats),
+)
+_BY_ANNOTATION["ArtifactFacts | None"] = st.none() | _facts
 
 
 def built(kind: type[T], /, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[T]:

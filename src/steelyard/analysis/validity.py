@@ -63,6 +63,7 @@ def cautions(record: RunRecord, thresholds: ControlProfile | None = None) -> tup
     """Return every caution of a run, in a fixed order; thresholds default to the spec's own."""
     limits = thresholds or record.spec.controls.profile
     return (
+        *_synthetic(record),
         *_telemetry(record),
         *_controls(record.controls, ours=record.spec.subject.runtime != ATTACHED),
         *_background(record, limits),
@@ -74,6 +75,15 @@ def cautions(record: RunRecord, thresholds: ControlProfile | None = None) -> tup
         *_resent(record),
         *_prefix_cache(record),
     )
+
+
+def _synthetic(record: RunRecord) -> Iterator[Caution]:
+    if record.facts is not None and record.facts.synthetic:
+        yield Caution(
+            "SYNTHETIC_WEIGHTS",
+            "synthetic: the weights are random, in the shape of a model",
+            "read speed and memory as that model's; what it answered means nothing",
+        )
 
 
 def _telemetry(record: RunRecord) -> Iterator[Caution]:

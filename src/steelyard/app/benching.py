@@ -235,7 +235,8 @@ def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, t
 def _file(
     subject: str, request: BenchRequest, asked: Asked, folder: Path, emit: Emit, turn: int
 ) -> Target:
-    from steelyard.app import engine_settings, subjects  # a server has neither file nor settings
+    # A server has neither file nor settings, and no history.
+    from steelyard.app import engine_settings, history, subjects
     from steelyard.llamalib.kernels import cores  # brings numpy, which a server needs not
 
     chosen = subjects.choose(subject)
@@ -267,7 +268,7 @@ def _file(
             if context > needed
             else "shorter --prompts synthetic:in=…,out=…",
         )
-    memory.require(facts, settled.profile)
+    memory.require(facts, settled.profile, history=history.memory_here())
     controls = Controls(
         seed=request.seed,
         threads=settled.threads,

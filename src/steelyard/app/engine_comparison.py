@@ -19,7 +19,7 @@ from steelyard.analysis.marks import count
 from steelyard.analysis.metrics.registry import METRICS
 from steelyard.analysis.metrics.speeds import speeds
 from steelyard.analysis.sameness import EngineComparison, EngineRow
-from steelyard.app import benching, calibrating, subjects
+from steelyard.app import benching, calibrating, history, subjects
 from steelyard.app.keeping import keeper
 from steelyard.domain.caution import quality
 from steelyard.domain.errors import BadInput, EngineError
@@ -169,7 +169,7 @@ def _sides(order: CompareOrder, emit: Emit) -> tuple[_Side, ...]:
         variant = subjects.verified(facts.quant, path, emit)
         runtime = benching.engine_runtime(chosen.engine, variant.artifact, None)
         profile = EngineProfile(context_tokens=_CONTEXT)
-        memory.require(facts, profile)
+        memory.require(facts, profile, history=history.memory_here())
         spec = RunSpec(
             Subject(variant.artifact, chosen.engine, runtime, profile),
             Controls(seed=order.seed, threads=order.threads or default_threads(cores())),

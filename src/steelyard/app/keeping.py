@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from steelyard.app import history
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.progress import Emit, Noted
@@ -25,10 +26,11 @@ def keeper(emit: Emit, sweep: Sweep | None = None) -> Iterator[Callable[[RunReco
         campaign_id = None if sweep is None else store.add_campaign(sweep)
     except SteelyardError as error:
         emit(Noted(f"runs are not kept in {path}: {error}; {error.hint}", warning=True))
-        yield _forget
+        yield history.note
         return
 
     def keep(record: RunRecord) -> None:
+        history.note(record)
         try:
             store.add(record, campaign_id=campaign_id)
         except SteelyardError as error:
@@ -36,7 +38,3 @@ def keeper(emit: Emit, sweep: Sweep | None = None) -> Iterator[Callable[[RunReco
 
     with store:
         yield keep
-
-
-def _forget(_record: RunRecord) -> None:
-    """Keep nothing: the record lies in its run's folder."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import speculation as figures
-from steelyard.app import subjects
+from steelyard.app import history, subjects
 from steelyard.app.keeping import keeper
 from steelyard.app.subjects import Chosen
 from steelyard.domain.codec import encode
@@ -164,7 +164,9 @@ def _plan(order: SpeculateOrder) -> speculation.Plan:
 
 def _require_room(facts: ArtifactFacts, draft: ArtifactFacts, profile: EngineProfile) -> None:
     """Raise `TooLittleRoom` unless both servers fit, one of them with the draft."""
-    needed = 2 * memory.estimate(facts, profile) + memory.estimate(draft, profile)
+    past = history.memory_here()
+    model, guesses = (memory.parts(one, profile, past).needed for one in (facts, draft))
+    needed = 2 * model + guesses
     if needed > (free := memory.available_bytes()):
         raise TooLittleRoom(
             f"the model twice and its draft would take about {disk.size(needed)} of memory, and"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from steelyard.app import ladder, subjects
+from steelyard.app import history, ladder, subjects
 from steelyard.app.subjects import Chosen
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
@@ -53,7 +53,7 @@ def list_text(folders: Sequence[Path], *, as_json: bool) -> str:
     lines = [f"{'quant':<10} {'bpw':>6} {'weights':>9} {'context':>8}  file"]
     lines += [
         f"{facts.quant:<10} {facts.file_bpw:6.2f} {_count(facts.parameters):>9} "
-        f"{facts.context_tokens:>8}  {path}"
+        f"{facts.context_tokens:>8}  {path}{'  synthetic' if facts.synthetic else ''}"
         for path, facts in models
     ]
     lines += [f"! {path}: {why}" for path, why in found.broken]
@@ -119,6 +119,7 @@ def _shown(variant: Variant, path: Path) -> str:
     facts = variant.facts
     types = ", ".join(f"{name} {share:.0%}" for name, share in _shares(facts))
     profile = EngineProfile(context_tokens=min(4096, facts.context_tokens or 4096))
+    needed = memory.estimate(facts, profile, history.memory_here()) / _MIB
     return "\n".join(
         [
             f"{variant.label}  {path}",
@@ -132,7 +133,7 @@ def _shown(variant: Variant, path: Path) -> str:
             f"  context        {facts.context_tokens:,} tokens, vocabulary {facts.vocabulary:,}",
             f"  chat template  {facts.chat_template_sha256 or 'none'}",
             f"  imatrix        {facts.imatrix or 'none'}",
-            f"  memory         about {memory.estimate(facts, profile) / _MIB:,.0f} MiB at "
+            f"  memory         about {needed:,.0f} MiB at "
             f"{profile.context_tokens:,} tokens (estimated)",
         ]
     )

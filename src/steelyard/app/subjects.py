@@ -109,7 +109,9 @@ def verified(
         path, lambda done, _total: emit(Advanced("hashing", done >> 20))
     )
     emit(PhaseEnded("hashing", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
-    return Variant(label, artifact, artifacts.inspect(path), reference)
+    facts = artifacts.inspect(path)
+    mark = " synthetic" if facts.synthetic else ""
+    return Variant(f"{label}{mark}", artifact, facts, reference)
 
 
 def labels(found: tuple[tuple[Path, ArtifactFacts], ...]) -> dict[Path, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Self, final
 
 from steelyard.analysis.sizing import items_for_margin
-from steelyard.app import engine_settings, subjects
+from steelyard.app import engine_settings, history, subjects
 from steelyard.app.subjects import Chosen
 from steelyard.domain.campaign import Gates, Suite, Sweep
 from steelyard.domain.progress import Emit
@@ -157,10 +157,11 @@ def loads_of(request: SweepRequest, chosen: Chosen, facts: ArtifactFacts) -> tup
     bounds = [tokens for tokens in (asked, facts.context_tokens) if tokens]
     loads = suites.fitting(suite, min(bounds, default=0)) or suites.workloads(suite)
     free, slots = memory.available_bytes(), max(_TASK_STREAMS, suites.streams_needed(suite))
+    past = history.memory_here()
     while (needed := suites.context_needed(loads)) > _SHALLOW:
         usual = EngineProfile(context_tokens=needed, slots=slots)
         taken = chosen.profile.over(usual) if chosen.profile else usual
-        if memory.estimate(facts, taken) <= free:
+        if memory.parts(facts, taken, past).needed <= free:
             break
         loads = tuple(load for load in loads if suites.context_needed((load,)) < needed)
     return loads

@@ -17,6 +17,7 @@ from typing import Any, Final, final
 from steelyard.analysis.ratings import rated_metrics
 from steelyard.app import (
     engine_settings,
+    history,
     hub_subjects,
     ladder,
     machinery,
@@ -42,7 +43,7 @@ from steelyard.models import disk, memory
 from steelyard.platform import clock, hardware, locks, settings
 from steelyard.reports.figures import duration
 from steelyard.runs import sidecar
-from steelyard.runs.execute import Executor
+from steelyard.runs.execute import Executor, require_trained
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import place_for, require_cores
 from steelyard.workloads import suites
@@ -93,6 +94,8 @@ def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
             hint="its plan lies in plan.json in the sweep's folder",
         )
     chosen = subjects.require_gguf(subjects.choose(request.subject), "a sweep")
+    for path, facts in chosen.files:
+        require_trained(facts, path.name)
     if request.sidecar:
         sidecar.require(chosen.engine, sweep_spec.runtime_of(request, chosen))
     order = ladder.order(
@@ -323,7 +326,7 @@ def _check_room(ahead: Foreseen) -> None:
     disk.require(ahead.folder.root, ahead.disk_bytes, what="this sweep")
     require_cores(sweep.controls)
     # No candidate has more bits than the reference: what holds that one holds them all.
-    memory.require(sweep.reference.facts, sweep.profile)
+    memory.require(sweep.reference.facts, sweep.profile, history=history.memory_here())
     for variant in sweep.variants:
         trained = variant.facts.context_tokens
         if trained and sweep.profile.context_tokens > trained:

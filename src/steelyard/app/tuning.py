@@ -20,6 +20,7 @@ from steelyard.app import (
     benching,
     calibrating,
     engine_settings,
+    history,
     profile_files,
     profiles,
     subjects,
@@ -174,7 +175,7 @@ def _ground(request: TuneRequest, emit: Emit) -> Ground:
             f"{base.context_tokens:,} would be needed",
             hint="shorter --prompts synthetic:in=…,out=…, or another engine profile",
         )
-    _require_memory(memory.estimate(facts, base))
+    _require_memory(memory.parts(facts, base, history.memory_here()).needed)
     return Ground(request, chosen, settled, variant, path, runtime, base, asked, folder, out)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from steelyard.cli import models_export, models_hub
+from steelyard.cli import models_export, models_fit, models_hub, models_synth
 from steelyard.cli.progress import Screen
 
 
@@ -69,5 +69,5 @@ def quantise(
         click.echo(stock.quantise_text(order, screen.emit))
 
 
-for _command in (*models_hub.COMMANDS, models_export.export):
+for _command in (*models_hub.COMMANDS, models_export.export, models_synth.synth, models_fit.fit):
     models.add_command(_command)

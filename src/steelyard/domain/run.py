@@ -19,7 +19,7 @@ from steelyard.domain.probe import Probed
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.serverside import PowerSeries, ServerSeries
 from steelyard.domain.stream import Attempt
-from steelyard.domain.subject import Artifact, Subject
+from steelyard.domain.subject import Artifact, ArtifactFacts, Subject
 from steelyard.domain.task import Mark, Task
 from steelyard.domain.vitals import Vitals
 from steelyard.domain.workload import Sampling, Workload
@@ -224,6 +224,7 @@ class RunRecord:
     saw, `idle` the span in monotonic ns in which the engine was up and nothing was asked. `deaths`
     names the sections in which the engine died and was started again; `probe` is what it was found
     to do when it was tried. `engine_profile` is the name under which the subject's was found.
+    `facts` are those of the file that was served, None where nobody saw a file.
     """
 
     id: str
@@ -251,3 +252,4 @@ class RunRecord:
     probe: Reading[Probed] = Missing("not_probed")
     schema_version: int = SCHEMA_VERSION
     engine_profile: str = ""
+    facts: ArtifactFacts | None = None

@@ -46,8 +46,9 @@ class MemoryFacts:
 
     `state_bytes` is what recurrent layers keep for a conversation, however long. `queries` and
     `feed_forward` are the numbers of a token that are alive at once in the widest layer; the last
-    layer's feed-forward works on answers only and does not count. `matrix_elements` counts the
-    weights that are multiplied with, by tensor type: engines may keep them in another order.
+    layer's feed-forward works on answers only and does not count. By tensor type,
+    `matrix_elements` are the weights that are multiplied with, which engines may keep in another
+    order, and `read_elements` those that one decoded token reads.
     """
 
     caches: tuple[LayerCache, ...] = ()
@@ -57,6 +58,7 @@ class MemoryFacts:
     feed_forward: int = 0
     merges: int = 0
     matrix_elements: Mapping[str, int] = field(default_factory=dict)
+    read_elements: Mapping[str, int] = field(default_factory=dict)
 
 
 @final

@@ -59,6 +59,7 @@ def read(model: shards.Model, arch: str) -> MemoryFacts:
         feed_forward=_alive(head, arch, wide),
         merges=merges.length if isinstance(merges, gguf.Array) else 0,
         matrix_elements=_matrices(model),
+        read_elements=_read(model, arch),
     )
 
 
@@ -117,5 +118,22 @@ def _matrices(model: shards.Model) -> dict[str, int]:
     for _, tensor in model.tensors():
         rows = tensor.shape[1] if len(tensor.shape) > 1 else 1
         if rows % _ROWS == 0 and not tensor.name.startswith(_EMBEDDINGS):
+            found[tensor.type.name] += tensor.elements
+    return dict(sorted(found.items()))
+
+
+def _read(model: shards.Model, arch: str) -> dict[str, int]:
+    """Count what a token reads: an embedding is one row unless it is the output, experts few."""
+    experts = model.head.integer(f"{arch}.expert_count", 0)
+    used = model.head.integer(f"{arch}.expert_used_count", 0)
+    tensors = [tensor for _, tensor in model.tensors()]
+    tied = all(tensor.name != "output.weight" for tensor in tensors)
+    found = Counter[str]()
+    for tensor in tensors:
+        if tensor.name.startswith(_EMBEDDINGS) and not (tied and tensor.name.startswith("token_e")):
+            found[tensor.type.name] += tensor.shape[0]
+        elif "_exps." in tensor.name and 0 < used < experts:
+            found[tensor.type.name] += tensor.elements * used // experts
+        else:
             found[tensor.type.name] += tensor.elements
     return dict(sorted(found.items()))

@@ -144,10 +144,12 @@ def plan(
     *,
     imatrix: bool,
     exact: bool = True,
+    fall_back: bool = False,
 ) -> list[Target]:
     """Choose every tensor's type; raise `UnsupportedSubject` where rows do not fit the quant.
 
-    Without `exact` the answer only serves to foresee a size: somebody else will choose.
+    Without `exact` the answer only serves to foresee a size: somebody else will choose. With
+    `fall_back` rows that do not fit take llama.cpp's smaller blocks, as published files do.
     """
     if exact and shape.architecture in _NOT_RESTATED:
         raise UnsupportedSubject(
@@ -155,7 +157,8 @@ def plan(
             hint="use --runtime native, which asks llama-quantize itself",
         )
     ordered = file_order(tensors)
-    _refuse_misfit(quant, ordered)
+    if not fall_back:
+        _refuse_misfit(quant, ordered)
     return _Chooser(quant, ordered, shape, imatrix=imatrix).targets()
 
 

@@ -15,6 +15,9 @@ from steelyard.llamalib.tensor_types import TensorType
 
 _VERSION: Final = 3
 _U32: Final = 4
+_I32: Final = 5
+_F32: Final = 6
+_BOOL: Final = 7
 _STRING: Final = 8
 _ARRAY: Final = 9
 
@@ -40,6 +43,22 @@ class Row:
 def number(key: str, value: int) -> bytes:
     """Return a metadata entry holding an unsigned 32-bit number."""
     return _text(key) + struct.pack("<II", _U32, value)
+
+
+def numbers(key: str, values: Sequence[int]) -> bytes:
+    """Return a metadata entry holding an array of signed 32-bit numbers."""
+    head = _text(key) + struct.pack("<IIQ", _ARRAY, _I32, len(values))
+    return head + struct.pack(f"<{len(values)}i", *values)
+
+
+def real(key: str, value: float) -> bytes:
+    """Return a metadata entry holding a 32-bit floating-point number."""
+    return _text(key) + struct.pack("<If", _F32, value)
+
+
+def flag(key: str, *, value: bool) -> bytes:
+    """Return a metadata entry holding a truth value."""
+    return _text(key) + struct.pack("<I?", _BOOL, value)
 
 
 def text(key: str, value: str) -> bytes:

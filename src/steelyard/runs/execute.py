@@ -20,6 +20,7 @@ from steelyard.domain.errors import (
     EngineDied,
     EngineError,
     SteelyardError,
+    UnsupportedSubject,
     WrongModel,
 )
 from steelyard.domain.instrument import Instrument
@@ -27,7 +28,7 @@ from steelyard.domain.probe import Probed
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Device, Environment, Place, Proof, RunRecord, RunSpec, Section
-from steelyard.domain.subject import Variant
+from steelyard.domain.subject import ArtifactFacts, Variant
 from steelyard.domain.task import Task
 from steelyard.domain.workload import Workload
 from steelyard.engines import api
@@ -61,6 +62,7 @@ class Session:
     found: Found = field(default_factory=Found)
     bench: Bench | None = None
     simulated: bool = False
+    facts: ArtifactFacts | None = None
     started_at: str = field(default_factory=clock.wall_time)
     started_ns: int = field(default_factory=clock.monotonic_ns)
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -163,6 +165,8 @@ class Executor:
 
     def run(self, spec: RunSpec, variant: Variant, place: Place) -> RunRecord:
         """Execute one spec and write its record into the place's folder."""
+        if spec.tasks:
+            require_trained(variant.facts, variant.artifact.name)
         total = sum(w.requests for w in spec.workloads) + sum(t.items for t in spec.tasks)
         self.emit(PhaseStarted("run", total, variant.label))
         with self.session(spec, variant, place) as session:
@@ -191,7 +195,7 @@ class Executor:
                 watch=self.watch,
             )
 
-        session = Session(spec, place, opening)
+        session = Session(spec, place, opening, facts=variant.facts)
         session.simulated = api.dialect(spec.subject.engine).capabilities.simulated
         return _opened(session)
 
@@ -240,6 +244,7 @@ class Executor:
             deaths=found.deaths,
             probe=found.probe,
             engine_profile=place.engine_profile,
+            facts=session.facts,
         )
         record = replace(record, cautions=cautions(record))
         write_record(place.folder, record)
@@ -278,6 +283,15 @@ def _kept(found: Found) -> Iterator[None]:
             case _:
                 code = type(error).__name__
         found.outcome, found.reason = "failed", f"{code}: {error}"
+
+
+def require_trained(facts: ArtifactFacts, name: str) -> None:
+    """Raise `UnsupportedSubject` for a model of random weights: there is nothing to judge."""
+    if facts.synthetic:
+        raise UnsupportedSubject(
+            f"{name} is synthetic: its weights are random, and what it says means nothing",
+            hint="its speed and memory can be measured: `steelyard bench`, `engines bench`",
+        )
 
 
 def _seconds(reading: Reading[float]) -> float:
