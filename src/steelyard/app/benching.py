@@ -284,10 +284,11 @@ def _file(
         repeat=turn,
         campaign_seed=request.seed,
     )
-    paths = {variant.artifact.sha256: path.resolve(), **settled.paths}
+    paths = {variant.artifact.sha256: path.absolute(), **settled.paths}
     place = place_for(spec.subject, folder, paths, engine_profile=settled.name)
+    name = variant.artifact.name
     return Target(
-        path.name, spec, place, lambda executor: executor.session(spec, variant, place), variant
+        name, spec, place, lambda executor: executor.session(spec, variant, place), variant
     )
 
 

@@ -178,7 +178,7 @@ def _sides(order: CompareOrder, emit: Emit) -> tuple[_Side, ...]:
             campaign_seed=order.seed,
         )
         place_for(spec.subject, Path(), {variant.artifact.sha256: path})  # is the engine here?
-        found.append(_Side(subject, spec, variant, path.resolve()))
+        found.append(_Side(subject, spec, variant, path.absolute()))
     return tuple(found)
 
 

@@ -33,8 +33,9 @@ class Here:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Return the file of each variant that an engine is pointed at."""
-        return tuple(self.snapshot.folder / one.files[0].path for one in self.variants)
+        """Return what an engine is pointed at: a variant's first file, or its folder."""
+        first = ((one, self.snapshot.folder / one.files[0].path) for one in self.variants)
+        return tuple(path if one.format == "gguf" else path.parent for one, path in first)
 
 
 def is_hub(subject: str) -> bool:

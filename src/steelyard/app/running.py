@@ -154,7 +154,7 @@ def _located(spec: RunSpec, models: Sequence[Path]) -> tuple[Variant, dict[str, 
             continue
         if path.is_file() and artifacts.fingerprint(path).sha256 == artifact.sha256:
             variant = Variant(artifact.name, artifact, artifacts.inspect(path))
-            return variant, {artifact.sha256: path.resolve()}
+            return variant, {artifact.sha256: path.absolute()}
     raise BadInput(
         f"no file here has the sha256 of {artifact.name!r} ({artifact.sha256[:12]}…)",
         hint="name the file or its folder with --model",

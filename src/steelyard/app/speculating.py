@@ -87,7 +87,7 @@ def speculate(order: SpeculateOrder, emit: Emit, *, as_json: bool) -> Speculated
         context_tokens=-(-(order.tokens + _AROUND) // 256) * 256, slots=max(plan.levels)
     )
     _require_room(facts, draft_facts, profile)
-    files = {variant.artifact.sha256: path.resolve(), guess.artifact.sha256: draft_path.resolve()}
+    files = {variant.artifact.sha256: path.absolute(), guess.artifact.sha256: draft_path.absolute()}
     controls = Controls(seed=order.seed, threads=order.threads or default_threads(cores()))
     executor = Executor(Verifier(), emit)
     found: speculation.Found | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -14,7 +13,7 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.subject import ArtifactFacts, EngineProfile, Variant
-from steelyard.models import find, imatrix, memory
+from steelyard.models import imatrix, memory
 from steelyard.models.ladder import Runtime
 from steelyard.platform import clock
 from steelyard.runs.texts import importance_text
@@ -34,32 +33,6 @@ class QuantiseOrder:
     imatrix: str | None
     requantise: bool
     runtime: Runtime
-
-
-def list_text(folders: Sequence[Path], *, as_json: bool) -> str:
-    """List the models in some folders, or in the usual ones, with the broken files and why."""
-    for folder in folders:
-        if not folder.is_dir():
-            raise BadInput(f"{folder} is no folder", hint="name folders; they are searched deeply")
-    bundled = subjects.bundled("base.gguf")
-    found = find.scan(tuple(folders) or find.usual_folders())
-    models = list(found.models)
-    if not folders and bundled.exists():
-        models.insert(0, (bundled, subjects.choose(subjects.BUNDLED).files[0][1]))
-    if as_json:
-        rows = [{"path": str(path), **_json(facts)} for path, facts in models]
-        broken = [{"path": str(path), "why": why} for path, why in found.broken]
-        return json.dumps({"models": rows, "broken": broken}, indent=1, sort_keys=True)
-    lines = [f"{'quant':<10} {'bpw':>6} {'weights':>9} {'context':>8}  file"]
-    lines += [
-        f"{facts.quant:<10} {facts.file_bpw:6.2f} {_count(facts.parameters):>9} "
-        f"{facts.context_tokens:>8}  {path}{'  synthetic' if facts.synthetic else ''}"
-        for path, facts in models
-    ]
-    lines += [f"! {path}: {why}" for path, why in found.broken]
-    if not models:
-        lines.append("no model file found; name a folder, or use `bundled`")
-    return "\n".join(lines)
 
 
 def show_text(subject: str, emit: Emit, *, as_json: bool) -> str:
@@ -144,15 +117,3 @@ def _shares(facts: ArtifactFacts) -> list[tuple[str, float]]:
     return sorted(
         ((name, count / total) for name, count in facts.type_elements.items()), key=lambda x: -x[1]
     )
-
-
-def _json(facts: ArtifactFacts) -> dict[str, object]:
-    found = plain(facts)
-    return dict(found) if isinstance(found, dict) else {}
-
-
-def _count(number: int) -> str:
-    for unit, size in (("B", 1e9), ("M", 1e6), ("K", 1e3)):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return str(number)

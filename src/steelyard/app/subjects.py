@@ -1,6 +1,7 @@
 """From what a person types to files: `FILE`, `FOLDER`, `NAME[:QUANT][@ENGINE[/PROFILE]]`, `hf:…`.
 
-Reads headers and hashes; makes nothing. Not aware of campaigns.
+A name is looked for in the stores of this machine; `ollama:NAME[:TAG]` means Ollama's. Reads
+headers and hashes; makes nothing. Not aware of campaigns.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, final
 
-from steelyard.app import hub_subjects, profiles
+from steelyard.app import hub_subjects, profiles, stored_models
 from steelyard.app.profile_files import ProfileFile
 from steelyard.domain.errors import BadInput, UnknownName, UnreadableModel, UnsupportedSubject
 from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.subject import ArtifactFacts, ReferenceKind, Variant
 from steelyard.engines import api
-from steelyard.models import artifacts, find, folders, quants
+from steelyard.models import artifacts, find, folders, quants, safetensors
+from steelyard.models.stores import hugging_face, local, ollama_store
+from steelyard.models.stores.scanning import Found
 from steelyard.platform import clock
 
 BUNDLED: Final = "bundled"
@@ -108,6 +111,9 @@ def verified(
     artifact = artifacts.fingerprint(
         path, lambda done, _total: emit(Advanced("hashing", done >> 20))
     )
+    # In a store the file or folder itself is called by a hash.
+    if name := ollama_store.name_of(path) or hugging_face.name_of(path):
+        artifact = replace(artifact, name=name)
     emit(PhaseEnded("hashing", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
     facts = artifacts.inspect(path)
     mark = " synthetic" if facts.synthetic else ""
@@ -132,6 +138,11 @@ def _at(path: Path, engine: str) -> Chosen:
         return Chosen(path.resolve().name, found, engine, ladder=False)
     if path.is_dir():
         return _ladder(path, engine)
+    if path.suffix == safetensors.SUFFIX:
+        raise UnsupportedSubject(
+            f"{path.name} is one file of a model, which is a folder with config.json",
+            hint=f"name the folder: {path.parent}",
+        )
     return Chosen(path.stem, ((path, artifacts.inspect(path)),), engine, ladder=False)
 
 
@@ -189,19 +200,23 @@ def _named(name: str, engine: str) -> Chosen:
         return Chosen(
             BUNDLED, ((path, artifacts.inspect(path)),), engine, ladder=False, imatrix=imatrix
         )
-    wanted, _, quant = name.partition(":")
-    if name.endswith(".gguf") or "/" in name:
+    found = _stored(name)
+    if len(found) != 1:
+        raise stored_models.several(name, found)
+    entry, path = found[0].entry, found[0].store.locate(found[0].entry)
+    model = path.stem if entry.store == "folder" else local.plain(entry.name.replace(":", "-"))
+    return Chosen(model, ((path, found[0].details.facts),), engine, ladder=False)
+
+
+def _stored(name: str) -> tuple[Found, ...]:
+    """Look a name up in the stores of this machine; a path that is not there is called one."""
+    path_like = name.endswith(".gguf") or "/" in name
+    try:
+        return stored_models.named(name)
+    except UnknownName:
+        if not path_like:
+            raise
         raise BadInput(
             f"there is no file {name}",
             hint="check the path; `steelyard models list` shows what is here",
-        )
-    scanned = find.scan(find.usual_folders())
-    stems = {path.stem: (path, facts) for path, facts in scanned.models}
-    fits = [
-        (path, facts)
-        for stem, (path, facts) in stems.items()
-        if stem == wanted or (stem.startswith(wanted) and facts.quant == quant)
-    ]
-    if len(fits) != 1:
-        raise UnknownName.among("model", name, [BUNDLED, *stems])
-    return Chosen(fits[0][0].stem, tuple(fits), engine, ladder=False)
+        ) from None

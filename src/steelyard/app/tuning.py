@@ -339,7 +339,7 @@ class _Bout:
             campaign_seed=ground.request.seed,
         )
         label = re.sub(r"[^A-Za-z0-9]+", "-", name)
-        paths = {ground.variant.artifact.sha256: ground.path.resolve(), **ground.settled.paths}
+        paths = {ground.variant.artifact.sha256: ground.path.absolute(), **ground.settled.paths}
         folder = ground.folder / f"{self.number:03d}-{label}"
         place = place_for(spec.subject, folder, paths, engine_profile=ground.settled.name)
         interrupted = False

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from steelyard.cli import models_export, models_fit, models_hub, models_synth
+from steelyard.cli import models_export, models_fit, models_hub, models_scan, models_synth
 from steelyard.cli.progress import Screen
 
 
@@ -20,10 +20,13 @@ def models() -> None:
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_models(*, folders: tuple[Path, ...], as_json: bool) -> None:
-    """List the model files in FOLDERS, or where models usually lie on this machine."""
-    from steelyard.app import stock
+    """List the models in FOLDERS, or where models usually lie on this machine.
 
-    click.echo(stock.list_text(folders, as_json=as_json))
+    The short form of `steelyard models scan`, which also tells formats, stores and duplicates.
+    """
+    from steelyard.app import stored_models
+
+    click.echo(stored_models.list_text(folders, as_json=as_json))
 
 
 @models.command("show")
@@ -69,5 +72,8 @@ def quantise(
         click.echo(stock.quantise_text(order, screen.emit))
 
 
-for _command in (*models_hub.COMMANDS, models_export.export, models_synth.synth, models_fit.fit):
+for _command in (
+    *(*models_scan.COMMANDS, *models_hub.COMMANDS),
+    *(models_export.export, models_synth.synth, models_fit.fit),
+):
     models.add_command(_command)

@@ -174,6 +174,11 @@ def read_from(stream: Stream, size: int, path: Path) -> Header:
     return _Reader(stream, path, size).header()
 
 
+def forget() -> None:
+    """Let go of the vocabularies that were kept for comparison."""
+    _RECENT.clear()
+
+
 def _size_of(file: BinaryIO, path: Path) -> int:
     """Return the size of a regular file, and refuse everything else that can be opened."""
     info = os.fstat(file.fileno())

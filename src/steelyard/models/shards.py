@@ -81,7 +81,12 @@ def read_model(path: Path) -> Model:
             f"{path.name} is one of {len(files)} files, and {', '.join(absent)} is not there",
             hint="put all shards of the model into one folder",
         )
-    model = Model(tuple(gguf.read(file) for file in files))
+    return joined(tuple(gguf.read(file) for file in files))
+
+
+def joined(headers: tuple[gguf.Header, ...]) -> Model:
+    """Check that headers make one model, and return it."""
+    model = Model(headers)
     _check(model)
     return model
 
