@@ -101,7 +101,8 @@ def run(
     return runner.record(opened), pids
 
 
-SLOW = Plan(ttft_s=0.01, gap_s=0.004)
+SLOW = Plan(ttft_s=0.01, gap_s=0.01)
+ENDLESS = Plan(ttft_s=0.01, gap_s=0.1)  # no section ends before its engine is killed
 
 
 @pytest.mark.parametrize("work", [LONG, SHAPED], ids=["suite", "shaped"])
@@ -151,7 +152,7 @@ def test_an_engine_that_dies_each_time_is_given_up_after_three_starts(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     pids: list[int] = []
-    with session(tiny_model, tmp_path, SLOW, FIRST, LONG) as (runner, opened):
+    with session(tiny_model, tmp_path, ENDLESS, FIRST, LONG) as (runner, opened):
         opened.measure(FIRST)
         killer = kill(opened, 4, pids)
         try:
