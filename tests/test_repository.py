@@ -185,8 +185,9 @@ def parse(line: str) -> None:
     command: click.Command = cli
     context = click.Context(cli, info_name="steelyard")
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        name = words.pop(0)
-        below = command.get_command(context, name)
+        if words == ["…"]:
+            return
+        name, below, words = command.resolve_command(context, words)
         assert below is not None, f"there is no command {name!r}"
         command = below
         context = click.Context(command, parent=context, info_name=name)

@@ -39,6 +39,16 @@ COMMANDS = (
         "engines profiles show",
     ),
     *("engines speculate", "engines uninstall", "models export", "tune"),
+    *(
+        "eval",
+        "eval run",
+        "eval compare",
+        "tasks",
+        "tasks list",
+        "tasks show",
+        "tasks sample",
+        "rescore",
+    ),
     "doctor",
 )
 # One process looks at all commands in turn: what any of them imports is seen after it.
@@ -127,7 +137,7 @@ def test_the_examples_in_help_can_be_typed(helped: dict[str, tuple[int, str, lis
         words = shlex.split(line.partition(" > ")[0])[1:]
         command: click.Command = cli
         while isinstance(command, click.Group):
-            below = command.get_command(click.Context(command), words.pop(0))
+            _, below, words = command.resolve_command(click.Context(command), words)
             assert below is not None, line
             command = below
         command.make_context(command.name, words)

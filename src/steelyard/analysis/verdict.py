@@ -105,7 +105,15 @@ def judge(
     aa_floor: Reading[float],
 ) -> dict[str, Reading[Verdict]]:
     """Judge all candidates of a sweep at once, since they share one error budget."""
-    pairs = {label: _pair(reference, marked) for label, marked in candidates.items()}
+    sides = {label: (reference, marked) for label, marked in candidates.items()}
+    return judge_pairs(sides, gates, aa_floor)
+
+
+def judge_pairs(
+    sides: Mapping[str, tuple[Marked, Marked]], gates: Gates, aa_floor: Reading[float]
+) -> dict[str, Reading[Verdict]]:
+    """Judge the second of each pair against the first; all of them share one error budget."""
+    pairs = {label: _pair(*both) for label, both in sides.items()}
     judged = {label: found for label, found in pairs.items() if found is not None}
     floor_used = aa_floor.value if isinstance(aa_floor, Measured) else gates.margin
     labels = sorted(judged)
@@ -113,7 +121,7 @@ def judge(
     below = [p_loss_below(judged[label].worst, gates.margin) for label in labels]
     alpha = (1 - gates.confidence) / 2
     levels = zip(_levels(above, alpha), _levels(below, alpha), strict=True)
-    verdicts: dict[str, Reading[Verdict]] = dict.fromkeys(candidates, _NO_PAIRS)
+    verdicts: dict[str, Reading[Verdict]] = dict.fromkeys(sides, _NO_PAIRS)
     for label, (low_level, high_level), p in zip(labels, levels, holm(above), strict=True):
         verdicts[label] = Measured(
             _verdict(judged[label], gates, floor_used, (low_level, high_level), p), "derived"

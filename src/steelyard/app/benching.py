@@ -8,7 +8,7 @@ terminals: text comes back as text. What may be asked: `app.bench_request`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,16 +45,25 @@ _NS_PER_S: Final = 1e9
 @final
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A subject that can be measured: how a session in front of it is opened.
-
-    `variant` is the file, where it is served here.
-    """
+    """A subject that can be measured: a server of somebody else's, or a file served here."""
 
     name: str
     spec: RunSpec
     place: Place
-    open: Callable[[Executor], AbstractContextManager[Session]]
-    variant: Variant | None = None
+    what: AttachedEngine | Variant
+
+    @property
+    def variant(self) -> Variant | None:
+        """The file, where it is served here."""
+        return self.what if isinstance(self.what, Variant) else None
+
+    def open(self, executor: Executor) -> AbstractContextManager[Session]:
+        """Open a session in front of it."""
+        match self.what:
+            case Variant() as variant:
+                return executor.session(self.spec, variant, self.place)
+            case engine:
+                return executor.visit(self.spec, engine, self.place)
 
 
 def perform(request: BenchRequest, emit: Emit) -> Benched:
@@ -229,7 +238,7 @@ def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, t
         campaign_seed=request.seed,
     )
     place = Place((), {}, folder, endpoint.host, endpoint.port)
-    return Target(str(endpoint), spec, place, lambda executor: executor.visit(spec, engine, place))
+    return Target(str(endpoint), spec, place, engine)
 
 
 def _file(
@@ -286,10 +295,7 @@ def _file(
     )
     paths = {variant.artifact.sha256: path.absolute(), **settled.paths}
     place = place_for(spec.subject, folder, paths, engine_profile=settled.name)
-    name = variant.artifact.name
-    return Target(
-        name, spec, place, lambda executor: executor.session(spec, variant, place), variant
-    )
+    return Target(variant.artifact.name, spec, place, variant)
 
 
 def context_of(asked: Asked) -> int:

@@ -70,11 +70,11 @@ class Comparison:
 
 def compare(first: RunRecord, second: RunRecord, *, include_polluted: bool = False) -> Comparison:
     """Compare two runs; raise `BadInput` with every reason why they cannot be compared."""
-    axes = list(_axes(first, second))
+    differing = list(axes(first, second))
     polluted = tuple(r.id for r in (first, second) if quality(r.cautions) == "POLLUTED")
     reasons = [*_obstacles(first, second)]
-    if len(axes) > 1:
-        reasons.append(f"more than one thing differs: {'; '.join(axes)}")
+    if len(differing) > 1:
+        reasons.append(f"more than one thing differs: {'; '.join(differing)}")
     if polluted and not include_polluted:
         reasons.append(f"polluted: {', '.join(polluted)}")
     if reasons:
@@ -87,7 +87,7 @@ def compare(first: RunRecord, second: RunRecord, *, include_polluted: bool = Fal
         second_id=second.id,
         first_name=first.spec.subject.artifact.name,
         second_name=second.spec.subject.artifact.name,
-        differs=axes[0] if axes else _SAME,
+        differs=differing[0] if differing else _SAME,
         right=_paired(first, second),
         speeds=tuple(_speed_pairs(first, second)),
         polluted=polluted,
@@ -116,7 +116,7 @@ def _obstacles(first: RunRecord, second: RunRecord) -> Iterator[str]:
         yield "they share no task and no workload"
 
 
-def _axes(first: RunRecord, second: RunRecord) -> Iterator[str]:
+def axes(first: RunRecord, second: RunRecord) -> Iterator[str]:
     """Name each thing that a comparison may be about and that differs."""
     mine, theirs = first.spec, second.spec
     if mine.subject.artifact.sha256 != theirs.subject.artifact.sha256:

@@ -18,9 +18,11 @@ from steelyard import __version__
 from steelyard.domain.errors import SteelyardError, UnknownName
 
 _COMMANDS: Final = (
-    *("sweep", "bench", "tune", "run", "models", "engines", "results", "report", "calibrate"),
-    *("forge", "doctor"),
+    *("sweep", "bench", "eval", "tune", "run", "models", "engines", "tasks", "results", "report"),
+    *("rescore", "calibrate", "forge", "doctor"),
 )
+# A module is not named as a built-in function is.
+_MODULES: Final = {"eval": "evaluate"}
 
 
 @final
@@ -40,7 +42,8 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"steelyard.cli.{cmd_name}"), cmd_name)
+        name = _MODULES.get(cmd_name, cmd_name)
+        command = getattr(importlib.import_module(f"steelyard.cli.{name}"), name)
         return cast("click.Command", command)
 
     def resolve_command(

@@ -29,6 +29,12 @@ _SHIPPED: Final[dict[str, type[Family]]] = {
 _FRUITLESS: Final = 4000  # draws of one kind without a new item: there are no more
 
 
+def names() -> tuple[str, ...]:
+    """Return the names of all families that are installed, the shipped ones first."""
+    others = sorted(point.name for point in entry_points(group="steelyard.tasks"))
+    return (*_SHIPPED, *(name for name in others if name not in _SHIPPED))
+
+
 def family(name: str) -> Family:
     """Return the family of this name: one of the shipped four, or an entry point."""
     if name in _SHIPPED:

@@ -1,0 +1,196 @@
+"""`eval`: tasks with known answers, asked of any subject that a bench takes; and two runs paired.
+
+The smallest loss that the items could show is told before anything is asked. A folder that holds
+the same evaluation half finished is gone on with: no answered question is asked again. Not aware
+of terminals: text comes back as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, final
+
+from steelyard.analysis import evaluation as scores
+from steelyard.app import bench_request, benching, eval_texts, results
+from steelyard.app.bench_request import BenchRequest
+from steelyard.app.comparison import axes
+from steelyard.app.keeping import keeper
+from steelyard.domain.codec import decode, encode
+from steelyard.domain.errors import BadInput, Interrupted
+from steelyard.domain.evaluation import Evaluation
+from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
+from steelyard.domain.run import RunRecord, RunSpec
+from steelyard.domain.task import Answer, Item, Mark, Task
+from steelyard.platform import atomic, clock, locks
+from steelyard.runs.execute import Executor
+from steelyard.runs.identity import Verifier
+from steelyard.store.records import RECORD_NAME, read_record
+from steelyard.tasks import registry
+
+SPEC: Final = "spec.json"
+ITEMS: Final = 100
+_AROUND: Final = 96  # what a template puts around each message, and more
+_CHARS_PER_TOKEN: Final = 2  # small vocabularies cut text this finely; larger ones less so
+_LEAST_CONTEXT: Final = 512
+_TURNS_MOST: Final = 200
+_NS_PER_S: Final = 1e9
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class EvalRequest:
+    """What was typed. `bench` holds the subject and all that says how it is reached or served."""
+
+    bench: BenchRequest
+    tasks: tuple[str, ...]
+    items: int
+    level: int | None
+    streams: int
+    private_seed: str | None
+    out: Path | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What to print, and how to exit: 3 where the tasks did not come to their end."""
+
+    found: Evaluation
+    folder: Path
+
+    @property
+    def exit_code(self) -> int:
+        """0 all tasks were asked, 3 they were not."""
+        return 0 if self.found.outcome == "completed" else 3
+
+    def text(self, *, as_json: bool) -> str:
+        """Return the result as a table or as JSON."""
+        if as_json:
+            return encode(self.found, indent=1)
+        where = f"Record: {self.folder / RECORD_NAME}"
+        return f"{eval_texts.evaluation_text(self.found)}\n{where}"
+
+
+def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
+    """Ask every item of every task and count what came back."""
+    tasks = _tasks(request)
+    items = [item for task in tasks for item in registry.generate(task)]
+    longest = max(map(_tokens, items))
+    context = max(_LEAST_CONTEXT, longest + _AROUND)
+    bench = replace(
+        request.bench, prompts=f"synthetic:in={context},out=1", concurrency=str(request.streams)
+    )
+    folder = request.out or benching.new_folder("evals", bench.subject)
+    _refuse_used(folder)
+    target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
+    spec = replace(target.spec, workloads=(), tasks=tasks, task_streams=request.streams)
+    _refuse_other(folder, spec)
+    emit(Noted(eval_texts.foresight(len(items), len(tasks))))
+    executor = Executor(Verifier(), emit)
+    started_ns = clock.monotonic_ns()
+    with locks.folder_lock(folder):
+        atomic.write(folder / SPEC, encode(spec, indent=1).encode())
+        emit(PhaseStarted("eval", len(items), target.name))
+        with _kept(folder), replace(target, spec=spec).open(executor) as session:
+            for task in tasks if session.bench is not None else ():
+                session.judge(task)
+        emit(PhaseEnded("eval", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
+        record = executor.record(session)
+    with keeper(emit) as keep:
+        keep(record)
+    return Evaluated(scores.evaluate(record), folder)
+
+
+def compare_text(first: str, second: str, margin: float, *, as_json: bool) -> str:
+    """Pair two evaluations, each named by its folder or by the beginning of its run's id."""
+    mine, theirs = record_named(first), record_named(second)
+    if mine.id == theirs.id:
+        raise BadInput(f"{first} and {second} are one and the same run")
+    if mine.simulated != theirs.simulated:
+        raise BadInput("one run is simulated and the other measured: they share nothing")
+    try:
+        found = scores.contrast(mine, theirs, margin, axes(mine, theirs))
+    except ValueError:
+        raise BadInput(
+            f"runs {mine.id} and {theirs.id} share no task with the same items",
+            hint="run both with the same --tasks, --level, --seed and --private-seed",
+        ) from None
+    return encode(found, indent=1) if as_json else eval_texts.contrast_text(found)
+
+
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """Say after an interrupt how to go on. Around the session, which ends its engine first."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted; the answers so far are kept",
+            hint=f"the same command with --out {folder} goes on",
+        ) from None
+
+
+def _tasks(request: EvalRequest) -> tuple[Task, ...]:
+    """Read NAME[:LEVEL] words; each task is refused here if it cannot be made."""
+    found: list[Task] = []
+    for word in request.tasks or registry.FAMILIES:
+        name, _, level = word.partition(":")
+        source = registry.family(name)
+        if level and not level.isdecimal():
+            raise BadInput(f"{word!r} is no task", hint="write NAME or NAME:LEVEL, e.g. logic:2")
+        task = Task(
+            name,
+            level=int(level) if level else request.level or source.levels[0],
+            items=request.items,
+            seed=request.bench.seed,
+            revision=source.revision,
+            private_seed=request.private_seed,
+        )
+        if any((task.family, task.level) == (t.family, t.level) for t in found):
+            raise BadInput(f"{name} at level {task.level} was named twice")
+        found.append(task)
+    return tuple(found)
+
+
+def _tokens(item: Item) -> int:
+    """Bound the tokens of an item's longest question and answer, playing it with long answers."""
+    ask, most = item.start(), 0
+    for _ in range(_TURNS_MOST):
+        said = sum(len(message.content) + _AROUND for message in ask.messages)
+        most = max(most, said // _CHARS_PER_TOKEN + ask.max_tokens)
+        following = item.on(Answer("x " * ask.max_tokens, "stop"))
+        if isinstance(following, Mark):
+            break
+        ask = following
+    return most
+
+
+def _refuse_used(folder: Path) -> None:
+    """Raise `BadInput` for a folder with a finished evaluation, or with something else in it."""
+    if (folder / RECORD_NAME).exists() and read_record(folder).outcome == "completed":
+        raise BadInput(f"{folder} holds a finished evaluation", hint="give another --out")
+    if not (folder / SPEC).exists() and any(folder.glob("*")):
+        raise BadInput(f"{folder} is not empty", hint="give another --out, or leave it out")
+
+
+def _refuse_other(folder: Path, spec: RunSpec) -> None:
+    """Raise `BadInput` for a folder that holds another evaluation, half finished."""
+    begun = folder / SPEC
+    if begun.exists() and decode(RunSpec, begun.read_bytes(), source=str(begun)) != spec:
+        raise BadInput(
+            f"{folder} holds another evaluation, half finished", hint="give another --out"
+        )
+
+
+def record_named(named: str) -> RunRecord:
+    """Return the record in a folder, or the stored one whose id begins so."""
+    folder = Path(named)
+    if folder.is_dir():
+        if not (folder / RECORD_NAME).exists():
+            raise BadInput(f"{folder} holds no record", hint="name the folder of an `eval`")
+        return read_record(folder)
+    with results.opened() as store:
+        return results.show(store, named)

@@ -1,0 +1,121 @@
+"""`steelyard eval`: tasks with known answers, asked of any subject; and two runs paired."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import final
+
+import click
+
+from steelyard.cli.progress import Screen
+from steelyard.cli.values import DURATION
+
+_ASK = "run"
+
+
+@final
+class SubjectOrCommand(click.Group):
+    """A group whose first word may be a subject as well: `eval FILE` is `eval run FILE`.
+
+    Inherits because click finds commands through this class.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the usual command before words that name none."""
+        return super().parse_args(ctx, self._full(args))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of words, whether or not they name one."""
+        return super().resolve_command(ctx, self._full(args))
+
+    def _full(self, args: list[str]) -> list[str]:
+        known = {*self.commands, "-h", "--help"}
+        return args if not args or args[0] in known else [_ASK, *args]
+
+
+@click.group("eval", cls=SubjectOrCommand)
+def evaluate() -> None:
+    """Ask a model questions with known answers, and pair two such runs.
+
+    \b
+    steelyard eval bundled
+    steelyard eval http://127.0.0.1:8080 --tasks math_words,logic:2 --items 300
+    steelyard eval compare evals/FIRST evals/SECOND
+    """  # noqa: D301 - \b is click's own mark
+
+
+@evaluate.command(_ASK)
+@click.argument("subject")
+@click.option("--tasks", help="NAME or NAME:LEVEL, e.g. math_words,logic:2.  [default: four]")
+@click.option("--items", type=click.IntRange(1, 5000), default=100, show_default=True)
+@click.option("--level", type=click.IntRange(1), help="Of tasks that name none.  [default: first]")
+@click.option("--private-seed", help="Draw the items from a seed that only you know.")
+@click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
+@click.option("--streams", type=click.IntRange(1, 64), default=2, help="Requests at a time.")
+@click.option("--engine", help="What the server is, e.g. ollama or vllm.  [default: ask it]")
+@click.option("--model", help="The model to ask for, where the server has several.")
+@click.option(
+    "--timeout",
+    type=DURATION,
+    default="120s",
+    show_default=True,
+    help="The longest silence of one request; after it the request has failed.",
+)
+@click.option("--threads", type=click.IntRange(1, 1024), help="Of an engine that is started here.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["wheel", "native"]),
+    help="Its llama.cpp: the one that came with us, or the one on PATH.  [default: wheel]",
+)
+@click.option("--device", help="What it computes on: auto, cpu, cuda, cuda:1, rocm, metal, vulkan.")
+@click.option("--api-key-env", metavar="NAME", help="Variable that holds the API key.")
+@click.option("--send-key-anywhere", is_flag=True, help="Even where it can be read on its way.")
+@click.option("--cacert", type=click.Path(path_type=Path), help="Whose certificates to believe.")
+@click.option("--insecure", is_flag=True, help="Believe any certificate; the record says so.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the evaluation.")
+def ask(
+    *,
+    tasks: str | None,
+    items: int,
+    level: int | None,
+    private_seed: str | None,
+    streams: int,
+    as_json: bool,
+    out: Path | None,
+    **how: object,
+) -> int:
+    """Ask SUBJECT every item of the tasks and count right, wrong, invalid and not run.
+
+    SUBJECT is the address of any OpenAI-compatible server, or a model file (or a name that
+    `steelyard models list` shows), which is then served by an engine of ours. The same command
+    with the --out of one that was interrupted goes on with it.
+    """
+    from steelyard.app import evaluating
+    from steelyard.app.bench_request import BenchRequest
+
+    names = tuple(filter(None, (word.strip() for word in (tasks or "").split(","))))
+    request = evaluating.EvalRequest(
+        BenchRequest.of(how), names, items, level, streams, private_seed, out
+    )
+    with Screen(quiet=as_json) as screen:
+        done = evaluating.evaluate(request, screen.emit)
+    click.echo(done.text(as_json=as_json))
+    return done.exit_code
+
+
+@evaluate.command("compare")
+@click.argument("first")
+@click.argument("second")
+@click.option("--margin", type=click.FloatRange(0.1, 50), default=3.0, help="Points of loss.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def compare(*, first: str, second: str, margin: float, as_json: bool) -> None:
+    """Pair SECOND with FIRST, item by item: what is lost, and whether that is shown.
+
+    Each is the folder of an evaluation or the beginning of a run's id.
+    """
+    from steelyard.app import evaluating
+
+    click.echo(evaluating.compare_text(first, second, margin / 100, as_json=as_json))

@@ -1,0 +1,19 @@
+"""`steelyard rescore`: stored answers marked again."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def rescore(*, run: str, as_json: bool) -> None:
+    """Mark the stored answers of RUN again, as this version reads them, without a request.
+
+    RUN is the folder of an evaluation or run, or the beginning of a run's id. The stored record
+    stays as it is; what changed is listed.
+    """
+    from steelyard.app import rescoring
+
+    click.echo(rescoring.rescore_text(run, as_json=as_json))

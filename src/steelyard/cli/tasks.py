@@ -1,0 +1,58 @@
+"""`steelyard tasks`: the questions with known answers, to look at before they are asked."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def tasks() -> None:
+    """List the families of questions, show one, print items of it."""
+
+
+@tasks.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def list_families(*, as_json: bool) -> None:
+    """List the families that are installed."""
+    from steelyard.app import task_texts
+
+    click.echo(task_texts.list_text(as_json=as_json))
+
+
+@tasks.command("show")
+@click.argument("family")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def show(*, family: str, as_json: bool) -> None:
+    """Show FAMILY: its levels and kinds, with one question of each kind and its answer."""
+    from steelyard.app import task_texts
+
+    click.echo(task_texts.show_text(family, as_json=as_json))
+
+
+@tasks.command("sample")
+@click.argument("family")
+@click.option("--level", type=click.IntRange(1), help="[default: the family's first]")
+@click.option("--items", type=click.IntRange(1, 5000), default=5, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--private-seed", help="Draw the items from a seed that only you know.")
+@click.option("--answers", is_flag=True, help="Print the known answers too.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON, with the answers.")
+def sample(
+    *,
+    family: str,
+    level: int | None,
+    items: int,
+    seed: int,
+    private_seed: str | None,
+    answers: bool,
+    as_json: bool,
+) -> None:
+    """Print items of FAMILY as a run with this seed asks them.
+
+    \b
+    steelyard tasks sample logic --level 2 --items 3 --answers
+    """  # noqa: D301 - \b is click's own mark
+    from steelyard.app import task_texts
+
+    task = task_texts.task(family, level, items, seed, private_seed)
+    click.echo(task_texts.sample_text(task, answers=answers, as_json=as_json))

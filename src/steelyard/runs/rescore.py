@@ -1,0 +1,56 @@
+"""Mark stored answers again: the same items, the same texts, today's way of reading them.
+
+No request is sent. An item whose questions were not all answered is `not_run`, as it was. Not aware
+of engines or files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from steelyard.domain.run import RunRecord, Section
+from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
+from steelyard.runs.judged import name_of
+from steelyard.tasks.registry import generate
+
+
+def rescore(record: RunRecord) -> RunRecord:
+    """Return the record with its tasks marked anew.
+
+    Raises `BadInput` where a family makes other items today than it did then.
+    """
+    tasks = {name_of(task): task for task in record.spec.tasks}
+    sections = tuple(
+        _marked(section, tasks[section.name]) if section.name in tasks else section
+        for section in record.sections
+    )
+    return replace(record, sections=sections)
+
+
+def _marked(section: Section, task: Task) -> Section:
+    said = {}
+    # The last try of a question stands.
+    for attempt in sorted(section.attempts, key=lambda a: (a.sample, a.ask, a.tries)):
+        if attempt.outcome.kind == "completed":
+            answer = Answer(attempt.text, attempt.finish_reason, attempt.reasoning)
+            said[attempt.sample, attempt.ask] = answer
+    marks = {
+        item.id: _mark(item, said, section.marks.get(item.id))
+        for item in generate(task)
+        if item.id in section.marks
+    }
+    return replace(section, marks=dict(sorted(marks.items())))
+
+
+def _mark(item: Item, said: dict[tuple[str, int], Answer], before: Mark | None) -> Mark:
+    if before is not None and isinstance(before.outcome, NotRun):
+        return before
+    item.start()
+    number = 0
+    while (answer := said.get((item.id, number))) is not None:
+        match item.on(answer):
+            case Mark() as mark:
+                return mark
+            case Ask():
+                number += 1
+    return Mark(NotRun("no_stored_answer"))
