@@ -45,6 +45,17 @@ def test_the_instrument_line_says_error_stamps_and_cost() -> None:
     assert "client used 3.1 % of a core, 31.4 MB" in text
 
 
+def test_an_engine_that_was_started_says_how_long_it_took_and_one_that_was_up_says_nothing() -> (
+    None
+):
+    whole = example.small_bench()
+    assert "ready after" not in flat(whole)
+    (one,) = whole.measurements
+    took = replace(one, load_s=Measured(1.25, "client"), first_request_s=Missing("no_requests"))
+    text = flat(replace(whole, measurements=(took,)))
+    assert "ready after 1.2 s; first request — (no requests)" in text
+
+
 def test_bounds_of_several_levels_are_a_range_and_an_unknown_one_says_why() -> None:
     assert "first token ± 0.024 to 0.079 ms" in flat(example.summary())
     why = Missing("no_spread", "the reads were not stamped")

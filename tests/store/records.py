@@ -27,6 +27,7 @@ from steelyard.domain.run import (
     Section,
 )
 from steelyard.domain.serverside import PowerSeries, ServerColumn, ServerSeries
+from steelyard.domain.startup import Startup
 from steelyard.domain.stream import (
     Arrival,
     Attempt,
@@ -201,6 +202,9 @@ _facts = st.builds(
     **dict.fromkeys(("file_bpw", "body_bpw"), _floats),
 )
 _BY_ANNOTATION["ArtifactFacts | None"] = st.none() | _facts
+_BY_ANNOTATION["Reading[Startup]"] = readings(
+    st.builds(Startup, _floats, _floats, _floats, readings(_counts))
+)
 
 
 def built(kind: type[T], /, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[T]:

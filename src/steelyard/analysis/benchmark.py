@@ -98,6 +98,8 @@ def measurement(
         simulated=record.simulated,
         raw=rawspeed.of_bench(raw, record, found),
         batching=batching(record),
+        load_s=record.load_s,
+        first_request_s=record.first_request_s,
     )
 
 

@@ -260,7 +260,11 @@ class Footprint:
 @final
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One subject's side of a bench."""
+    """One subject's side of a bench.
+
+    `load_s` is from the start of an engine of ours until it was ready, `first_request_s` the whole
+    first request after it.
+    """
 
     run_id: str
     subject: str
@@ -279,6 +283,8 @@ class Measurement:
     simulated: bool
     batching: tuple[Batching, ...] = ()
     raw: Reading[RawSide] = NO_SIDECAR
+    load_s: Reading[float] = Missing("not_told")
+    first_request_s: Reading[float] = Missing("not_told")
 
 
 @final

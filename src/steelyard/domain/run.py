@@ -18,6 +18,7 @@ from steelyard.domain.instrument import Instrument
 from steelyard.domain.probe import Probed
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.serverside import PowerSeries, ServerSeries
+from steelyard.domain.startup import NOT_STARTED, Startup
 from steelyard.domain.stream import Attempt
 from steelyard.domain.subject import Artifact, ArtifactFacts, Subject
 from steelyard.domain.task import Mark, Task
@@ -224,7 +225,8 @@ class RunRecord:
     saw, `idle` the span in monotonic ns in which the engine was up and nothing was asked. `deaths`
     names the sections in which the engine died and was started again; `probe` is what it was found
     to do when it was tried. `engine_profile` is the name under which the subject's was found.
-    `facts` are those of the file that was served, None where nobody saw a file.
+    `facts` are those of the file that was served, None where nobody saw a file; `startup` is how
+    the engine came up, where it was started for this run.
     """
 
     id: str
@@ -253,3 +255,4 @@ class RunRecord:
     schema_version: int = SCHEMA_VERSION
     engine_profile: str = ""
     facts: ArtifactFacts | None = None
+    startup: Reading[Startup] = NOT_STARTED

@@ -117,6 +117,11 @@ class AttachedEngine:
         return Missing("attached", "the server was up before we came")
 
     @property
+    def startup(self) -> Missing:
+        """How it came up: nobody was there to see it."""
+        return Missing("attached", "the server was up before we came")
+
+    @property
     def log_path(self) -> Missing:
         """Where its log lies: not with us."""
         return Missing("attached", "the log of whoever runs the server")

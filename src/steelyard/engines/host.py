@@ -21,6 +21,7 @@ from typing import Any, Final, final
 from steelyard.domain.errors import Busy, DialectError, EngineError, UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
+from steelyard.domain.startup import Startup
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines.api import (
@@ -37,10 +38,11 @@ from steelyard.engines.api import (
 from steelyard.engines.http1 import prepare
 from steelyard.engines.words import Words
 from steelyard.platform import process
+from steelyard.platform.disk_reads import read_bytes
 from steelyard.platform.listening import listens
 
+POLL_MAX_S: Final = 0.2
 _POLL_S: Final = 0.01
-_POLL_MAX_S: Final = 0.2
 _PROBE_TIMEOUT_S: Final = 5.0
 _ASK_TIMEOUT_S: Final = 120.0
 _GRACE_S: Final = 5.0
@@ -59,10 +61,10 @@ class RunningEngine:
         child: process.Child,
         place: Place,
         plan: LaunchPlan,
-        load_s: float,
+        startup: Startup,
     ) -> None:
         self.dialect = plan.speaks or dialect
-        self.load_s = load_s
+        self.startup = startup
         self.host = place.host
         self.port = place.port
         self.log_path = _log_path(place)
@@ -70,6 +72,11 @@ class RunningEngine:
         self._child = child
         log = place.folder / "tokenizer.log"
         self._words = Words(plan.words, plan.env, log) if plan.words else None
+
+    @property
+    def load_s(self) -> float:
+        """Seconds from the start of its process until it said that it can work."""
+        return self.startup.ready_s
 
     @property
     def pid(self) -> int:
@@ -157,11 +164,13 @@ def start(
     place: Place,
     *,
     load_timeout_s: float = 300.0,
+    poll_max_s: float = POLL_MAX_S,
 ) -> RunningEngine:
     """Start what `subject` describes and wait until it is ready.
 
-    A `place` with port 0 gets a free one. Raises `Busy` for a port that is taken, `EngineError`
-    with the log's last lines if the engine ends or is not ready in time.
+    A `place` with port 0 gets a free one. It is looked at again after `poll_max_s` at the latest.
+    Raises `Busy` for a port that is taken, `EngineError` with the log's last lines if the engine
+    ends or is not ready in time.
     """
     place.folder.mkdir(parents=True, exist_ok=True)
     with _reserve(place) as reservation:
@@ -169,11 +178,11 @@ def start(
         plan = dialect.launch(subject, controls, place)
         log = _log_path(place)
         log.write_bytes(b"")
-        started_ns = time.monotonic_ns()
+        looks = _Looks(time.monotonic_ns(), poll_max_s)
         child = process.start(plan.argv, log=log, env=plan.env, affinity=controls.affinity)
         try:
-            _wait_ready(dialect.name, child, place, plan.ready, load_timeout_s)
-            load_s = (time.monotonic_ns() - started_ns) * 1e-9
+            _wait_ready(dialect.name, child, place, plan.ready, load_timeout_s, looks)
+            startup = looks.told(child.pid)
             if listens(child.pid, place.port) is False:
                 raise Busy(
                     f"port {place.port} is answered by another program than the one started",
@@ -182,7 +191,41 @@ def start(
         except BaseException:
             child.stop(grace_s=_GRACE_S)
             raise
-    return RunningEngine(dialect, subject, child, place, plan, load_s)
+    return RunningEngine(dialect, subject, child, place, plan, startup)
+
+
+@final
+class _Looks:
+    """When an engine was looked at on its way up, and what follows from it."""
+
+    def __init__(self, started_ns: int, pause_max_s: float) -> None:
+        self._started_ns = self._last_ns = started_ns
+        self._open_ns: int | None = None
+        self._blind_ns = 0
+        self._pause_s, self._pause_max_s = min(_POLL_S, pause_max_s), pause_max_s
+
+    def looked(self, *, connected: bool) -> None:
+        """Note a look that has just ended."""
+        now_ns = time.monotonic_ns()
+        self._blind_ns = max(self._blind_ns, now_ns - self._last_ns)
+        self._last_ns = now_ns
+        if connected and self._open_ns is None:
+            self._open_ns = now_ns
+
+    def wait(self) -> None:
+        """Let it work; the longer it takes, the more rarely it is looked at."""
+        time.sleep(self._pause_s)
+        self._pause_s = min(self._pause_max_s, self._pause_s * 1.2)
+
+    def told(self, pid: int) -> Startup:
+        """Return how it came up: it is ready now."""
+        ready_ns = time.monotonic_ns()
+        return Startup(
+            port_s=((self._open_ns or ready_ns) - self._started_ns) * 1e-9,
+            ready_s=(ready_ns - self._started_ns) * 1e-9,
+            blind_s=self._blind_ns * 1e-9,
+            read_bytes=read_bytes(pid),
+        )
 
 
 def last_lines(log: Path, count: int = _LOG_LINES) -> str:
@@ -195,10 +238,15 @@ def last_lines(log: Path, count: int = _LOG_LINES) -> str:
 
 
 def _wait_ready(
-    name: str, child: process.Child, place: Place, probe: ReadyProbe, timeout_s: float
+    name: str,
+    child: process.Child,
+    place: Place,
+    probe: ReadyProbe,
+    timeout_s: float,
+    looks: _Looks,
 ) -> None:
     end = time.monotonic() + timeout_s
-    pause, answer = _POLL_S, "no answer"
+    answer = "no answer"
     call = HttpCall("GET", probe.path)
     while time.monotonic() < end:
         if (code := child.returncode()) is not None:
@@ -210,7 +258,9 @@ def _wait_ready(
             status, _ = _call(place.host, place.port, call, _PROBE_TIMEOUT_S)
         except (OSError, http.client.HTTPException) as error:
             answer = str(error)
+            looks.looked(connected=not isinstance(error, ConnectionRefusedError))
         else:
+            looks.looked(connected=True)
             if status == probe.ready:
                 if probe.proof is not None:
                     _prove(name, child, place, probe.proof, end - time.monotonic())
@@ -222,8 +272,7 @@ def _wait_ready(
                     f"{last_lines(_log_path(place))}",
                     hint=f"its whole log: {_log_path(place)}",
                 )
-        time.sleep(pause)
-        pause = min(_POLL_MAX_S, pause * 1.2)
+        looks.wait()
     raise EngineError(
         f"{name} was not ready after {timeout_s:g} s ({answer}):\n{last_lines(_log_path(place))}",
         hint="a larger model may need a longer load time-out",

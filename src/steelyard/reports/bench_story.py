@@ -57,9 +57,18 @@ def facts(summary: BenchSummary, one: Measurement) -> tuple[Line, ...]:
         ),
         Line("started", one.started_at),
         Line("outcome", f"{one.outcome}{reason}; {one.quality}"),
+        *loaded(one),
         *((Line("objectives", summary.objectives),) if summary.objectives else ()),
         Line("run", one.run_id),
     )
+
+
+def loaded(one: Measurement) -> tuple[Line, ...]:
+    """Say how long an engine of ours took to come up; nothing of one that was up before."""
+    if isinstance(one.load_s, Missing):
+        return ()
+    first = said(one.first_request_s, duration)
+    return (Line("ready after", f"{duration(one.load_s.value)}; first request {first}"),)
 
 
 def instrument(one: Measurement) -> str:

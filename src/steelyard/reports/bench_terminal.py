@@ -79,6 +79,8 @@ def _header(summary: BenchSummary, place: int, width: int) -> Iterator[Line]:
     yield (Segment(inert(bench_story.name_of(summary, place))[:width], "title"),)
     about = f"{one.engine}, build {said(one.build, same)}; client: {bench_story.machine(summary)}"
     yield from wrapped(about, width, "  ", "dim")
+    for line in bench_story.loaded(one):
+        yield from wrapped(f"{line.name} {line.found}", width, "  ", "dim")
     yield from wrapped(bench_story.instrument(one), width, "  ")
 
 

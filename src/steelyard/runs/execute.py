@@ -31,7 +31,7 @@ from steelyard.domain.run import Device, Environment, Place, Proof, RunRecord, R
 from steelyard.domain.subject import ArtifactFacts, Variant
 from steelyard.domain.task import Task
 from steelyard.domain.workload import Workload
-from steelyard.engines import api
+from steelyard.engines import api, host
 from steelyard.engines.attached import AttachedEngine
 from steelyard.platform import clock, hardware
 from steelyard.runs import judged, probe, timed
@@ -153,11 +153,15 @@ class Session:
 @final
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """Runs specs on this machine. `verifier` remembers which bytes were hashed already."""
+    """Runs specs on this machine. `verifier` remembers which bytes were hashed already.
+
+    An engine that loads is looked at again after `poll_max_s` at the latest.
+    """
 
     verifier: Verifier
     emit: Emit
     load_timeout_s: float = 300.0
+    poll_max_s: float = host.POLL_MAX_S
     instrument: Instrument = Instrument()
     watch: Watch = Watch()
     device: Callable[[], Device] = hardware.device
@@ -192,6 +196,7 @@ class Executor:
                 self.verifier,
                 self.emit,
                 load_timeout_s=self.load_timeout_s,
+                poll_max_s=self.poll_max_s,
                 watch=self.watch,
             )
 
@@ -245,6 +250,7 @@ class Executor:
             probe=found.probe,
             engine_profile=place.engine_profile,
             facts=session.facts,
+            startup=found.startup,
         )
         record = replace(record, cautions=cautions(record))
         write_record(place.folder, record)

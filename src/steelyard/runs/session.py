@@ -23,6 +23,7 @@ from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Place, Proof, RunOutcome, RunSpec, Section
 from steelyard.domain.serverside import PowerSeries, ServerSeries
+from steelyard.domain.startup import NOT_STARTED, Startup
 from steelyard.domain.subject import Variant
 from steelyard.domain.vitals import Vitals
 from steelyard.engines import api, host, identity
@@ -64,6 +65,7 @@ class Found:
     controls: tuple[AppliedControl, ...] = ()
     proofs: tuple[Proof, ...] = ()
     load_s: Reading[float] = Missing("not_started")
+    startup: Reading[Startup] = NOT_STARTED
     first_request_s: Reading[float] = Missing("not_started")
     build: Reading[str] = Missing("not_started")
     sections: list[Section] = field(default_factory=list)
@@ -88,6 +90,7 @@ def hosted(
     emit: Emit,
     *,
     load_timeout_s: float,
+    poll_max_s: float,
     watch: Watch,
 ) -> Iterator[Bench]:
     """Start the spec's engine, prove what it serves, and give a bench in front of it."""
@@ -96,9 +99,15 @@ def hosted(
     verifier.verify(spec.subject.artifact, path)
     place.folder.mkdir(parents=True, exist_ok=True)
     with host.start(
-        dialect, spec.subject, spec.controls, place, load_timeout_s=load_timeout_s
+        dialect,
+        spec.subject,
+        spec.controls,
+        place,
+        load_timeout_s=load_timeout_s,
+        poll_max_s=poll_max_s,
     ) as engine:
-        found.load_s = Measured(engine.load_s, "client")
+        found.startup = Measured(engine.startup, "client")
+        found.load_s = Measured(engine.startup.ready_s, "client")
         claim = engine.identity()
         found.build = build_of(spec.subject, claim.build)
         found.proofs += identity.verify(claim, spec.subject, variant.facts, path)
@@ -127,6 +136,7 @@ def attached(
     """Give a bench in front of a server that is up; it is left as it was."""
     folder.mkdir(parents=True, exist_ok=True)
     found.load_s = engine.load_s
+    found.startup = engine.startup
     found.build = engine.software
     metrics = str(engine.manners.endpoint) if watch.server else None
     with _watched(spec, engine, engine.pid, folder, found, emit, watch, metrics) as bench:
