@@ -9,6 +9,7 @@ import pytest
 from steelyard import engines
 from steelyard.app import accelerators, profile_files, profiles, subjects
 from steelyard.domain.errors import BadInput, UnknownName, UnsupportedSubject
+from steelyard.domain.scaling import Skipped
 from steelyard.domain.subject import EngineProfile
 from steelyard.engines.devices import ALL_LAYERS
 from steelyard.llamalib import options
@@ -71,6 +72,9 @@ def write(folder: Path, text: str, name: str = "mine") -> Path:
             "batch_tokens",
         ),
         ("engine: llamacpp\nbatch_tokens: 64\n", "line 2: a micro-batch of 512", ""),
+        ("engine: llamacpp\ngpus: 0\n", "line 2: gpus is 0", ""),
+        ("engine: llamacpp\nsplit_mode: row\n", "line 2: on one GPU nothing is split", "gpus: 2"),
+        ("engine: llamacpp\ngpus: 2\nsplit_mode: rows\n", "line 3: split_mode is", ""),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(
@@ -120,6 +124,7 @@ def test_every_profile_that_ships_is_good_for_its_engine(name: str) -> None:
         ("engine: llamacpp\nkv_type: q9_0\n", "line 2: .* has no cache of type 'q9_0'"),
         ("engine: llamacpp\nkv_type: q8_0\n", "line 2: .*only with flash attention"),
         ("engine: llamacpp\ngpu_layers: 4\n", "line 2: llama.cpp .wheel. can compute on no GPU"),
+        ("engine: llamacpp\ngpus: 2\n", "line 2: llama.cpp .wheel. can compute on no GPU"),
         ("engine: llamacpp\nextra_args: [--cache-rams, 5]\n", "line 2: .* option --cache-rams"),
         ("engine: llamacpp\nextra_args: [--poll, x]\n", "line 2: .* invalid number value: 'x'"),
         ("engine: llamacpp\nextra_args: [-c, 512]\n", "line 2: -c is already said by context"),
@@ -212,6 +217,24 @@ def test_on_a_machine_with_gpus_and_a_build_for_them_the_first_one_is_taken(own:
     assert accelerators.choose("cpu", "llamacpp", "native") == accelerators.Choice("cpu")
     write(own, "engine: llamacpp\ngpu_layers: 4\nextra_args: [--mlock]\n")
     assert "2 settings" in profiles.check_text("mine", None, "native")
+    write(own, "engine: llamacpp\ngpus: 2\nsplit_mode: layer\n", "two")
+    assert "2 settings" in profiles.check_text("two", None, "native")
+    write(own, "engine: llamacpp\ngpus: 3\n", "three")
+    with pytest.raises(BadInput, match="line 2: .* on 2 of the 3 GPUs"):
+        profiles.check_text("three", None, "native")
+    write(own, "engine: llamacpp\ngpus: 2\nsplit_mode: tensor\n", "split")
+    with pytest.raises(UnsupportedSubject, match="line 3: .* only with flash attention"):
+        profiles.check_text("split", None, "native")
+
+
+@pytest.mark.usefixtures("built_for_cuda")
+def test_the_gpus_that_a_build_computes_on_are_told_apart_from_those_that_are_here() -> None:
+    found = accelerators.usable("llamacpp", "native")
+    assert not isinstance(found, Skipped)
+    assert [each.id for each in found] == ["cuda:0", "cuda:1"]
+    skipped = accelerators.usable("llamacpp", "wheel")
+    assert isinstance(skipped, Skipped)
+    assert skipped.code == "not_built"
 
 
 @pytest.mark.usefixtures("built_for_cuda")

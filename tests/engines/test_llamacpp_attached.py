@@ -14,8 +14,9 @@ from steelyard.domain.subject import Artifact, EngineProfile, Subject
 from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import host
-from steelyard.engines.api import dialect
+from steelyard.engines.api import Served, dialect
 from steelyard.engines.attached import attach
+from steelyard.engines.llamacpp import LlamaCpp
 from steelyard.engines.url import Endpoint
 
 
@@ -45,3 +46,17 @@ def test_a_llama_cpp_of_somebody_elses_is_spoken_to_as_one_of_ours(
     assert controls["context_tokens"].asked == "engine's choice"
     assert controls["context_tokens"].applied == Measured("256", "derived")
     assert isinstance(controls["threads"].applied, Missing)
+
+
+def test_a_router_is_told_to_unload_and_a_plain_server_is_no_router() -> None:
+    router = LlamaCpp(Served("gemma.gguf"))
+    assert router.unload_call().json == {"model": "gemma.gguf"}
+    for state, loaded in {
+        "loaded": True,
+        "loading": True,
+        "unloaded": False,
+        "sleeping": False,
+    }.items():
+        answer = {"data": [{"id": "gemma.gguf", "status": {"value": state}}]}
+        assert router.read_loaded(answer) == Measured(loaded, "engine")
+    assert isinstance(router.read_loaded({"data": [{"id": "gemma.gguf"}]}), Missing)

@@ -148,6 +148,7 @@ def test_nanoseconds_are_read_as_seconds(tmp_path: Path) -> None:
         Measured(6, "engine"),
     )
     assert isinstance(clock.cached_tokens, Missing)
+    assert clock.load_ns == Measured(1_334_875, "engine")
 
 
 def test_each_line_has_the_arrival_of_its_own_end() -> None:
@@ -228,3 +229,14 @@ def test_the_models_own_sampling_goes_into_the_options() -> None:
     options = sent.json["options"]
     assert isinstance(options, dict)
     assert (options["top_k"], options["top_p"], options["min_p"]) == (20, 0.9, 0.05)
+
+
+def test_unloading_is_said_as_its_documentation_says_it_and_read_back_from_what_is_loaded() -> None:
+    dialect = Ollama(Served("llama3.2:latest"))
+    call = dialect.unload_call()
+    assert (call.method, call.path) == ("POST", "/api/generate")
+    assert call.json == {"model": "llama3.2:latest", "keep_alive": 0}
+    there = {"models": [{"name": "other:latest"}, {"name": "llama3.2:latest"}]}
+    assert dialect.read_loaded(there) == Measured(True, "engine")
+    assert dialect.read_loaded({"models": []}) == Measured(False, "engine")
+    assert isinstance(dialect.read_loaded({"error": "no such route"}), Missing)

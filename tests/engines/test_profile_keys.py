@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from steelyard.domain.errors import UnsupportedSubject
 from steelyard.domain.run import Controls, Place
 from steelyard.domain.subject import Artifact, EngineProfile, Subject
 from steelyard.engines import api
 from steelyard.engines.devices import from_llama, llama_flags
 
-USUAL = EngineProfile(flash_attention=True)
+# Several GPUs: how a model is split over one says nothing.
+USUAL = EngineProfile(flash_attention=True, gpus=2)
 # For each field a value that is not the one above.
 OTHERS: dict[str, Any] = {
     "context_tokens": 8192,
@@ -28,6 +30,8 @@ OTHERS: dict[str, Any] = {
     "extra_args": ("--poll", "10"),
     "kv_type_v": "q4_0",
     "draft_sha256": "cd" * 32,
+    "gpus": 3,
+    "split_mode": "layer",
 }
 STARTED = ("llamacpp", "mlx", "scripted", "transformers")
 
@@ -67,6 +71,20 @@ def test_a_key_changes_the_launch_exactly_where_the_dialect_says_so(
 )
 def test_a_device_is_said_in_llamacpps_words(device: str | None, flags: list[str]) -> None:
     assert list(llama_flags(device, 20)) == flags
+
+
+def test_several_gpus_are_those_from_the_named_one_on_in_equal_shares() -> None:
+    shares = ["--split-mode", "tensor", "--tensor-split", "1,1,1"]
+    found = list(llama_flags("cuda:1", 20, 3, "tensor"))
+    assert found == ["--device", "CUDA1,CUDA2,CUDA3", "--n-gpu-layers", "20", *shares]
+    assert list(llama_flags(None, 20, 3, "tensor")) == ["--n-gpu-layers", "20", *shares]
+    assert list(llama_flags("cpu", 20, 3, "tensor")) == ["--device", "none", "--n-gpu-layers", "0"]
+
+
+def test_llamacpp_splits_tensors_with_flash_attention_only(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedSubject, match="only with flash attention"):
+        plan("llamacpp", tmp_path, EngineProfile(gpus=2, split_mode="tensor"))
+    plan("llamacpp", tmp_path, EngineProfile(split_mode="tensor"))  # on one GPU nothing is split
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Final, final
 
 from steelyard.domain.errors import BadInput, EngineError, UnknownName, UnsupportedSubject
 from steelyard.domain.reading import Measured
+from steelyard.domain.scaling import Skipped
 from steelyard.engines import api, devices
 from steelyard.llamalib import devices as llama_devices
 from steelyard.models.disk import size
@@ -18,6 +19,7 @@ from steelyard.platform import accelerators
 from steelyard.platform.accelerators import Accelerator
 
 AUTO: Final = "auto"
+_SHOWS: Final = "`steelyard doctor` shows what is here"
 _LLAMA: Final = "llamacpp"
 
 
@@ -66,13 +68,42 @@ def choose(asked: str | None, engine: str, runtime: str) -> Choice:
     return Choice(device, devices.ALL_LAYERS)
 
 
-def require_gpu(runtime: str) -> None:
-    """Raise `BadInput` unless llama.cpp can put layers on a GPU here."""
-    if not llama_devices.gpus(runtime):
+def require_gpu(runtime: str, count: int = 1) -> None:
+    """Raise `BadInput` unless llama.cpp can put layers on so many GPUs here."""
+    there = len(llama_devices.gpus(runtime))
+    if not there:
         raise BadInput(
             f"llama.cpp ({runtime}) can compute on no GPU here: layers on one cannot be had",
             hint="set gpu_layers to 0, or use --runtime native with a build for your GPU",
         )
+    if there < count:
+        raise BadInput(
+            f"llama.cpp ({runtime}) can compute on {there} of the {count} GPUs that are asked for",
+            hint=f"set gpus to {there}",
+        )
+
+
+def usable(engine: str, runtime: str) -> tuple[Accelerator, ...] | Skipped:
+    """Return the GPUs that an engine's build computes on here, or why there is none.
+
+    Asks drivers and the build; loads nothing.
+    """
+    here = [each for each in accelerators.detect() if each.kind != devices.CPU]
+    ready = [each for each in here if not each.unusable]
+    if not ready:
+        why = f": {here[0].id} ({here[0].name}) cannot be used, {here[0].unusable}" if here else ""
+        return Skipped("gpu", "no_gpu", f"this machine has no GPU that could be used{why}", _SHOWS)
+    names = {devices.from_llama(name) for name, _ in llama_devices.gpus(runtime)}
+    able = tuple(each for each in ready if each.id in names)
+    if able:
+        return able
+    return Skipped(
+        "gpu",
+        "not_built",
+        f"{engine} ({runtime}) is not built for {ready[0].id} ({ready[0].name})",
+        "put a llama-server built for CUDA, HIP, Vulkan or Metal on PATH"
+        + (" and use --runtime native" if runtime == "wheel" else ""),
+    )
 
 
 def lines(here: tuple[Accelerator, ...], runtime: str = "wheel") -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any, Final, final
 
 from steelyard.domain.errors import BadInput
 from steelyard.domain.subject import EngineProfile
-from steelyard.engines.devices import ALL_LAYERS
+from steelyard.engines.devices import ALL_LAYERS, SPLIT_MODES
 
 DRAFT: Final = "draft_model"
 _MOST: Final = 1 << 31
@@ -131,6 +131,11 @@ def _refuse_contradictions(path: Path, lines: Mapping[str, int], found: Mapping[
             f"{batch}",
             hint="raise batch_tokens, or lower micro_batch_tokens",
         )
+    if "split_mode" in found and found.get("gpus", usual.gpus) == 1:
+        raise BadInput(
+            f"{path}, line {lines['split_mode']}: on one GPU nothing is split",
+            hint="add gpus: 2, or leave split_mode out",
+        )
 
 
 # ── what a key may hold ─────────────────────────────────────────────────────────────────────────
@@ -147,6 +152,12 @@ def _whole(low: int, high: int) -> Callable[[Any], int]:
 
 def _layers(value: Any) -> int:
     return ALL_LAYERS if value == "all" else _whole(0, ALL_LAYERS)(value)
+
+
+def _split_mode(value: Any) -> str:
+    if value not in SPLIT_MODES:
+        raise ValueError
+    return str(value)
 
 
 def _switch(value: Any) -> bool:
@@ -183,6 +194,8 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "batch_tokens": ("a whole number from 1 on", _whole(1, _MOST)),
     "micro_batch_tokens": ("a whole number from 1 on", _whole(1, _MOST)),
     "gpu_layers": ("a whole number of layers, or all", _layers),
+    "gpus": ("a whole number from 1 to 64", _whole(1, 64)),
+    "split_mode": ("row, tensor or layer", _split_mode),
     "kv_type": ("a type such as f16 or q8_0", _word),
     "kv_type_v": ("a type such as f16 or q8_0", _word),
     "flash_attention": ("true or false", _switch),

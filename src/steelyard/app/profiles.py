@@ -44,6 +44,8 @@ _OWN: Final = {
     "--batch-size": "batch_tokens",
     "--ubatch-size": "micro_batch_tokens",
     "--n-gpu-layers": "gpu_layers",
+    "--split-mode": "split_mode",
+    "--tensor-split": "gpus",
     "--cache-type-k": "kv_type",
     "--cache-type-v": "kv_type_v",
     "--flash-attn": "flash_attention",
@@ -232,6 +234,13 @@ def _check_llama(profile: ProfileFile, runtime: str) -> None:
         )
     if given.gpu_layers:
         _with_line(profile, "gpu_layers", lambda: accelerators.require_gpu(runtime))
+    if given.gpus > 1:
+        _with_line(profile, "gpus", lambda: accelerators.require_gpu(runtime, given.gpus))
+    if given.gpus > 1 and given.split_mode == "tensor" and not given.flash_attention:
+        raise UnsupportedSubject(
+            f"{profile.at('split_mode')}: llama.cpp splits tensors only with flash attention",
+            hint="add flash_attention: true, or split_mode: row",
+        )
     if given.extra_args:
         _refuse_own(profile, given.extra_args, taken.names)
         _with_line(profile, "extra_args", lambda: taken.refuse(given.extra_args))

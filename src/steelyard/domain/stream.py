@@ -107,6 +107,7 @@ class EngineTimings:
     """The engine's own clock, in seconds; kept beside the client's and never put in its place.
 
     With a draft model, `draft_tokens` were guessed for this answer, `accepted_tokens` of them kept.
+    `load_ns` is how long the model was loaded for this request, by a server that loads on demand.
     """
 
     prefill_s: Reading[float]
@@ -116,6 +117,7 @@ class EngineTimings:
     output_tokens: Reading[int] = Missing("not_reported")
     draft_tokens: Reading[int] = Missing("no_draft")
     accepted_tokens: Reading[int] = Missing("no_draft")
+    load_ns: Reading[int] = Missing("not_reported")
 
 
 @final

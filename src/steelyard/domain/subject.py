@@ -115,7 +115,9 @@ class EngineProfile:
     """Settings of the server itself; a control of the same name overrides them.
 
     `kv_type_v` is the type of the values in the cache where it is another than that of the keys;
-    `draft_sha256` names the bytes of a draft model, whose file the place knows.
+    `draft_sha256` names the bytes of a draft model, whose file the place knows. With several `gpus`
+    `split_mode` says how the model is laid over them: `row` or `tensor` share every layer, `layer`
+    gives each GPU layers of its own.
     """
 
     context_tokens: int = 4096
@@ -129,6 +131,8 @@ class EngineProfile:
     extra_args: tuple[str, ...] = ()
     kv_type_v: str | None = None
     draft_sha256: str | None = None
+    gpus: int = 1
+    split_mode: str = "row"
 
 
 @final

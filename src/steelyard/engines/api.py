@@ -261,6 +261,23 @@ class Attachable(Dialect, Protocol):
         """Return the dialect with what was found out."""
 
 
+@runtime_checkable
+class Forgets(Protocol):
+    """A dialect whose server can be told to unload a model, and loads it again when it is asked.
+
+    Not every server that speaks it can: what `read_loaded` makes of the answer says so.
+    """
+
+    def loaded_call(self) -> HttpCall:
+        """Ask which models are loaded."""
+
+    def read_loaded(self, answer: object) -> Reading[bool]:
+        """Say whether ours is; Missing where this server does not load and unload at will."""
+
+    def unload_call(self) -> HttpCall:
+        """Have ours unloaded."""
+
+
 def dialect(name: str) -> Dialect:
     """Return the dialect of an engine by its name; raise `UnknownName` with the nearest."""
     points = {point.name: point for point in metadata.entry_points(group=_GROUP)}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Final, final
 
 from steelyard.domain.errors import BadInput, UnsupportedSubject
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.stream import StreamEvent
 from steelyard.domain.subject import EngineProfile, Subject
@@ -105,6 +106,11 @@ class LlamaCpp:
                 f"llama.cpp quantises the values in its cache ({values}) only with flash attention",
                 hint="set flash_attention in the engine profile, or kv_type_v to f16",
             )
+        if profile.gpus > 1 and profile.split_mode == "tensor" and not profile.flash_attention:
+            raise UnsupportedSubject(
+                "llama.cpp splits tensors over GPUs only with flash attention",
+                hint="set flash_attention in the engine profile, or split_mode to row",
+            )
         draft = profile.draft_sha256
         if draft is not None and draft not in place.paths:
             raise BadInput(
@@ -123,7 +129,9 @@ class LlamaCpp:
             *("--ctx-size", str(profile.context_tokens * profile.slots)),
             *("--batch-size", str(profile.batch_tokens)),
             *("--ubatch-size", str(profile.micro_batch_tokens)),
-            *devices.llama_flags(controls.device, profile.gpu_layers),
+            *devices.llama_flags(
+                controls.device, profile.gpu_layers, profile.gpus, profile.split_mode
+            ),
             *("--cache-type-k", profile.kv_type, "--cache-type-v", values),
             *("--flash-attn", "on" if profile.flash_attention else "off"),
             *("--seed", str(controls.seed)),
@@ -197,6 +205,22 @@ class LlamaCpp:
     def prompt_facts(self, request: GenerationRequest, asking: Asking) -> PromptFacts:
         """Ask it to render, tokenise, and echo its settings."""
         return llama_prompts.prompt_facts(request, asking)
+
+    def loaded_call(self) -> HttpCall:
+        """Ask a router for its models and what state each is in."""
+        return HttpCall("GET", "/models")
+
+    def read_loaded(self, answer: object) -> Reading[bool]:
+        """Read the state; a server that is no router serves one model for all its life."""
+        entry = served.entry_of(answer, self.found.model)
+        state = (openai.as_object(entry.get("status")) or {}).get("value")
+        if not isinstance(state, str):
+            return Missing("no_router", "this llama-server was started with its model")
+        return Measured(state not in ("unloaded", "sleeping"), "engine")
+
+    def unload_call(self) -> HttpCall:
+        """Have a router unload the model: tools/server/README.md, "Using multiple models"."""
+        return HttpCall("POST", "/models/unload", json={"model": self.found.model or ""})
 
     def _theirs(
         self, subject: Subject, controls: Controls, evidence: Evidence

@@ -197,6 +197,22 @@ class Ollama:
         claim = self.read_identity(evidence.answers)
         return served.readback(controls, evidence, claim, own, context_asked=asked)
 
+    def loaded_call(self) -> HttpCall:
+        """Ask what is loaded."""
+        return _LOADED
+
+    def read_loaded(self, answer: object) -> Reading[bool]:
+        """Look for the model among those that are."""
+        models = _object(answer).get("models")
+        if not isinstance(models, list):
+            return Missing("not_reported", "Ollama's /api/ps has no list of models")
+        return Measured(any(_object(m).get("name") == self.found.model for m in models), "engine")
+
+    def unload_call(self) -> HttpCall:
+        """Ask for nothing and let it be kept for no time: docs/api.md, "Unload a model"."""
+        body = {"model": self.found.model or "", "keep_alive": 0}
+        return HttpCall("POST", "/api/generate", json=body)
+
     def _last(self, raw: Mapping[str, Any]) -> Iterator[StreamEvent]:
         prompt, output = _count(raw, "prompt_eval_count"), _count(raw, "eval_count")
         length = self.context_tokens
@@ -219,6 +235,7 @@ class Ollama:
             ),
             cached_tokens=_CACHED_UNKNOWN,
             output_tokens=openai.count(raw, "eval_count", who="ollama's eval_count"),
+            load_ns=openai.count(raw, "load_duration", who="ollama's load_duration"),
         )
 
     def _loaded(self, answers: Sequence[object]) -> Mapping[str, Any]:

@@ -40,7 +40,7 @@ class Scripted:
         exact_tokens=True,
         token_prompts=True,
         simulated=True,
-        profile_keys=frozenset({"context_tokens", "slots", "threads"}),
+        profile_keys=frozenset({"context_tokens", "slots", "threads", "gpu_layers", "gpus"}),
     )
 
     def launch(self, subject: Subject, controls: Controls, place: Place) -> LaunchPlan:
@@ -55,6 +55,7 @@ class Scripted:
             *("--threads", str(controls.threads or profile.threads or 1)),
             *("--parallel", str(profile.slots)),
             *("--ctx-size", str(profile.context_tokens * profile.slots)),
+            *("--n-gpu-layers", str(profile.gpu_layers), "--gpus", str(profile.gpus)),
             *("--seed", str(controls.seed)),
         )
         return LaunchPlan(argv, ready=ReadyProbe("/health", ready=200, loading=503))

@@ -27,6 +27,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--parallel", type=int, default=1)
     flags.add_argument("--threads", type=int, default=1)
     flags.add_argument("--seed", type=int, default=0)
+    flags.add_argument("--n-gpu-layers", dest="gpu_layers", type=int, default=0)
+    flags.add_argument("--gpus", type=int, default=1)
     return flags
 
 
@@ -36,6 +38,7 @@ def main(words: list[str]) -> int:
     plan = plans.Plan() if options.plan is None else plans.read(options.plan)
     if options.model is not None:
         plan = plan.for_model(options.model.name)
+    plan = plan.on_gpus(options.gpu_layers, options.gpus)
     served = Served(
         model_path=str(options.model or "none"),
         alias=options.alias,

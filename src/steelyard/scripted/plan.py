@@ -56,7 +56,8 @@ class Plan:
     `output_tokens` is said where a prompt is not in `answers`; None says as many as allowed.
     `answers` maps `prompt_key` to the right answer, or to the right and a wrong one. Which prompts
     are answered wrongly depends on `seed` and the prompt only, so variants with a higher
-    `wrong_rate` fail on all that the others fail on, and more.
+    `wrong_rate` fail on all that the others fail on, and more. `gpu_layers` and `gpus` override
+    fields where the server is started with that number of either: devices that are not there.
     """
 
     ttft_s: float = 0.05
@@ -74,6 +75,8 @@ class Plan:
     faults: tuple[Fault, ...] = ()
     answers: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    gpu_layers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    gpus: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def for_model(self, name: str) -> Plan:
         """Return the plan for one model file: every matching pattern's fields put over it."""
@@ -83,6 +86,15 @@ class Plan:
                 changes.update(fields)
         plan = dataclasses.replace(self, variants={})
         return _checked({**_object(plain(plan)), **changes}, source=f"variant {name!r}")
+
+    def on_gpus(self, layers: int, gpus: int) -> Plan:
+        """Return the plan for so many layers on so many GPUs that are made up."""
+        plan = dataclasses.replace(self, gpu_layers={}, gpus={})
+        changes = {**self.gpu_layers.get(str(layers), {}), **self.gpus.get(str(gpus), {})}
+        if not changes:
+            return plan
+        source = f"{layers} layers on {gpus} GPUs"
+        return _checked({**_object(plain(plan)), **changes}, source=source)
 
     def faults_of(self, number: int, key: str) -> frozenset[FaultKind]:
         """Return what goes wrong with the `number`-th request, whose prompt has this key."""

@@ -82,3 +82,9 @@ def test_a_draft_model_is_seen_where_it_was_loaded() -> None:
     assert read(drafted, LOG)["draft_model"].applied == Measured("off", "engine")
     log = f"{LOG}common_speculative_init_result: loading draft model 'd.gguf'\n"
     assert read(drafted, log)["draft_model"].applied == Measured("on", "engine")
+
+
+def test_several_gpus_are_asked_for_by_their_names_and_read_back_by_theirs() -> None:
+    two = OFFLOADED + "llama_model_load_from_file_impl: using device CUDA2 (NVIDIA A100)\n"
+    found = read(EngineProfile(gpu_layers=999, gpus=2), LOG + two, "cuda:1")["device"]
+    assert (found.asked, found.applied) == ("cuda:1, cuda:2", Measured("cuda:1, cuda:2", "engine"))

@@ -81,7 +81,7 @@ def _device(profile: EngineProfile, controls: Controls, log: str) -> Iterator[Ap
             yield AppliedControl("device", _OPEN, Measured(_used(log), "engine"))
         return
     used = Measured(_used(log), "engine") if _DETAILED in log else _silent("device")
-    yield AppliedControl("device", wanted or _OPEN, used)
+    yield AppliedControl("device", _named(wanted, profile.gpus), used)
     layers = _OFFLOADED.search(log)
     asked = 0 if wanted == devices.CPU else profile.gpu_layers
     over = str(profile.gpu_layers) if asked != profile.gpu_layers else None
@@ -93,6 +93,14 @@ def _device(profile: EngineProfile, controls: Controls, log: str) -> Iterator[Ap
         # A build without a GPU does not speak of layers on one.
         none = Measured("0", "engine") if _DETAILED in log else _silent("gpu_layers")
         yield AppliedControl("gpu_layers", str(asked), none, over)
+
+
+def _named(device: str | None, gpus: int) -> str:
+    """Return the devices that were asked for: several GPUs are those from the named one on."""
+    if device is None or device == devices.CPU:
+        return device or _OPEN
+    kind, number = devices.split(device)
+    return ", ".join(f"{kind}:{number + each}" for each in range(gpus))
 
 
 def _used(log: str) -> str:
