@@ -49,6 +49,7 @@ COMMANDS = (
         "tasks sample",
         "rescore",
     ),
+    "engines cold",
     "doctor",
 )
 # One process looks at all commands in turn: what any of them imports is seen after it.

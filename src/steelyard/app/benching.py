@@ -200,7 +200,8 @@ def target(
     return _file(subject, request, asked, folder, emit, turn)
 
 
-def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, turn: int) -> Target:
+def meet(subject: str, request: BenchRequest, asked: Asked) -> AttachedEngine:
+    """Find out who answers at an address, as `engines.attached.attach` does."""
     endpoint = Endpoint.read(subject)
     trust = Trust(request.cacert, request.insecure)
     key = keys.api_key(
@@ -210,7 +211,7 @@ def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, t
         variable=request.api_key_env,
         anywhere=request.send_key_anywhere,
     )
-    engine: AttachedEngine = attached.attach(
+    return attached.attach(
         endpoint,
         engine=request.engine,
         model=request.model,
@@ -220,6 +221,11 @@ def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, t
         trust=trust,
         env=os.environ,
     )
+
+
+def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, turn: int) -> Target:
+    engine = meet(subject, request, asked)
+    endpoint = engine.manners.endpoint
     workloads = asked.workloads
     if request.load is not None:  # how deep it may go, only the server knows
         context = value_of(engine.identity().context_tokens) or 0
@@ -305,11 +311,16 @@ def context_of(asked: Asked) -> int:
 
 def engine_runtime(engine: str, artifact: Artifact, asked: str | None) -> str:
     """Return how an engine's program is come by; refuse a file that the engine does not load."""
+    return runtime_of(engine, artifact.format, artifact.name, asked)
+
+
+def runtime_of(engine: str, form: str, name: str, asked: str | None) -> str:
+    """Return the same for a file of which no more than format and name are known yet."""
     formats = api.dialect(engine).capabilities.formats
-    if artifact.format not in formats:
+    if form not in formats:
         loads = " or ".join(sorted(formats)) or "no files: it starts no server"
         raise UnsupportedSubject(
-            f"{engine} loads {loads}; {artifact.name!r} is {artifact.format}",
+            f"{engine} loads {loads}; {name!r} is {form}",
             hint="`steelyard models export` writes a GGUF file as a folder for mlx or transformers;"
             " name the engine behind an @",
         )

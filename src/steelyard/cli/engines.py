@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from steelyard.cli import engine_profiles, engines_here, speculate
+from steelyard.cli import cold, engine_profiles, engines_here, speculate
 from steelyard.cli.progress import Screen
 from steelyard.cli.values import NAMES
 
@@ -21,6 +21,7 @@ engines.add_command(engines_here.install)
 engines.add_command(engines_here.uninstall)
 engines.add_command(engines_here.compare)
 engines.add_command(speculate.speculate)
+engines.add_command(cold.cold)
 
 
 @engines.command("list")
