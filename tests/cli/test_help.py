@@ -49,7 +49,7 @@ COMMANDS = (
         "tasks sample",
         "rescore",
     ),
-    "engines cold",
+    *("engines cold", "engines offload", "engines parallel"),
     "doctor",
 )
 # One process looks at all commands in turn: what any of them imports is seen after it.

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from steelyard.domain.reading import Measured, Missing, value_of
-from steelyard.stats.interleaved import Spread, compare, mde, order, pairs, pilot
+from steelyard.stats.interleaved import Spread, compare, mde, order, pairs, pilot, rounds
 
 KNOWN = Spread(within=0.08, between=0.01, turns=1000, per_turn=16)
 
@@ -147,3 +147,20 @@ def test_what_cannot_be_compared_says_why() -> None:
 def test_blocks_without_any_spread_decide_at_once() -> None:
     assert value_of(compare([(2.0, 2.0)] * 3).p_value) == 1.0
     assert value_of(compare([(2.0, 3.0)] * 3).p_value) == 0.0
+
+
+def test_in_rounds_every_setting_has_one_turn_and_every_second_round_goes_backwards() -> None:
+    found = rounds(4, 5, seed=3)
+    by_round = [[setting for number, setting in found if number == each] for each in range(5)]
+    assert [sorted(way) for way in by_round] == [[0, 1, 2, 3]] * 5
+    assert by_round[1] == by_round[0][::-1]
+    assert by_round[3] == by_round[2][::-1]
+    assert rounds(4, 5, seed=3) == found
+    assert {rounds(4, 1, seed=seed)[0][1] for seed in range(40)} == {0, 1, 2, 3}
+
+
+def test_a_steady_drift_is_in_no_mean_over_two_rounds() -> None:
+    moments: dict[int, list[int]] = {}
+    for at, (_, setting) in enumerate(rounds(5, 2, seed=1)):
+        moments.setdefault(setting, []).append(at)
+    assert {sum(ats) for ats in moments.values()} == {9}

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from steelyard.cli import cold, engine_profiles, engines_here, speculate
+from steelyard.cli import cold, engine_profiles, engines_here, gpu_scaling, speculate
 from steelyard.cli.progress import Screen
 from steelyard.cli.values import NAMES
 
@@ -22,6 +22,8 @@ engines.add_command(engines_here.uninstall)
 engines.add_command(engines_here.compare)
 engines.add_command(speculate.speculate)
 engines.add_command(cold.cold)
+engines.add_command(gpu_scaling.offload)
+engines.add_command(gpu_scaling.parallel)
 
 
 @engines.command("list")

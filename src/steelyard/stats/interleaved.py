@@ -1,11 +1,11 @@
 """Two candidates taken in turns, A B B A, so that heat and drift fall on both alike.
 
 A turn is one run of several requests against A or against B; a block is four turns, two of each,
-in an order that takes out a steady drift. What is compared is the ratio B / A of each block. Not
-aware of what was measured; values are above zero. Sources: the paired t interval on log-ratios,
-any textbook; variance components by the one-way analysis of variance; the pilot's upper bound for
-its own spread, R. H. Browne, Statistics in Medicine 14 (1995) 1933-1940;
-the noncentral t by its definition.
+in an order that takes out a steady drift. What is compared is the ratio B / A of each block. More
+candidates than two take turns in rounds. Not aware of what was measured; values are above zero.
+Sources: the paired t interval on log-ratios, any textbook; variance components by the one-way
+analysis of variance; the pilot's upper bound for its own spread, R. H. Browne, Statistics in
+Medicine 14 (1995) 1933-1940; the noncentral t by its definition.
 """
 
 from __future__ import annotations
@@ -61,6 +61,23 @@ def order(blocks: int, seed: int) -> str:
         kinds[-1] = first.choice(("ABBA", "BAAB"))
     first.shuffle(kinds)
     return "".join(kinds)
+
+
+def rounds(settings: int, count: int, seed: int) -> tuple[tuple[int, int], ...]:
+    """Return (round, setting) of every turn, each setting once a round, in an order from `seed`.
+
+    Every second round goes backwards through the one before it, which takes out a steady drift.
+    """
+    draw = random.Random(seed)
+    found: list[tuple[int, int]] = []
+    way = list(range(settings))
+    for number in range(count):
+        if number % 2:
+            way.reverse()
+        else:
+            draw.shuffle(way)
+        found += [(number, setting) for setting in way]
+    return tuple(found)
 
 
 def pairs(turns: str, values: Sequence[float]) -> tuple[tuple[float, float], ...]:
