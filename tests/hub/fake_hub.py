@@ -51,6 +51,7 @@ class Repo:
     gated: str = ""
     private: bool = False
     members: set[str] = field(default_factory=set)
+    licence: str = ""
     small: int = 1000
     claimed: dict[str, int] = field(default_factory=dict)  # sizes that the listing gives instead
     listed: list[dict[str, object]] = field(default_factory=list)  # more lines of the listing
@@ -66,6 +67,8 @@ class Hub:
     repos: dict[str, Repo] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
     models: dict[str, tuple[dict[str, object], dict[str, bytes]]] = field(default_factory=dict)
+    tag_lists: dict[str, object] = field(default_factory=dict)  # by NAMESPACE/MODEL
+    pages: dict[str, str] = field(default_factory=dict)  # of the site, by path
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
     sent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     seen: list[Seen] = field(default_factory=list)
@@ -172,6 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._api(path.removeprefix("/api/models/"))
         elif path.startswith("/v2/"):
             self._registry(path)
+        elif path in self.hub.pages:
+            self._page(self.hub.pages[path])
         else:
             self._resolve(path)
 
@@ -205,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "disabled": False,
                 "downloads": 0,
                 "likes": 0,
-                "tags": [],
+                "tags": [f"license:{held.licence}"] if held.licence else [],
                 "siblings": siblings + held.listed,
             }
         )
@@ -232,7 +237,20 @@ class _Handler(BaseHTTPRequestHandler):
         about |= {"Location": f"{self.hub.cdn}/cdn/{sha256(data)}?sig=1", "Content-Length": "0"}
         self._headers(about)
 
+    def _page(self, text: str) -> None:
+        body = text.encode()
+        self.send_response(200)
+        self._headers({"Content-Type": "text/html", "Content-Length": str(len(body))})
+        self.wfile.write(body)
+
     def _registry(self, path: str) -> None:
+        if path.endswith("/tags/list"):
+            if (fault := self._status_fault(path)) is not None:
+                return self._status(fault)
+            where = path.removeprefix("/v2/").removesuffix("/tags/list")
+            if where not in self.hub.tag_lists:
+                return self._json({"errors": [{"code": "NOT_FOUND"}]}, 404)
+            return self._json(self.hub.tag_lists[where])
         where, kind, what = path.removeprefix("/v2/").rpartition(
             "/manifests/" if "/manifests/" in path else "/blobs/sha256:"
         )

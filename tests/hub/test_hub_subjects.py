@@ -11,7 +11,7 @@ from tests.hub.conftest import Said
 from tests.hub.fake_hub import Hub, Repo
 from tests.llamalib import tiny
 
-from steelyard.app import hub_subjects, subjects
+from steelyard.app import subjects
 from steelyard.models import ladder
 
 REPO = "org/real-GGUF"
@@ -29,13 +29,6 @@ def real(hub: Hub, tmp_path: Path) -> Hub:
     return hub
 
 
-def test_a_plan_fetches_nothing_and_says_how_to(real: Hub, steelyard: Callable[..., Said]) -> None:
-    said = steelyard("sweep", SUBJECT, "--dry-run")
-    assert said.code == 2
-    assert f"`steelyard models pull {REPO}:F16,Q8_0` fetches it" in said.err
-    assert real.sent == {}
-
-
 def test_what_was_fetched_is_a_ladder_of_its_own(real: Hub, steelyard: Callable[..., Said]) -> None:
     assert steelyard("models", "pull", f"{REPO}:F16,Q8_0").code == 0
     assert steelyard("sweep", SUBJECT, "--dry-run", HF_HUB_OFFLINE="1").code == 0
@@ -46,26 +39,3 @@ def test_what_was_fetched_is_a_ladder_of_its_own(real: Hub, steelyard: Callable[
     # The link, not what it leads to: there no name says which quant or shard it is.
     assert {path.name for path, _ in chosen.files} == {"real-F16.gguf", "real-Q8_0.gguf"}
     assert len(real.sent) == 2
-
-
-def test_what_is_weighed_cannot_be_removed_meanwhile(
-    real: Hub, steelyard: Callable[..., Said]
-) -> None:
-    steelyard("models", "pull", f"{REPO}:F16,Q8_0")
-    with hub_subjects.in_use(SUBJECT):
-        said = steelyard("models", "remove", REPO, "--yes")
-        assert (said.code, "is in use" in said.err) == (2, True)
-    assert steelyard("models", "remove", REPO, "--yes").code == 0
-    assert real.sent != {}
-
-
-@pytest.mark.full
-@pytest.mark.alone
-def test_a_sweep_fetches_its_ladder_and_weighs_it(
-    real: Hub, tmp_path: Path, steelyard: Callable[..., Said]
-) -> None:
-    words = ("--items", "4", "--repeats", "1", "--json", "--out", tmp_path / "sweep")
-    said = steelyard("sweep", SUBJECT, *words)
-    assert said.code in (0, 1), said.err
-    assert {run["label"] for run in json.loads(said.out)["runs"]} >= {"F16", "Q8_0"}
-    assert sum(real.sent.values()) == sum(len(data) for data in real.repos[REPO].files.values())

@@ -95,7 +95,7 @@ def test_a_pull_that_is_stopped_is_gone_on_with(
 def test_two_pulls_of_one_file_fetch_it_once(hub: Hub, cache: Path) -> None:
     data = hub.repos[REPO].files[Q8]
     path = f"/cdn/{sha256(data)}"
-    hub.faults[path] = [Fault("slow", seconds=0.03)]
+    hub.faults[path] = [Fault("slow", seconds=0.12)]
     first = start("models", "pull", SUBJECT)
     until(lambda: hub.sent[path] > 0)
     second = start("models", "pull", SUBJECT)
@@ -204,16 +204,6 @@ def test_find_lists_claims_and_applies_globs(steelyard: Callable[..., Said]) -> 
     text = steelyard("models", "find", f"{REPO}:Q8_0").out
     assert "Q8_0" in text
     assert "Q4_K_M" not in text
-
-
-def test_an_ollama_model_is_listed_by_its_manifest_and_lists_no_tags(
-    hub: Hub, steelyard: Callable[..., Said]
-) -> None:
-    said = steelyard("models", "find", f"ollama:{hub.origin}/library/tiny", "--json")
-    found = json.loads(said.out)
-    assert found["variants"][0]["claimed_quant"] == "Q4_K_M"
-    assert found["variants"][0]["files"][0]["size_bytes"] == 400_000
-    assert found["tags"]["missing"] == "no_route"
 
 
 def test_an_ollama_model_gets_its_manifest_when_every_blob_is_there(

@@ -19,15 +19,14 @@ from dataclasses import dataclass, replace
 from threading import Event as Flag
 from typing import Final, final
 
-from steelyard.app import keeping_models, pulling
+from steelyard.app import pulling, stored_notes
 from steelyard.app.pulling import HubRequest, PullPlan
 from steelyard.domain.errors import BadInput, SteelyardError
 from steelyard.domain.progress import Emit, Noted, Progress
 from steelyard.models import disk
-from steelyard.models.hub import belt, held, holding, transfer
+from steelyard.models.hub import belt, held, holding
 from steelyard.models.hub.belt import Belt, Delete, Fetch, Item, Run
 from steelyard.models.hub.landing import HubCache
-from steelyard.models.hub.listing import RemoteVariant
 from steelyard.models.hub.patience import Stopped
 from steelyard.platform import clock
 
@@ -155,13 +154,13 @@ class _Shell:
 
     def _lay_out(self) -> Belt:
         """Hold leases on all, see what is missing then, and lay the row."""
-        ahead, pins = self._whole, keeping_models.pins().read()
+        ahead, pins = self._whole, stored_notes.pins().read()
         items = []
         for one in ahead.variants:
             lease = self._leases[one.label] = self._stack.enter_context(ExitStack())
             for file in one.files:
                 lease.enter_context(holding.shared(ahead.landing.spot(file).lease))
-            part = self._plans[one.label] = _only(ahead, one)
+            part = self._plans[one.label] = pulling.only(ahead, (one,))
             pinned = any(file.digest in pins for file in one.files)
             keep = self._request.keep_all or one.label in self._request.keep or pinned
             items.append(Item(one.label, part.needed_bytes + part.part_bytes, keep))
@@ -238,7 +237,7 @@ class _Shell:
         self._leases[item.name].close()
         try:
             held.remove(
-                plan.landing.root, plan.remote.name, plan.missing, keeping_models.pins().read()
+                plan.landing.root, plan.remote.name, plan.missing, stored_notes.pins().read()
             )
         except SteelyardError as error:
             self._rows[item.name] = replace(self._rows[item.name], state=f"kept: {error}")
@@ -251,17 +250,6 @@ class _Shell:
         with self._lock:
             if isinstance(event, Noted) or not self._running.is_set():
                 self._screen(event)
-
-
-def _only(ahead: PullPlan, one: RemoteVariant) -> PullPlan:
-    """Return the plan of a single variant, as things are now."""
-    files = (*one.files, *one.companions)
-    missing = tuple(file for file in files if not ahead.landing.has(file))
-    part = sum(
-        min(file.size_bytes, transfer.left_behind(ahead.landing.spot(file).part))
-        for file in missing
-    )
-    return replace(ahead, variants=(one,), files=files, missing=missing, part_bytes=part)
 
 
 def _filled(command: Sequence[str], path: str, quant: str) -> tuple[str, ...]:

@@ -5,17 +5,14 @@ Once they are here no network is needed. Not aware of engines.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
 from steelyard.app import pulling
-from steelyard.domain.errors import BadInput, SteelyardError, UnknownName
-from steelyard.domain.progress import Emit
+from steelyard.domain.errors import BadInput
 from steelyard.models import find
-from steelyard.models.hub import choosing, held, holding
+from steelyard.models.hub import choosing, held
 from steelyard.models.hub.held import Snapshot
 from steelyard.models.hub.listing import Globs, RemoteVariant
 
@@ -25,7 +22,7 @@ MARK: Final = "hf:"
 @final
 @dataclass(frozen=True, slots=True)
 class Here:
-    """Variants of a repository that are in the cache: the first file of each, and their leases."""
+    """Variants of a repository that are in the cache."""
 
     repo: str
     snapshot: Snapshot
@@ -55,32 +52,3 @@ def here(subject: str) -> Here:
     if not chosen:
         raise BadInput(f"no model file of {meant.name} is on this machine", hint=pull)
     return Here(meant.name, snapshot, chosen)
-
-
-def ensure(subject: str, emit: Emit) -> None:
-    """See that what a hub's subject stands for is here; others are left alone."""
-    if not is_hub(subject):
-        return
-    try:
-        here(_without_engine(subject))
-    except (BadInput, UnknownName):
-        pulling.pull(pulling.HubRequest(_without_engine(subject)), emit)
-
-
-@contextmanager
-def in_use(subject: str) -> Iterator[None]:
-    """Keep the files of a hub's subject from being removed while the block runs."""
-    with ExitStack() as stack:
-        if is_hub(subject):
-            try:
-                found = here(_without_engine(subject))
-            except SteelyardError:  # whoever reads the subject says what is wrong with it
-                found = None
-            for one in found.variants if found else ():
-                for lease in found.snapshot.leases(one) if found else ():
-                    stack.enter_context(holding.shared(lease))
-        yield
-
-
-def _without_engine(subject: str) -> str:
-    return subject.partition("@")[0]

@@ -7,29 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from steelyard.app import pulling
+from steelyard.app import pulling, stored_notes
 from steelyard.domain.errors import BadInput
 from steelyard.models import disk, find
 from steelyard.models.hub import choosing, held
 from steelyard.models.hub.held import Snapshot
 from steelyard.models.hub.listing import Globs, RemoteFile, RemoteVariant
-from steelyard.models.hub.pins import Pins
-from steelyard.platform import settings
 
 
 def pin_text(subject: str) -> str:
     """Pin the files of a model that is here, so that nothing of ours deletes them."""
     name, files = _meant(subject)
-    pins().add((file.digest for file in files), name)
+    stored_notes.pins().add((file.digest for file in files), name)
     return f"{name}: {len(files)} files pinned, {_size(files)}"
 
 
 def unpin_text(subject: str) -> str:
     """Take the pins of a model away."""
     name, files = _meant(subject)
-    pinned = set(pins().read())
+    pinned = set(stored_notes.pins().read())
     dropped = [file for file in files if file.digest in pinned]
-    pins().drop(file.digest for file in dropped)
+    stored_notes.pins().drop(file.digest for file in dropped)
     return f"{name}: {len(dropped)} files unpinned"
 
 
@@ -43,13 +41,9 @@ def remove_text(subject: str, *, yes: bool) -> str:
             hint="add --yes if that is meant",
         )
     root, repo = find.hugging_face_cache(), pulling.target(subject).name
-    freed = held.remove(root, repo, files, pins().read())
+    freed = held.remove(root, repo, files, stored_notes.pins().read())
+    stored_notes.claims().drop(file.digest for file in files)
     return f"{name}: {len(files)} files removed, {disk.size(freed)} are free again"
-
-
-def pins() -> Pins:
-    """Return the user's pins."""
-    return Pins(settings.load().home)
 
 
 def _meant(subject: str) -> tuple[str, tuple[RemoteFile, ...]]:

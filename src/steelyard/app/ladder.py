@@ -65,11 +65,7 @@ def order(
             )
         return Order(_only(chosen, wanted), (), imatrix, requantise, runtime)
     path, facts = chosen.files[0]
-    if not quants.is_native(facts.quant) and not requantise:
-        raise BadInput(
-            f"{path.name} is already quantised ({facts.quant}); quants made from it lose twice",
-            hint="give the F16 file or a folder with a ladder, or add --requantise",
-        )
+    require_native(path, facts, requantise=requantise)
     matrix = imatrix or chosen.imatrix
     made = tuple(
         ladder.plan(path, quant, imatrix=matrix, requantise=requantise, runtime=runtime)
@@ -77,6 +73,15 @@ def order(
         if quants.find(quant).name != facts.quant
     )
     return Order(chosen, made, matrix, requantise, runtime)
+
+
+def require_native(path: Path, facts: ArtifactFacts, *, requantise: bool) -> None:
+    """Refuse to make quants of what is one already, unless that is meant."""
+    if not quants.is_native(facts.quant) and not requantise:
+        raise BadInput(
+            f"{path.name} is already quantised ({facts.quant}); quants made from it lose twice",
+            hint="give the F16 file or a folder with a ladder, or add --requantise",
+        )
 
 
 def foreseen(order: Order) -> tuple[Variant, ...]:

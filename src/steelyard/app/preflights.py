@@ -65,7 +65,7 @@ def require(engine: str, path: Path, quant: str, device: str | None) -> None:
 
 def format_of(path: Path) -> str:
     """Tell the format of a model file or folder by its name and its config.json."""
-    if path.is_file():
+    if path.is_file() or path.suffix == ".gguf":  # one that is still on a hub is no file yet
         return "gguf"
     try:
         config = json.loads((path / _CONFIG).read_text(encoding="utf-8"))

@@ -1,42 +1,27 @@
-"""What `models find` and `models pull` say, for people and as JSON. Nothing is fetched here."""
+"""What `models pull` says, for people and as JSON. Nothing is fetched here."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from steelyard.app import pulling
-from steelyard.app.pulling import HubRequest, Pulled, PullPlan
-from steelyard.domain.reading import Measured, Missing
+from steelyard.app.pulling import Pulled, PullPlan
+from steelyard.domain.reading import Measured, Reading
 from steelyard.models import disk
-from steelyard.models.hub import choosing
-from steelyard.models.hub.listing import Offer, RemoteFile, RemoteVariant
+from steelyard.models.hub.listing import RemoteFile
 from steelyard.models.hub.remote import Remote
-
-
-def find_text(request: HubRequest, *, as_json: bool) -> str:
-    """List the variants that a hub offers of one model, and whether they may be fetched."""
-    remote = pulling.look(request)
-    found = remote.offer(request.globs)
-    quants = pulling.target(request.subject).quants
-    shown = found
-    if quants:
-        chosen = choosing.variants(found, quants, request.globs, where=remote.name)
-        shown = Offer(chosen, found.others)
-    return _found_json(remote, shown) if as_json else _found(remote, shown)
 
 
 def plan_text(ahead: PullPlan, *, as_json: bool) -> str:
     """Say what a pull would fetch and whether there is room for it."""
     free = disk.free_bytes(ahead.landing.root)
     if as_json:
-        return _dump(
+        return dump(
             {
-                **_about(ahead.remote),
+                **about(ahead.remote),
                 "into": str(ahead.landing.root),
-                "files": [
-                    {**_file(file), "here": file not in ahead.missing} for file in ahead.files
-                ],
+                "files": [{**file(one), "here": one not in ahead.missing} for one in ahead.files],
                 "total_bytes": ahead.total_bytes,
                 "part_bytes": ahead.part_bytes,
                 "needed_bytes": ahead.needed_bytes,
@@ -46,9 +31,9 @@ def plan_text(ahead: PullPlan, *, as_json: bool) -> str:
             }
         )
     lines = [f"Pull of {ahead.remote.name} at {ahead.remote.commit[:12]}:"]
-    for file in ahead.files:
-        state = "to fetch" if file in ahead.missing else "here    "
-        lines.append(f"  {state}  {disk.size(file.size_bytes):>10}  {file.path}")
+    for one in ahead.files:
+        state = "to fetch" if one in ahead.missing else "here    "
+        lines.append(f"  {state}  {disk.size(one.size_bytes):>10}  {one.path}")
     lines.append(pulling.summary(ahead))
     if ahead.needed_bytes + ahead.request.disk_reserve > free:
         lines.append("There is not enough room for it.")
@@ -58,9 +43,9 @@ def plan_text(ahead: PullPlan, *, as_json: bool) -> str:
 def pulled_text(ahead: PullPlan, done: Pulled, *, as_json: bool) -> str:
     """Say where the files are now, and what it took."""
     if as_json:
-        return _dump(
+        return dump(
             {
-                **_about(ahead.remote),
+                **about(ahead.remote),
                 "paths": [str(path) for path in done.paths],
                 "total_bytes": ahead.total_bytes,
                 "fetched_bytes": done.fetched_bytes,
@@ -78,47 +63,8 @@ def pulled_text(ahead: PullPlan, done: Pulled, *, as_json: bool) -> str:
     return "\n".join([*lines, f"{took}{resumed}{retries}; every digest is right"])
 
 
-def _found(remote: Remote, offer: Offer) -> str:
-    gated = f", gated: {remote.gated}" if remote.gated != "no" else ""
-    private = ", private" if remote.private else ""
-    lines = [
-        f"{remote.name} at {remote.commit[:12]} ({remote.hub}{private}{gated})",
-        f"  access: {remote.access.reason}",
-        f"  {'claimed quant':<20} {'size':>10} {'files':>5}  first file",
-    ]
-    for one in offer.variants:
-        absent = f"  ! {one.absent} shards are missing" if one.absent else ""
-        marks = f"  [{', '.join(one.claim.marks)}]" if one.claim.marks else ""
-        lines.append(
-            f"  {one.label:<20} {disk.size(one.size_bytes):>10} {len(one.files):>5}  "
-            f"{one.files[0].path}{marks}{absent}"
-        )
-    if not offer.variants:
-        lines.append("  no model file fits")
-    if offer.others:
-        others = sum(file.size_bytes for file in offer.others)
-        lines.append(f"  and {len(offer.others)} other files, {disk.size(others)}")
-    if remote.hub == "ollama" and isinstance(remote.tags, Missing):
-        lines.append(f"  other tags: {remote.tags}")
-    lines.append("Quants are as the names claim; `models show` measures a file that is here.")
-    return "\n".join(lines)
-
-
-def _found_json(remote: Remote, offer: Offer) -> str:
-    tags = remote.tags
-    return _dump(
-        {
-            **_about(remote),
-            "tags": list(tags.value)
-            if isinstance(tags, Measured)
-            else {"missing": tags.code, "detail": str(tags)},
-            "variants": [_variant(one) for one in offer.variants],
-            "others": [_file(file) for file in offer.others],
-        }
-    )
-
-
-def _about(remote: Remote) -> dict[str, object]:
+def about(remote: Remote) -> dict[str, object]:
+    """Return what a hub says of a model as a whole."""
     return {
         "hub": remote.hub,
         "name": remote.name,
@@ -126,28 +72,23 @@ def _about(remote: Remote) -> dict[str, object]:
         "commit": remote.commit,
         "gated": remote.gated,
         "private": remote.private,
+        "licence": told(remote.licence),
         "access": {"state": remote.access.state, "reason": remote.access.reason},
     }
 
 
-def _variant(one: RemoteVariant) -> dict[str, object]:
-    claim = one.claim.quant
-    return {
-        "label": one.label,
-        "claimed_quant": None if isinstance(claim, Missing) else claim,
-        "claimed_by": str(claim) if isinstance(claim, Missing) else "its name",
-        "marks": list(one.claim.marks),
-        "format": one.format,
-        "size_bytes": one.size_bytes,
-        "absent_shards": one.absent,
-        "files": [_file(file) for file in one.files],
-        "companions": [_file(file) for file in one.companions],
-    }
+def told(reading: Reading[str] | Reading[int]) -> object:
+    """Return a reading for a program: its value, or why there is none."""
+    if isinstance(reading, Measured):
+        return reading.value
+    return {"missing": reading.code, "detail": str(reading)}
 
 
-def _file(file: RemoteFile) -> dict[str, object]:
-    return {"path": file.path, "size_bytes": file.size_bytes, file.kind: file.digest}
+def file(one: RemoteFile) -> dict[str, object]:
+    """Return a file with the digest that it must have."""
+    return {"path": one.path, "size_bytes": one.size_bytes, one.kind: one.digest}
 
 
-def _dump(found: Mapping[str, object] | Sequence[object]) -> str:
+def dump(found: Mapping[str, object]) -> str:
+    """Return JSON as every command prints it."""
     return json.dumps(found, indent=1, sort_keys=True)

@@ -9,15 +9,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Final, Literal, final
 
+from steelyard.app import stored_notes
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Advanced, Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.models import disk, find
-from steelyard.models.hub import choosing, crew, huggingface, ollama, remedies, transfer
+from steelyard.models.hub import (
+    choosing,
+    crew,
+    holding,
+    huggingface,
+    ollama,
+    remedies,
+    transfer,
+)
 from steelyard.models.hub.crew import Done, Failed, Job, Waiting, Word
 from steelyard.models.hub.landing import Folder, HubCache, Landing, OllamaStore
 from steelyard.models.hub.listing import Globs, RemoteFile, RemoteVariant
@@ -129,11 +138,16 @@ def look(request: HubRequest) -> Remote:
     """Ask the hub that is meant about the model that is meant."""
     meant = target(request.subject)
     if meant.hub == "ollama":
-        if request.revision is not None:
-            raise BadInput("Ollama has tags, no revisions", hint="write NAME:TAG")
+        refuse_revision(request)
         return ollama.look(meant.name, request.timeout, request.patience)
     at = huggingface.login(os.environ, request.timeout)
     return huggingface.look(meant.name, request.revision, at, request.patience)
+
+
+def refuse_revision(request: HubRequest) -> None:
+    """Refuse a revision of what has none."""
+    if request.revision is not None:
+        raise BadInput("Ollama has tags, no revisions", hint="write NAME:TAG")
 
 
 def plan(request: HubRequest) -> PullPlan:
@@ -154,9 +168,7 @@ def plan(request: HubRequest) -> PullPlan:
         raise remedies.error(Trouble(problem, remote.access.reason), remote.asked)
     missing = tuple(file for file in files if not landing.has(file))
     _refuse_others(landing, missing)
-    part = sum(
-        min(file.size_bytes, transfer.left_behind(landing.spot(file).part)) for file in missing
-    )
+    part = _part_bytes(landing, missing)
     return PullPlan(request, remote, variants, files, landing, missing, part)
 
 
@@ -168,6 +180,11 @@ def require_room(ahead: PullPlan) -> None:
         what=f"{ahead.remote.name}",
         reserve_bytes=ahead.request.disk_reserve,
     )
+    require_consent(ahead)
+
+
+def require_consent(ahead: PullPlan) -> None:
+    """Refuse a large pull that nobody agreed to."""
     if ahead.needed_bytes > LARGE_BYTES and not ahead.request.yes:
         raise BadInput(
             f"{ahead.remote.name} is {disk.size(ahead.needed_bytes)} to fetch",
@@ -175,8 +192,16 @@ def require_room(ahead: PullPlan) -> None:
         )
 
 
-def fetch(ahead: PullPlan, emit: Emit, stop: Event | None = None) -> Pulled:
-    """Fetch what is missing and give it its names; raise an error of ours with the way out."""
+def fetch(
+    ahead: PullPlan,
+    emit: Emit,
+    stop: Event | None = None,
+    mine: Callable[[RemoteFile], None] = lambda _: None,
+) -> Pulled:
+    """Fetch what is missing and give it its names; raise an error of ours with the way out.
+
+    `mine` hears of each file that we fetched ourselves, once it is whole.
+    """
     remote, landing, name = ahead.remote, ahead.landing, ahead.remote.name
     jobs = [
         Job(Errand(file, remote.url_of(file), remote.login, ahead.request.patience))
@@ -187,7 +212,7 @@ def fetch(ahead: PullPlan, emit: Emit, stop: Event | None = None) -> Pulled:
     total = sum(job.errand.file.size_bytes for job in jobs)
     emit(PhaseStarted("pulling", total >> 20 or None, name))
     if jobs:
-        watch = _Watch(jobs, emit, started_ns, _publisher(ahead, ready))
+        watch = _Watch(jobs, emit, started_ns, _publisher(ahead, ready), mine)
         try:
             crew.fetch_all(jobs, landing, ahead.request.jobs, watch.hear, stop)
         except Trouble as trouble:
@@ -209,12 +234,37 @@ def fetch(ahead: PullPlan, emit: Emit, stop: Event | None = None) -> Pulled:
 
 
 def pull(request: HubRequest, emit: Emit) -> tuple[PullPlan, Pulled]:
-    """Plan, see that there is room, and fetch."""
+    """Plan, see that there is room, and fetch; what is asked for by name is no sweep's any more."""
     ahead = plan(request)
-    require_room(ahead)
-    if ahead.missing:
-        emit(Noted(summary(ahead)))
-    return ahead, fetch(ahead, emit)
+    cached = isinstance(ahead.landing, HubCache)
+    with holding.in_use(ahead.landing.spot(file).lease for file in ahead.files if cached):
+        if cached:  # only now can nothing of it be deleted under our hands
+            ahead = only(ahead, ahead.variants, ahead.files)
+        require_room(ahead)
+        if ahead.missing:
+            emit(Noted(summary(ahead)))
+        done = fetch(ahead, emit)
+        stored_notes.claims().drop(file.digest for file in ahead.files)
+    return ahead, done
+
+
+def only(
+    ahead: PullPlan,
+    chosen: Sequence[RemoteVariant],
+    files: Sequence[RemoteFile] | None = None,
+) -> PullPlan:
+    """Return the plan for some of the variants, or some of the files, as things are now."""
+    if files is None:
+        files = [file for one in chosen for file in (*one.files, *one.companions)]
+    wanted = tuple({file.path: file for file in files}.values())
+    missing = tuple(file for file in wanted if not ahead.landing.has(file))
+    return replace(
+        ahead,
+        variants=tuple(chosen),
+        files=wanted,
+        missing=missing,
+        part_bytes=_part_bytes(ahead.landing, missing),
+    )
 
 
 def summary(ahead: PullPlan) -> str:
@@ -252,8 +302,10 @@ class _Watch:
         emit: Emit,
         started_ns: int,
         whole: Callable[[RemoteFile], None],
+        mine: Callable[[RemoteFile], None],
     ) -> None:
-        self._jobs, self._emit, self._started_ns, self._whole = jobs, emit, started_ns, whole
+        self._jobs, self._emit, self._started_ns = jobs, emit, started_ns
+        self._whole, self._mine = whole, mine
         self._told: dict[str, int] = {}
 
     def hear(self, word: Word | None) -> None:
@@ -261,7 +313,9 @@ class _Watch:
             case Waiting(job=job):
                 path = job.errand.file.path
                 self._emit(Noted(f"another process fetches {path}; waiting for it"))
-            case Done(job=job):
+            case Done(job=job, found=found):
+                if not found:
+                    self._mine(job.errand.file)
                 self._whole(job.errand.file)
             case Failed() | None:
                 pass
@@ -282,6 +336,13 @@ def _landing(request: HubRequest, remote: Remote) -> Landing:
         place = ollama.parse(target(request.subject).name).place
         return OllamaStore(ollama.store(os.environ), place, remote.manifest)
     return HubCache(find.hugging_face_cache(), remote.name, remote.revision, remote.commit)
+
+
+def _part_bytes(landing: Landing, missing: Sequence[RemoteFile]) -> int:
+    """Return how much of missing files an earlier pull has left."""
+    return sum(
+        min(file.size_bytes, transfer.left_behind(landing.spot(file).part)) for file in missing
+    )
 
 
 def _refuse_others(landing: Landing, missing: Sequence[RemoteFile]) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
-from steelyard.app import hub_subjects, profiles, stored_models
+from steelyard.app import hub_subjects, profiles, pulling, stored_models
 from steelyard.app.profile_files import ProfileFile
 from steelyard.domain.errors import BadInput, UnknownName, UnreadableModel, UnsupportedSubject
 from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
@@ -25,6 +25,7 @@ from steelyard.platform import clock
 
 BUNDLED: Final = "bundled"
 _NS_PER_S: Final = 1e9
+Files: TypeAlias = tuple[tuple[Path, ArtifactFacts], ...]
 
 
 @final
@@ -49,8 +50,11 @@ def bundled(name: str) -> Path:
     return Path(str(files("steelyard.bundled") / name))
 
 
-def choose(subject: str) -> Chosen:
-    """Say what a subject stands for. Raises `BadInput` for what cannot be found or read."""
+def choose(subject: str, listed: Files | None = None) -> Chosen:
+    """Say what a subject stands for. Raises `BadInput` for what cannot be found or read.
+
+    `listed` are the files of a hub's subject that is not here yet, best first.
+    """
     if "://" in subject:
         raise BadInput(
             f"{subject} is the address of a server; a sweep weighs files",
@@ -64,6 +68,9 @@ def choose(subject: str) -> Chosen:
         raise UnknownName.among("engine", engine, api.dialects())
     require_loading(engine)
     named = profiles.named(profile, engine) if slash else None
+    if listed is not None:
+        repo = pulling.target(name).name
+        return replace(_ladder_of(repo.rpartition("/")[2], listed, engine), profile=named)
     return replace(_chosen(name, engine, at=bool(at)), profile=named)
 
 
@@ -171,9 +178,12 @@ def _fetched(name: str, engine: str) -> Chosen:
         ((path, artifacts.inspect(path)) for path in here.paths),
         key=lambda pair: (-pair[1].file_bpw, str(pair[0])),
     )
+    return _ladder_of(here.repo.rpartition("/")[2], tuple(found), engine)
+
+
+def _ladder_of(model: str, found: Files, engine: str) -> Chosen:
     _refuse_strangers(found)
-    model = here.repo.rpartition("/")[2]
-    return Chosen(model, tuple(found), engine, ladder=len(found) > 1)
+    return Chosen(model, found, engine, ladder=len(found) > 1)
 
 
 def _refuse_strangers(found: Sequence[tuple[Path, ArtifactFacts]]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, Self, final
 
 from steelyard.analysis.sizing import items_for_margin
 from steelyard.app import engine_settings, history, subjects
+from steelyard.app.pulling import RESERVE_BYTES
 from steelyard.app.subjects import Chosen
 from steelyard.domain.campaign import Gates, Suite, Sweep
 from steelyard.domain.progress import Emit
@@ -68,6 +69,9 @@ class SweepRequest:
     budget: float | None = None
     yes: bool = False
     out: Path | None = None
+    keep: tuple[str, ...] = ()
+    keep_all: bool = False
+    disk_reserve: int = RESERVE_BYTES
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, cast, final
 
 from steelyard.analysis.ratings import rated_metrics
 from steelyard.app import (
     engine_settings,
+    fetched,
+    fetching,
     history,
     hub_subjects,
     ladder,
@@ -26,12 +28,17 @@ from steelyard.app import (
     sweep_spec,
     work,
 )
+from steelyard.app.fetched import Wish
+from steelyard.app.fetching import Fetching, in_use
 from steelyard.app.folder import SweepFolder
 from steelyard.app.keeping import keeper
+from steelyard.app.pulling import HubRequest
 from steelyard.app.reporting import Outcome, Written
 from steelyard.app.sweep_spec import SweepRequest
+from steelyard.campaigns.events import Resumed
 from steelyard.campaigns.plan import Plan, Skip
 from steelyard.campaigns.planner import Rates, plan
+from steelyard.campaigns.states import replay
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.codec import from_plain
 from steelyard.domain.errors import BadInput, Interrupted
@@ -52,7 +59,11 @@ LONG_S: Final = 3600.0
 _NS_PER_S: Final = 1e9
 _REQUEST: Final = "request.json"
 # What a resume may say anew; everything else was settled when the sweep began.
-_ANEW: Final = frozenset({"out", "resume", "budget", "yes", "dry_run", "include_polluted"})
+_ANEW: Final = frozenset(
+    {"out", "resume", "budget", "yes", "dry_run", "include_polluted", "disk_reserve"}
+)
+# These too; but what was said at the start holds as long as nothing else is said.
+_ADDED: Final = frozenset({"keep", "keep_all"})
 
 
 @final
@@ -66,6 +77,7 @@ class Foreseen:
     sweep: Sweep
     plan: Plan
     settled: engine_settings.Settled
+    fetching: Fetching | None = None
 
     @property
     def disk_bytes(self) -> int:
@@ -85,15 +97,19 @@ class Prepared:
     paths: Mapping[str, Path]
 
 
-def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
-    """Check and estimate; writes nothing. Raises `BadInput` for what cannot be done."""
+def foresee(request: SweepRequest, emit: Emit, fetching: Fetching | None = None) -> Foreseen:
+    """Check and estimate; writes nothing. Raises `BadInput` for what cannot be done.
+
+    `fetching` tells what is still on a hub; of that only what the sweep will run is kept.
+    """
     _check_settings()
     if request.resume:
         raise BadInput(
             "--dry-run plans a new sweep, and --resume goes on with one",
             hint="its plan lies in plan.json in the sweep's folder",
         )
-    chosen = subjects.require_gguf(subjects.choose(request.subject), "a sweep")
+    listed = fetching.files if fetching else None
+    chosen = subjects.require_gguf(subjects.choose(request.subject, listed), "a sweep")
     for path, facts in chosen.files:
         require_trained(facts, path.name)
     if request.sidecar:
@@ -101,13 +117,16 @@ def foresee(request: SweepRequest, emit: Emit) -> Foreseen:
     order = ladder.order(
         chosen, request.quants, request.imatrix, request.runtime, requantise=request.requantise
     )
+    if fetching is not None:
+        fetching = fetching.narrowed(frozenset(path for path, _ in order.chosen.files))
+    _check_keep(request, order)
     folder = SweepFolder(request.out or _new_folder(chosen.model))
     _refuse_used(folder)
     variants = ladder.foreseen(order)
     loads = sweep_spec.loads_of(request, chosen, variants[0].facts)
     settled = sweep_spec.settled_for(request, chosen, loads, emit)
     sweep = sweep_spec.sweep_of(request, chosen, loads, settled, variants)
-    ahead = Foreseen(request, order, folder, sweep, _planned(sweep), settled)
+    ahead = Foreseen(request, order, folder, sweep, _planned(sweep), settled, fetching)
     _announce(ahead, emit)
     return ahead
 
@@ -118,20 +137,90 @@ def perform(request: SweepRequest, emit: Emit) -> Outcome:
         _check_settings()
         folder = _to_resume(request)
         if folder.exists():
-            with locks.folder_lock(folder.root), _goes_on(folder):
-                return _campaign(request, _resumed(folder), emit)
+            return _go_on(request, folder, emit)
         request = _asked_at_first(request, folder)
-    hub_subjects.ensure(request.subject, emit)
-    ahead = foresee(request, emit)
+    fetching = _still_on_a_hub(request)
+    with in_use(fetching):
+        ahead = _here(request, fetching, emit)
+        folder = ahead.folder
+        with locks.folder_lock(folder.root), _goes_on(folder):
+            _refuse_used(folder)
+            prepared = _begun(ahead, emit)
+            with fetched.in_use(tuple(prepared.paths.values())):
+                ended = _campaign(request, prepared, emit)
+    # Not before the leases are gone: our own would keep everything.
+    fetched.clear(folder, prepared.sweep, prepared.paths, _wish(request), ended, emit)
+    return ended
+
+
+def _go_on(request: SweepRequest, folder: SweepFolder, emit: Emit) -> Outcome:
+    """Go on with a sweep whose plan is laid; what of its files is gone and needed is fetched."""
+    begun = folder.read(dict[str, Any], _REQUEST) or {}
+    hub = _hub_request(request, str(begun.get("subject", "")))
+    with locks.folder_lock(folder.root), _goes_on(folder):
+        prepared = _resumed(folder)
+        sweep, wish = prepared.sweep, _wish(request, begun)
+        fetched.check(wish, {v.label: prepared.paths[v.artifact.sha256] for v in sweep.variants})
+        campaign = replay(prepared.plan, folder.events())
+        campaign.take(Resumed(request.budget))
+        needed = [one for one in sweep.variants if one.label in campaign.needed()]
+        with fetched.restored(folder, needed, prepared.paths, hub, emit) as paths:
+            ended = _campaign(request, replace(prepared, paths=paths), emit)
+        fetched.clear(folder, sweep, paths, wish, ended, emit)
+    return ended
+
+
+def _still_on_a_hub(request: SweepRequest) -> Fetching | None:
+    """Ask what is still to be fetched; refuse what is about fetching where nothing can be."""
+    if not hub_subjects.is_hub(request.subject) and (request.keep or request.keep_all):
+        raise BadInput(
+            f"{'--keep' if request.keep else '--keep-all'} is about what a sweep fetches, and "
+            f"{request.subject} comes from no hub: nothing of it is ever removed",
+            hint="leave it out",
+        )
+    return fetching.ahead(request.subject, _hub_request(request, request.subject))
+
+
+def _here(request: SweepRequest, found: Fetching | None, emit: Emit) -> Foreseen:
+    """Foresee, see that there is room for all of it, and have everything here."""
+    if found is None:
+        ahead = foresee(request, emit)
+        _check_room(ahead)
+        return ahead
+    quiet: Emit = lambda _: None  # noqa: E731 - what it would say has been said
+    out, again = request.out or _new_folder(found.model), emit
+    request = replace(request, out=out)
+    if found.is_ladder:
+        ahead, again = foresee(request, emit, found), quiet
+        _check_machine(ahead)
+        found = ahead.fetching or found
+        fetching.require_room(found, out, ahead.disk_bytes)
+    else:
+        fetching.require_source(found, request.quants, requantise=request.requantise)
+        fetching.require_room(found, out, 0)
+    for line in fetching.lines(found, request.keep, keep_all=request.keep_all):
+        emit(Noted(line))
+    fetching.fetch(found, out, emit)
+    ahead = foresee(replace(request, subject=found.subject), again)
     _check_room(ahead)
-    folder = ahead.folder
-    with (
-        locks.folder_lock(folder.root),
-        hub_subjects.in_use(request.subject),
-        _goes_on(folder),
-    ):
-        _refuse_used(folder)
-        return _campaign(request, _begun(ahead, emit), emit)
+    return replace(ahead, request=request)
+
+
+def _hub_request(request: SweepRequest, subject: str) -> HubRequest:
+    return HubRequest(subject, disk_reserve=request.disk_reserve, yes=request.yes)
+
+
+def _wish(request: SweepRequest, begun: Mapping[str, Any] | None = None) -> Wish:
+    said = begun or {}
+    return Wish(
+        request.keep or tuple(said.get("keep", ())),
+        request.keep_all or bool(said.get("keep_all")),
+    )
+
+
+def _check_keep(request: SweepRequest, order: ladder.Order) -> None:
+    names = subjects.labels(order.chosen.files)
+    fetched.check(_wish(request), {names[path]: path for path, _ in order.chosen.files})
 
 
 @contextmanager
@@ -149,10 +238,32 @@ def _goes_on(folder: SweepFolder) -> Iterator[None]:
         ) from None
 
 
+def dry_run_text(request: SweepRequest, emit: Emit, *, as_json: bool) -> str:
+    """Return the plan of a sweep, and of what it would fetch; fetches headers at the most."""
+    found = None if request.resume else _still_on_a_hub(request)
+    if found is None or found.is_ladder:
+        ahead = foresee(request, emit, found)
+        if ahead.fetching is not None:
+            fetching.require_room(ahead.fetching, ahead.folder.root, ahead.disk_bytes)
+        return plan_text(ahead, as_json=as_json)
+    fetching.require_source(found, request.quants, requantise=request.requantise)
+    fetching.require_room(found, request.out or _new_folder(found.model), 0)
+    if as_json:
+        told = {"fetch": fetching.as_plain(found, keep_all=request.keep_all)}
+        return json.dumps(told, indent=1, sort_keys=True)
+    lines = fetching.lines(found, request.keep, keep_all=request.keep_all)
+    made = "What is made of it, and in which order it is run, is planned once the file is here."
+    return "\n".join([f"From {found.landing.repo}:", *lines, made])
+
+
 def plan_text(ahead: Foreseen, *, as_json: bool) -> str:
     """Return the plan for people or as JSON."""
+    request, found = ahead.request, ahead.fetching
     if as_json:
-        return json.dumps(plain(ahead.plan), indent=1, sort_keys=True)
+        told = dict(cast("Mapping[str, Any]", plain(ahead.plan)))
+        if found is not None:
+            told["fetch"] = fetching.as_plain(found, keep_all=request.keep_all)
+        return json.dumps(told, indent=1, sort_keys=True)
     lines = [f"Plan {ahead.plan.id} of {ahead.sweep.model}, in this order:"]
     for number, cell in enumerate(ahead.plan.cells, start=1):
         work_names = [w.name for w in cell.spec.workloads] + [t.family for t in cell.spec.tasks]
@@ -164,6 +275,9 @@ def plan_text(ahead: Foreseen, *, as_json: bool) -> str:
     if (soak := ahead.plan.soak) is not None:
         lasts = f"{soak.streams} at a time for {duration(ahead.plan.soak_s)}"
         lines.append(f"      then: what is chosen is kept under load, {lasts}")
+    if found is not None:
+        lines.append(f"From {found.landing.repo}:")
+        lines += fetching.lines(found, request.keep, keep_all=request.keep_all)
     lines.append(f"Everything is written to {ahead.folder.root}/")
     return "\n".join(lines)
 
@@ -224,6 +338,8 @@ def _to_resume(request: SweepRequest) -> SweepFolder:
     if begun is None:
         folder.sweep()
     for name, said in _settings(request).items():
+        if name in _ADDED:
+            continue
         if begun is not None and begun.get(name) != said:
             raise BadInput(
                 f"the sweep in {folder.root} was not begun with {name} {said}",
@@ -237,7 +353,8 @@ def _asked_at_first(request: SweepRequest, folder: SweepFolder) -> SweepRequest:
     begun = folder.read(dict[str, Any], _REQUEST) or {}
     first = from_plain(SweepRequest, begun, source=str(folder.root / _REQUEST))
     anew = {name: getattr(request, name) for name in _ANEW - {"resume"}}
-    return replace(first, **anew)
+    wish = _wish(request, begun)
+    return replace(first, **anew, keep=wish.labels, keep_all=wish.everything)
 
 
 def _settings(request: SweepRequest) -> dict[str, Any]:
@@ -322,8 +439,12 @@ def _announce(ahead: Foreseen, emit: Emit) -> None:
 
 def _check_room(ahead: Foreseen) -> None:
     """Refuse what this machine has no disk, memory or context for."""
-    sweep, request = ahead.sweep, ahead.request
     disk.require(ahead.folder.root, ahead.disk_bytes, what="this sweep")
+    _check_machine(ahead)
+
+
+def _check_machine(ahead: Foreseen) -> None:
+    sweep, request = ahead.sweep, ahead.request
     require_cores(sweep.controls)
     # No candidate has more bits than the reference: what holds that one holds them all.
     memory.require(sweep.reference.facts, sweep.profile, history=history.memory_here())

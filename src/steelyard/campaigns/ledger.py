@@ -231,6 +231,18 @@ class Ledger:
             if state == "dropped"
         }
 
+    def open_labels(self) -> frozenset[str]:
+        """Return the variants that open work is about; a soak may yet be of any."""
+        cells = {e.cell.label for e in self._entries.values() if e.state == "pending"}
+        beside = {
+            label
+            for states in (self._fidelity, self._raw)
+            for label, state in states.items()
+            if state == "pending"
+        }
+        soak = {e.cell.label for e in self._entries.values() if self._soak == "pending"}
+        return frozenset(cells | beside | soak)
+
     def _entry(self, run_id: str) -> _Entry:
         if run_id not in self._entries:
             raise StoreError(

@@ -90,6 +90,14 @@ class Campaign:
         """Count cells; `remaining_s` is an estimate."""
         return Progress(*self._ledger.counts(), self._ledger.spent_s, self._ledger.remaining_s())
 
+    def needed(self) -> frozenset[str]:
+        """Return the labels whose files open work needs: with any, the reference's too."""
+        found = self._ledger.open_labels()
+        begun = self._proven and self._canary_passed
+        if found or not begun:
+            found |= {cell.label for cell in self._plan.cells if cell.role == "reference"}
+        return found
+
     def take(self, event: Event) -> None:
         """Take one event without asking what to do now: this is how a journal is replayed."""
         match event:

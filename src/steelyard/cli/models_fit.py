@@ -7,9 +7,8 @@ from typing import Final, final
 
 import click
 
-from steelyard.cli.models_hub import SIZE
 from steelyard.cli.progress import Screen
-from steelyard.cli.values import NAMES
+from steelyard.cli.values import NAMES, SIZE
 
 _TOKENS: Final = re.compile(r"(\d+)(k?)", re.IGNORECASE)
 _KILO: Final = 1024

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, TypeVar
 
 import click
 
 from steelyard.cli.progress import Screen
-from steelyard.cli.values import DURATION
+from steelyard.cli.values import DURATION, SIZE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
-_POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-
-
-@final
-class Size(click.ParamType[int]):
-    """`10GB`, `500MB`, `1.5GiB`, `0`: bytes. Inherits because click asks for it."""
-
-    name = "size"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Read a size, or fail with an example."""
-        if isinstance(value, int):
-            return value
-        match = _SIZE.fullmatch(str(value).strip())
-        if match is None:
-            self.fail(f"{value!r} is no size; write 10GB, 500MB or 1.5GiB", param, ctx)
-        unit = 1024 if match[3] else 1000
-        power: int = unit ** _POWERS[match[2].lower()]
-        return round(float(match[1]) * power)
-
-
-SIZE: Final = Size()
 
 
 def _which(command: _F) -> _F:
@@ -77,16 +51,18 @@ def _patience(command: _F) -> _F:
 def find(*, as_json: bool, **options: Any) -> None:
     """List the quants that a hub offers of a model, and whether they may be fetched.
 
-    SUBJECT is ORG/NAME on the Hugging Face hub, or the NAME[:TAG] of an Ollama model. A quant shown
-    here is what the file's name claims.
+    SUBJECT is ORG/NAME on the Hugging Face hub, or an Ollama model: NAME for all of its tags,
+    NAME:TAG for one. A quant shown here is what a name or the registry claims. The globs choose
+    among files, and among the tags of a NAME.
 
     \b
     steelyard models find unsloth/Qwen3-4B-GGUF --exclude '*UD-*'
+    steelyard models find ollama:llama3.2 --include '*q4_K_M'
     steelyard models find ollama:llama3.2:1b --json
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import pull_texts, pulling
+    from steelyard.app import find_texts, pulling
 
-    click.echo(pull_texts.find_text(pulling.HubRequest(**options), as_json=as_json))
+    click.echo(find_texts.find_text(pulling.HubRequest(**options), as_json=as_json))
 
 
 @click.command("pull")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen, width
-from steelyard.cli.values import CORES, DURATION, NAMES
+from steelyard.cli.values import CORES, DURATION, NAMES, SIZE
 
 
 @click.command()
@@ -59,6 +59,11 @@ from steelyard.cli.values import CORES, DURATION, NAMES
 @click.option("--resume", is_flag=True, help="Go on with the sweep in --out.")
 @click.option("--budget", type=DURATION, help="Time it may take, e.g. 45m.")
 @click.option("--yes", is_flag=True, help="Start even if it will take more than an hour.")
+@click.option("--keep", multiple=True, help="Of what is fetched, keep this variant too.")
+@click.option("--keep-all", is_flag=True, help="Remove nothing of what is fetched.")
+@click.option(
+    "--disk-reserve", type=SIZE, default="1GB", show_default=True, help="Left free by a fetch."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the sweep.")
 def sweep(*, as_json: bool, **options: object) -> int:
@@ -66,6 +71,7 @@ def sweep(*, as_json: bool, **options: object) -> int:
 
     SUBJECT is a GGUF file, a folder that holds a ladder of quants, a name that `steelyard models
     list` shows, hf:ORG/NAME:QUANT,QUANT… to fetch from a hub, or nothing for the bundled model.
+    What is fetched is removed again at the end, but for what is recommended and the reference.
 
     \b
     steelyard sweep
@@ -79,7 +85,7 @@ def sweep(*, as_json: bool, **options: object) -> int:
     request = SweepRequest.of(options)
     with Screen(quiet=as_json) as screen:
         if request.dry_run:
-            click.echo(sweeping.plan_text(sweeping.foresee(request, screen.emit), as_json=as_json))
+            click.echo(sweeping.dry_run_text(request, screen.emit, as_json=as_json))
             return 0
         outcome = sweeping.perform(request, screen.emit)
     click.echo(outcome.json if as_json else outcome.text(width()))

@@ -9,6 +9,8 @@ import click
 
 _RANGE: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 _PARTS: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -74,6 +76,27 @@ class Cores(click.ParamType[tuple[int, ...]]):
         return tuple(sorted(cores))
 
 
+@final
+class Size(click.ParamType[int]):
+    """`10GB`, `500MB`, `1.5GiB`, `0`: bytes. Inherits because click asks for it."""
+
+    name = "size"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read a size, or fail with an example."""
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no size; write 10GB, 500MB or 1.5GiB", param, ctx)
+        unit = 1024 if match[3] else 1000
+        power: int = unit ** _POWERS[match[2].lower()]
+        return round(float(match[1]) * power)
+
+
 DURATION: Final = Duration()
 NAMES: Final = Names()
 CORES: Final = Cores()
+SIZE: Final = Size()

@@ -18,6 +18,11 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(_existing(folder)).free
 
 
+def shared(one: Path, other: Path) -> bool:
+    """Return whether both folders are or will be on one file system."""
+    return _existing(one).stat().st_dev == _existing(other).stat().st_dev
+
+
 def require(
     folder: Path, needed_bytes: int, *, what: str, reserve_bytes: int = RESERVE_BYTES
 ) -> None:

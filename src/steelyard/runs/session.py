@@ -30,6 +30,7 @@ from steelyard.engines import api, host, identity
 from steelyard.engines.attached import AttachedEngine
 from steelyard.loadgen import spool
 from steelyard.loadgen.client import Client, TlsSettings, spool_paths
+from steelyard.models.hub import held, holding
 from steelyard.platform import clock
 from steelyard.runs.bench import Bench, Engine
 from steelyard.runs.identity import Verifier
@@ -98,14 +99,17 @@ def hosted(
     path = place.path_of(spec.subject.artifact)
     verifier.verify(spec.subject.artifact, path)
     place.folder.mkdir(parents=True, exist_ok=True)
-    with host.start(
-        dialect,
-        spec.subject,
-        spec.controls,
-        place,
-        load_timeout_s=load_timeout_s,
-        poll_max_s=poll_max_s,
-    ) as engine:
+    with (
+        holding.in_use(held.leases_of(path)),
+        host.start(
+            dialect,
+            spec.subject,
+            spec.controls,
+            place,
+            load_timeout_s=load_timeout_s,
+            poll_max_s=poll_max_s,
+        ) as engine,
+    ):
         found.startup = Measured(engine.startup, "client")
         found.load_s = Measured(engine.startup.ready_s, "client")
         claim = engine.identity()

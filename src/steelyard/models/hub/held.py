@@ -7,14 +7,15 @@ go first and its bytes last, so that no name ever leads nowhere. Not aware of so
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from steelyard.domain.errors import BadInput, Busy
+from steelyard.models import folders, shards
 from steelyard.models.hub import holding, landing, listing
-from steelyard.models.hub.listing import Globs, Offer, RemoteFile, RemoteVariant
+from steelyard.models.hub.listing import Globs, Offer, RemoteFile
 
 
 @final
@@ -35,11 +36,6 @@ class Snapshot:
     def offer(self, globs: Globs) -> Offer:
         """Group what is here into variants, as the hub's listing is grouped."""
         return listing.offer(self.files, self.repo, "main", globs)
-
-    def leases(self, one: RemoteVariant) -> tuple[Path, ...]:
-        """Return what whoever runs a variant holds."""
-        blobs = self.root / landing.repo_folder(self.repo) / "blobs"
-        return tuple(landing.blob_spot(self.root, blobs / file.digest).lease for file in one.files)
 
 
 def snapshots(root: Path, repo: str) -> tuple[Snapshot, ...]:
@@ -64,10 +60,31 @@ def snapshot(root: Path, repo: str, revision: str | None) -> Snapshot | None:
     return found[0] if found else None
 
 
-def remove(root: Path, repo: str, files: Sequence[RemoteFile], pins: Mapping[str, str]) -> int:
+def leases_of(model: Path) -> tuple[Path, ...]:
+    """Return what whoever runs the model at a path holds; nothing for one outside the cache."""
+    files = folders.files_of(model) if model.is_dir() else shards.files_of(model)
+    blobs = (blob for file in files if (blob := blob_of(file)) is not None)
+    return tuple(landing.blob_spot(blob.parent.parent.parent, blob).lease for blob in blobs)
+
+
+def blob_of(file: Path) -> Path | None:
+    """Return the blob of the Hugging Face cache that a file's name leads to, or None."""
+    blob = file.resolve()
+    cached = blob.parent.name == "blobs" and blob.parent.parent.name.startswith("models--")
+    return blob if cached else None
+
+
+def remove(
+    root: Path,
+    repo: str,
+    files: Sequence[RemoteFile],
+    pins: Mapping[str, str],
+    still: Callable[[], None] | None = None,
+) -> int:
     """Delete files of a repository with all their names; return the bytes that came free.
 
-    Raises `BadInput` for a pinned file and `Busy` for one that is in use, before anything is gone.
+    `still` is called when nobody else can take them into use any more, and may refuse. Raises
+    `BadInput` for a pinned file and `Busy` for one that is in use, before anything is gone.
     """
     home = root / landing.repo_folder(repo)
     for file in files:
@@ -86,6 +103,8 @@ def remove(root: Path, repo: str, files: Sequence[RemoteFile], pins: Mapping[str
                         f"{repo} is in use: another process fetches or runs it",
                         hint="wait for it, or stop it",
                     )
+        if still is not None:
+            still()
         for digest in dict.fromkeys(file.digest for file in files):
             blob = home / "blobs" / digest
             for name in _names_of(home, blob):

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import Final
 
+from steelyard.domain.errors import BadInput
 from steelyard.models.hub.patience import pause
 from steelyard.platform import atomic
 
@@ -63,6 +64,19 @@ def shared(lock: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def in_use(leases: Iterable[Path]) -> Iterator[None]:
+    """Hold leases on files that are used while the block runs.
+
+    Where a lease cannot be written, in a store that is only read, nobody can delete either.
+    """
+    with ExitStack() as stack:
+        for lease in dict.fromkeys(leases):
+            with suppress(BadInput):
+                stack.enter_context(shared(lease))
+        yield
 
 
 def forget(lock: Path) -> None:

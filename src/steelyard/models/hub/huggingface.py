@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from steelyard.domain.errors import BadInput
-from steelyard.domain.reading import Missing
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.secret import Secret
 from steelyard.models.hub import listing, remedies, wire
 from steelyard.models.hub.listing import Globs, Offer, RemoteFile
@@ -101,12 +101,23 @@ def _remote(raw: Any, revision: str, at: Login, asked: Asked, patience: Patience
         private=private,
         access=_access(repo, gated if isinstance(gated, str) else "", at, patience),
         files=files,
-        tags=Missing("not_asked", "branches are not listed; name one with --revision"),
+        licence=_licence(raw),
         login=at,
         asked=asked,
         url_of=url_of,
         offer=offer,
     )
+
+
+def _licence(raw: Mapping[str, Any]) -> Reading[str]:
+    """Return the licence that the model's card names, by the hub's tag for it."""
+    card, tags = raw.get("cardData"), raw.get("tags")
+    told = [str(tag)[8:] for tag in tags or () if str(tag).startswith("license:")]
+    named = card.get("license_name") if isinstance(card, dict) else None
+    if told:
+        own = f" ({named})" if told[0] == "other" and isinstance(named, str) else ""
+        return Measured(f"{told[0]}{own}", "engine")
+    return Missing("not_told", "its card names none")
 
 
 def _access(repo: str, gated: str, at: Login, patience: Patience) -> Access:

@@ -1,4 +1,4 @@
-"""An Ollama registry: the manifest of NAME:TAG and its blobs. It has no route that lists tags.
+"""An Ollama registry: the manifest of NAME:TAG and its blobs. Tags are `hub.ollama_tags`'.
 
 Names are Ollama's: `[http://][HOST/][NAMESPACE/]MODEL[:TAG]`. Routes: `/v2/NAMESPACE/MODEL/
 manifests/TAG` and `/blobs/DIGEST` of the distribution specification; layer types from
@@ -25,7 +25,7 @@ from steelyard.models.hub.wire import Login
 
 _HOST: Final = "registry.ollama.ai"
 _SITE: Final = "https://ollama.com"
-_PART: Final = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}")
+PART: Final = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}")
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _ACCEPT: Final = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
 _MODEL: Final = "model"
@@ -43,6 +43,7 @@ class Name:
     namespace: str
     model: str
     tag: str
+    tagged: bool = True  # whether it was written with its tag
 
     @property
     def shown(self) -> str:
@@ -61,19 +62,20 @@ def parse(text: str) -> Name:
     """Read a name; raise `BadInput` for what is none."""
     scheme, _, rest = text.rpartition("://")
     path, colon, tag = rest.rpartition(":")
-    if not colon or "/" in tag:
+    tagged = bool(colon) and "/" not in tag
+    if not tagged:
         path, tag = rest, "latest"
     parts = path.split("/")
     host = parts.pop(0) if len(parts) == _PARTS else _HOST
     namespace = parts.pop(0) if len(parts) > 1 else "library"
     model = "/".join(parts)
-    good = all(_PART.fullmatch(part) and ".." not in part for part in (namespace, model, tag))
+    good = all(PART.fullmatch(part) and ".." not in part for part in (namespace, model, tag))
     if not good or scheme not in ("", "https", "http") or not _host_fits(host):
         raise BadInput(
             f"{text!r} is no name of an Ollama model",
             hint="write NAME, NAME:TAG or NAMESPACE/NAME:TAG, as on its page",
         )
-    return Name(scheme or "https", host, namespace, model, tag)
+    return Name(scheme or "https", host, namespace, model, tag, tagged)
 
 
 def store(env: Mapping[str, str]) -> Path:
@@ -82,20 +84,72 @@ def store(env: Mapping[str, str]) -> Path:
     return Path(named).expanduser() if named else Path.home() / ".ollama" / "models"
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a manifest says: the bytes that it was, the config's digest, and the model in it."""
+
+    raw: bytes
+    config: str
+    variant: RemoteVariant
+
+    @property
+    def files(self) -> tuple[RemoteFile, ...]:
+        """Every layer, the weights first."""
+        return (*self.variant.files, *self.variant.companions)
+
+
 def look(text: str, stall_s: float, patience: Patience) -> Remote:
     """Ask the registry about one name and tag; raise an error of ours for no good answer."""
     name = parse(text)
-    at = Login(f"{name.scheme}://{name.host}", None, stall_s)
-    page = f"{_SITE}/{name.namespace}/{name.model}" if name.host == _HOST else at.origin
-    asked = Asked(name.shown, at.origin, with_token=False, page=page, hub="ollama")
+    at, asked = asked_of(name, stall_s)
     try:
-        return _remote(name, at, asked, patience)
+        found = described(name, at, patience)
     except Trouble as trouble:
         raise remedies.error(trouble, asked) from None
+    base = route(name, at)
+    return Remote(
+        hub="ollama",
+        name=name.shown,
+        revision=name.tag,
+        commit=found.config,
+        gated="no",
+        private=False,
+        access=Access("open", "anybody may fetch it"),
+        files=found.files,
+        licence=_licence(found.variant),
+        login=at,
+        asked=asked,
+        url_of=lambda file: f"{base}/blobs/sha256:{file.digest}",
+        offer=lambda globs: _offer(found.variant, globs),
+        manifest=found.raw,
+    )
 
 
-def _remote(name: Name, at: Login, asked: Asked, patience: Patience) -> Remote:
-    path = f"{at.origin}/v2/{name.namespace}/{name.model}"
+def _licence(variant: RemoteVariant) -> Missing:
+    """Say where the licence stands: Ollama gives its text and no name."""
+    texts = [file.path for file in variant.companions if ".license" in file.path]
+    if not texts:
+        return Missing("not_told", "no layer holds a licence")
+    return Missing("text_only", f"its text comes with the model ({len(texts)} layers)")
+
+
+def asked_of(name: Name, stall_s: float) -> tuple[Login, Asked]:
+    """Return where a name is asked for, and how messages speak of it."""
+    at = Login(f"{name.scheme}://{name.host}", None, stall_s)
+    site = _SITE if name.host == _HOST else at.origin
+    page = f"{site}/{name.namespace}/{name.model}"
+    return at, Asked(name.shown, at.origin, with_token=False, page=page, hub="ollama")
+
+
+def route(name: Name, at: Login) -> str:
+    """Return the address below which everything of a model lies."""
+    return f"{at.origin}/v2/{name.namespace}/{name.model}"
+
+
+def described(name: Name, at: Login, patience: Patience) -> Described:
+    """Read the manifest of a tag and the config that it names; raise `Trouble` for nonsense."""
+    path = route(name, at)
     url = f"{path}/manifests/{name.tag}"
     raw = patiently(lambda: wire.text(url, at, headers=_ACCEPT), patience)
     manifest = wire.read_json(raw, url)
@@ -124,30 +178,13 @@ def _remote(name: Name, at: Login, asked: Asked, patience: Patience) -> Remote:
     label = claim.label if claim.label != "?" else name.tag
     unique = {file.digest: file for file in (config, *reversed(beside))}
     variant = RemoteVariant(label, "gguf", claim, tuple(files), tuple(unique.values()))
-    return Remote(
-        hub="ollama",
-        name=name.shown,
-        revision=name.tag,
-        commit=config.digest,
-        gated="no",
-        private=False,
-        access=Access("open", "anybody may fetch it"),
-        files=(*files, *unique.values()),
-        tags=Missing(
-            "no_route",
-            f"the registry has no documented route that lists the tags of a name; they are at "
-            f"{asked.page}/tags",
-        ),
-        login=at,
-        asked=asked,
-        url_of=lambda file: f"{path}/blobs/sha256:{file.digest}",
-        offer=lambda globs: _offer(variant, globs),
-        manifest=raw,
-    )
+    return Described(raw, config.digest, variant)
 
 
 def _offer(variant: RemoteVariant, globs: Globs) -> Offer:
     """Apply the globs to the layers."""
+    if not variant.files:  # a model that runs at Ollama's own has no weights to fetch
+        return Offer((), tuple(file for file in variant.companions if globs.keep(file.path)))
     kept = tuple(file for file in variant.files if globs.keep(file.path))
     beside = tuple(file for file in variant.companions if globs.keep(file.path))
     if len(kept) < len(variant.files):

@@ -34,7 +34,7 @@ class Access:
 @final
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """One model on one hub. `commit` pins what was listed; `tags` are other names of it."""
+    """One model on one hub. `commit` pins what was listed; `licence` is what its card names."""
 
     hub: Literal["huggingface", "ollama"]
     name: str
@@ -44,7 +44,7 @@ class Remote:
     private: bool
     access: Access
     files: tuple[RemoteFile, ...]
-    tags: Reading[tuple[str, ...]]
+    licence: Reading[str]
     login: Login
     asked: Asked
     url_of: Callable[[RemoteFile], str]

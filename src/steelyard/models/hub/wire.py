@@ -116,6 +116,28 @@ def broken(error: Exception, login: Login) -> Trouble:
     return Trouble("network", _covered(str(words), login))
 
 
+@final
+class Body:
+    """The bytes of an answer, as a stream whose errors are of one kind."""
+
+    def __init__(self, answer: Answer, login: Login) -> None:
+        self._answer, self._login = answer, login
+        length = answer.headers.get("content-length", "")
+        self._left = int(length) if length.isdigit() else None
+
+    def read(self, size: int, /) -> bytes:
+        """Return `size` bytes, or fewer where the answer ends; raise where it breaks off."""
+        try:
+            data = self._answer.body.read(size)
+        except (OSError, HTTPException, ValueError) as error:
+            raise broken(error, self._login) from None
+        if self._left is not None:
+            if len(data) < min(size, self._left):
+                raise Trouble("network", f"it ended {self._left - len(data)} bytes too early")
+            self._left -= len(data)
+        return data
+
+
 def cut(answer: Answer) -> None:
     """Break an answer off from another thread, so that whoever reads it comes back at once."""
     with suppress(OSError, AttributeError, ValueError):

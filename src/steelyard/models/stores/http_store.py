@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
 from pathlib import Path
 from typing import Final, TypeVar, final
 from urllib.parse import quote, urljoin, urlsplit
@@ -24,7 +23,7 @@ from steelyard.models.hub.listing import RemoteFile
 from steelyard.models.hub.patience import Patience, patiently
 from steelyard.models.hub.remedies import Trouble
 from steelyard.models.hub.transfer import Errand
-from steelyard.models.hub.wire import Login
+from steelyard.models.hub.wire import Body, Login
 from steelyard.models.stores import http_index, local
 from steelyard.models.stores.api import Entry, Listing, Look, Progress, StoredFile
 
@@ -105,7 +104,7 @@ class HttpStore:
         first = home / http_index.name_here(entry.files[0])
         return home if entry.format == "safetensors" else first
 
-    def _header(self, file: StoredFile, read: Callable[[_Body, int, Path], _T]) -> _T:
+    def _header(self, file: StoredFile, read: Callable[[Body, int, Path], _T]) -> _T:
         def once() -> _T:
             with self._opened(file) as body:
                 return read(body, file.size_bytes, Path(file.name))
@@ -113,7 +112,7 @@ class HttpStore:
         return self._ask(once)
 
     @contextmanager
-    def _opened(self, file: StoredFile) -> Iterator[_Body]:
+    def _opened(self, file: StoredFile) -> Iterator[Body]:
         """Yield a file's bytes from the first; what is not read is not waited for."""
         headers = {"Range": "bytes=0-"}
         with wire.opened(self._url(file), self._login, headers=headers) as answer:
@@ -125,7 +124,7 @@ class HttpStore:
                     f"{file.name} has {size} bytes, and the index says {file.size_bytes}",
                     hint=f"have the index made again: {self._index}",
                 )
-            yield _Body(answer, self._login)
+            yield Body(answer, self._login)
             wire.cut(answer)
 
     def _whole(self, file: StoredFile) -> bytes:
@@ -138,7 +137,7 @@ class HttpStore:
     def _small(self, url: str) -> bytes:
         with wire.opened(url, self._login) as answer:
             self._same_road(answer.url)
-            raw = _Body(answer, self._login).read(_MOST_SMALL)
+            raw = Body(answer, self._login).read(_MOST_SMALL)
         if len(raw) >= _MOST_SMALL:
             raise Trouble("nonsense", f"an index of more than {_MOST_SMALL >> 20} MiB")
         return raw
@@ -158,28 +157,6 @@ class HttpStore:
             return call()
         except Trouble as trouble:
             raise _error(what, self._login.origin, trouble) from None
-
-
-@final
-class _Body:
-    """The bytes of an answer, as a stream whose errors are of one kind."""
-
-    def __init__(self, answer: wire.Answer, login: Login) -> None:
-        self._answer, self._login = answer, login
-        length = answer.headers.get("content-length", "")
-        self._left = int(length) if length.isdigit() else None
-
-    def read(self, size: int, /) -> bytes:
-        """Return `size` bytes, or fewer where the answer ends; raise where it breaks off."""
-        try:
-            data = self._answer.body.read(size)
-        except (OSError, HTTPException, ValueError) as error:
-            raise wire.broken(error, self._login) from None
-        if self._left is not None:
-            if len(data) < min(size, self._left):
-                raise Trouble("network", f"it ended {self._left - len(data)} bytes too early")
-            self._left -= len(data)
-        return data
 
 
 def _address(where: str, *, plain_http: bool) -> tuple[str, str]:
