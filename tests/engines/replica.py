@@ -87,12 +87,14 @@ class Manner:
     """How it answers: `other` puts another transcript in a route's place.
 
     `cuts`: it does not know how to refuse a prompt that is too long, and keeps half a context;
-    `context` is then what it has, whatever it is asked for.
+    `context` is then what it has, whatever it is asked for. `late`: so many answers of a route are
+    that there is no such thing yet.
     """
 
     other: Mapping[str, str] = field(default_factory=dict)
     cuts: bool = False
     context: int | None = None
+    late: Mapping[str, int] = field(default_factory=dict)
 
 
 class Book:
@@ -101,11 +103,13 @@ class Book:
     def __init__(self, name: str, manner: Manner) -> None:
         self.folder, self.manner = FOLDER / name, manner
         self.rules: dict[str, Any] = json.loads((self.folder / "replica.json").read_text())
+        self.late = dict(manner.late)
 
     def answer(self, route: str, body: Any) -> tuple[Transcript, dict[str, str], int, str]:
         """Return the transcript, what is filled in, how many tokens, and why it is refused."""
         rules = self.rules
-        if route not in rules["routes"]:
+        self.late[route] = self.late.get(route, 0) - 1
+        if route not in rules["routes"] or self.late[route] >= 0:
             return self._of(rules["absent"]), {}, 0, ""
         wish: dict[str, Any] = body if isinstance(body, dict) else {}
         if (schema := rules["requests"].get(route)) is not None:

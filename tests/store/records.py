@@ -29,6 +29,7 @@ from steelyard.domain.run import (
 from steelyard.domain.serverside import PowerSeries, ServerColumn, ServerSeries
 from steelyard.domain.startup import Startup
 from steelyard.domain.stream import (
+    Account,
     Arrival,
     Attempt,
     Completed,
@@ -230,6 +231,7 @@ _attempts = built(
     arrivals=_arrivals,
     usage=readings(built(Usage)),
     timings=readings(built(EngineTimings)),
+    account=readings(built(Account)),
     outcome=st.just(Completed()) | st.builds(Failed, _words, _words),
 )
 _marks = st.builds(

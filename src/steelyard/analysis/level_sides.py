@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Final
+from statistics import median
+from typing import Final, TypeVar
 
 from steelyard.analysis import asked, energy, timing, waves
 from steelyard.analysis.asked import Block
 from steelyard.analysis.metrics.latency import PROMPT_TPS, TTFT
 from steelyard.analysis.metrics.load import measured, output_tokens
-from steelyard.domain.bench import EngineSide, Throughput, Tokens, Turn
+from steelyard.domain.bench import EngineSide, ServiceSide, Throughput, Tokens, Turn
 from steelyard.domain.load import Load
-from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.reading import Measured, Missing, Reading, derived
 from steelyard.domain.run import RunRecord
 from steelyard.domain.serverside import Meaning, ServerSeries
 from steelyard.domain.stream import Attempt, Completed, Usage
@@ -29,6 +31,7 @@ from steelyard.stats.means import mean
 from steelyard.stats.quantiles import quantile_estimate
 from steelyard.stats.series import SERIES_MIN, series_estimate
 
+_N = TypeVar("_N", int, float)
 # Completions are counted over stretches of so many, at most so many stretches.
 _PER_STRETCH: Final = 5
 _STRETCHES_MOST: Final = 200
@@ -116,6 +119,40 @@ def _billed(attempts: Sequence[Attempt]) -> Reading[float]:
     if unknown:
         return Missing("not_priced", f"{unknown} of {len(attempts)} answers came without a price")
     return Measured(sum(costs), "engine")
+
+
+def service_side(attempts: Sequence[Attempt]) -> Reading[ServiceSide]:
+    """Return what a hosted service says of its answers; Missing where none is asked for any."""
+    known = [attempt for attempt in attempts if attempt.answer_id is not None]
+    if not known:
+        return Missing("no_account", "no service keeps accounts of these")
+    told = [a.account.value for a in known if isinstance(a.account, Measured)]
+    if not told:
+        why = next(a.account for a in known if isinstance(a.account, Missing))
+        return Missing(why.code, f"none of {len(known)} answers has an account: {why}")
+    providers = Counter(a.provider.value for a in told if isinstance(a.provider, Measured))
+    return Measured(
+        ServiceSide(
+            answers=len(known),
+            accounts=len(told),
+            providers=dict(sorted(providers.items())),
+            prompt_tokens=derived(_every([a.prompt_tokens for a in told]), sum),
+            output_tokens=derived(_every([a.output_tokens for a in told]), sum),
+            latency_s=derived(_every([a.latency_s for a in told]), median),
+            generation_s=derived(_every([a.generation_s for a in told]), median),
+            cost_usd=derived(_every([a.cost_usd for a in told]), math.fsum),
+            upstream_usd=derived(_every([a.upstream_usd for a in told]), math.fsum),
+        ),
+        "engine",
+    )
+
+
+def _every(readings: Sequence[Reading[_N]]) -> Reading[list[_N]]:
+    """Return all values; one that is missing leaves the whole unknown."""
+    for reading in readings:
+        if isinstance(reading, Missing):
+            return reading
+    return Measured([r.value for r in readings if isinstance(r, Measured)], "engine")
 
 
 def turns(attempts: Sequence[Attempt], per_conversation: int) -> tuple[Turn, ...]:

@@ -18,7 +18,14 @@ from typing import Final, TypeVar
 from steelyard.analysis import asked, client_share, goodput, steady, timing
 from steelyard.analysis.asked import Block
 from steelyard.analysis.level_figures import figures, published
-from steelyard.analysis.level_sides import engine_side, in_flight, throughput, tokens, turns
+from steelyard.analysis.level_sides import (
+    engine_side,
+    in_flight,
+    service_side,
+    throughput,
+    tokens,
+    turns,
+)
 from steelyard.analysis.metrics.latency import TTFT
 from steelyard.domain.bench import Counts, Goodput, Level, Steady
 from steelyard.domain.load import Closed, Conversations, Load, Ramp, Steps, described
@@ -65,6 +72,7 @@ def _level(record: RunRecord, sections: Sequence[Section], objectives: Slo | Non
         published=published(attempts),
         turns=turns(attempts, load.turns) if isinstance(load, Conversations) else (),
         engine=engine_side(record, blocks),
+        service=service_side(attempts),
         ttft_over_time=_thinned(_ttft_over_time(blocks)),
         in_flight_over_time=_thinned(_in_flight_over_time(blocks)),
         reason="; ".join(dict.fromkeys(section.reason for section in sections if section.reason)),

@@ -105,6 +105,26 @@ class Tokens:
 
 @final
 @dataclass(frozen=True, slots=True)
+class ServiceSide:
+    """What a hosted service says afterwards of the answers of a level, in its own accounts.
+
+    Of `answers` it gave `accounts`. Token counts are the providers' native ones; the times are
+    medians of what the service calls latency and generation time. Beside the client's figures.
+    """
+
+    answers: int
+    accounts: int
+    providers: Mapping[str, int]
+    prompt_tokens: Reading[int]
+    output_tokens: Reading[int]
+    latency_s: Reading[float]
+    generation_s: Reading[float]
+    cost_usd: Reading[float]
+    upstream_usd: Reading[float]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Throughput:
     """Of the whole level: completed requests and output tokens over elapsed time; queue depth.
 
@@ -192,6 +212,7 @@ class Level:
     ttft_over_time: tuple[tuple[float, float], ...] = ()
     in_flight_over_time: tuple[tuple[float, int], ...] = ()
     reason: str = ""
+    service: Reading[ServiceSide] = Missing("no_account", "no service keeps accounts of these")
 
     def figure(self, metric: str, statistic: Statistic) -> Figure | None:
         """Return one figure, if it was computed."""

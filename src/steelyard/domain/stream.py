@@ -122,6 +122,27 @@ class EngineTimings:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Account:
+    """What a hosted service says of one answer afterwards: who gave it, how long, for how much.
+
+    Its own words, kept beside what the client saw and never put in its place. Token counts are the
+    provider's native ones; `latency_s` and `generation_s` are what the service calls so; money in
+    US dollars, `upstream_usd` is what the provider charged the service.
+    """
+
+    provider: Reading[str]
+    prompt_tokens: Reading[int]
+    output_tokens: Reading[int]
+    reasoning_tokens: Reading[int]
+    cached_tokens: Reading[int]
+    latency_s: Reading[float]
+    generation_s: Reading[float]
+    cost_usd: Reading[float]
+    upstream_usd: Reading[float]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Why generation ended: `stop`, `length`, `tool_calls` …"""
 
@@ -168,6 +189,7 @@ class Attempt:
     `tries` counts from 0. `model` is the name the server put into its answer. `late_ns` and
     `send_spread_ns` are the client's own share: how long an arrival lay unread at the longest, and
     how long the last write took, within which the sending lies. `reconnects` is its exchange's.
+    `answer_id` is by what the service knows the answer, `account` what it says of it afterwards.
     """
 
     sample: str
@@ -190,6 +212,8 @@ class Attempt:
     late_ns: int = 0
     send_spread_ns: int = 0
     reconnects: int = 0
+    answer_id: str | None = None
+    account: Reading[Account] = Missing("no_account", "no service was asked for an account of it")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrivals", Arrivals.of(self.arrivals))

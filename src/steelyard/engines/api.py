@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, final, runtime_chec
 from steelyard.domain.errors import UnknownName
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
-from steelyard.domain.stream import StreamEvent
+from steelyard.domain.stream import Account, StreamEvent
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
 
@@ -154,6 +154,23 @@ class Asking:
     http: Callable[[HttpCall], object]
     words: Callable[[Mapping[str, object]], Mapping[str, Any]]
     log: str
+
+
+@runtime_checkable
+class KeepsAccounts(Protocol):
+    """A dialect whose service says afterwards who gave an answer, how long it took, what it cost.
+
+    Asked for once what is timed has ended; an account may come late.
+    """
+
+    def answer_id(self, data: str) -> str | None:
+        """Return by what the service knows the answer that an event is part of."""
+
+    def account_call(self, answer: str) -> HttpCall:
+        """Return the call that asks for the account of an answer."""
+
+    def read_account(self, told: object) -> Account:
+        """Read an account; raise `DialectError` for what is none."""
 
 
 @runtime_checkable

@@ -19,6 +19,7 @@ from steelyard.domain.ids import content_id
 from steelyard.domain.reading import Measured, Missing, Reading, value_of
 from steelyard.domain.run import AppliedControl, Controls, Proof
 from steelyard.domain.secret import Secret
+from steelyard.domain.stream import Account
 from steelyard.domain.subject import Artifact, Subject
 from steelyard.engines import meeting
 from steelyard.engines.api import (
@@ -27,6 +28,7 @@ from steelyard.engines.api import (
     Evidence,
     HttpCall,
     IdentityClaim,
+    KeepsAccounts,
     Met,
     Served,
 )
@@ -45,6 +47,9 @@ from steelyard.engines.url import Endpoint, Scheme, proxy_for
 from steelyard.engines.wires.served import MODELS, OPEN, pick_model
 
 _ASIDE_TIMEOUT_S: Final = 5.0
+# An account comes late; whoever asks too often is told to wait.
+_LATER: Final = frozenset({404, 408, 425, 429})
+_SERVER: Final = 500
 _NO_ROUTE: Final = frozenset({404, 405, 501})
 _PROBE: Final = "a steelyard weighs"
 _NO_KEY: Final = Missing("no_key", "none was given")
@@ -148,6 +153,19 @@ class AttachedEngine:
     def ask(self, call: HttpCall) -> object:
         """Make a control call; return the JSON of its answer, or raise as `calls.Caller` does."""
         return self._caller().ask(call)
+
+    def account(self, answer: str) -> Reading[Account] | None:
+        """Ask for the service's account of an answer; None where there is none yet.
+
+        Raises `EngineError` and `BadInput` for what no further asking mends.
+        """
+        if not isinstance(self.dialect, KeepsAccounts):
+            return Missing("no_account", f"{self.dialect.name} keeps no accounts of answers")
+        call, caller = self.dialect.account_call(answer), self._caller()
+        told = caller.send(call)
+        if told.status in _LATER or told.status >= _SERVER:
+            return None
+        return Measured(self.dialect.read_account(caller.read(call, told)), "engine")
 
     def identity(self) -> IdentityClaim:
         """Ask what is served."""

@@ -1,8 +1,8 @@
 """OpenRouter, which passes requests on to hosted providers. Nothing here acts.
 
-Every answer says what it cost and who gave it; between the events stand comments. Routes and
-fields: its chat-completions, models and endpoints API, streaming and errors, as documented in
-2026-10.
+Every answer says what it cost and who gave it; between the events stand comments. Afterwards the
+service has an account of each. Routes and fields: its chat-completions, models, endpoints and
+generation API, streaming and errors, as documented in 2026-10.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, final
+from urllib.parse import quote
 
+from steelyard.domain.errors import DialectError
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
-from steelyard.domain.stream import Finished, StreamEvent, StreamFailed
+from steelyard.domain.stream import Account, Finished, StreamEvent, StreamFailed
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines.api import (
@@ -28,6 +30,8 @@ from steelyard.engines.api import (
 from steelyard.engines.wires import openai, served
 
 _SOME: Final = 4
+_ID_MAX: Final = 200
+_S_PER_MS: Final = 1e-3
 
 
 @final
@@ -101,6 +105,35 @@ class OpenRouter:
             return None
         return f"{model} by {provider}" if isinstance(provider, str) and provider else model
 
+    def answer_id(self, data: str) -> str | None:
+        """Return the id under which the service keeps its account."""
+        found = openai.parse(data).raw.get("id")
+        good = isinstance(found, str) and found.isprintable() and 0 < len(found) <= _ID_MAX
+        return found if good else None
+
+    def account_call(self, answer: str) -> HttpCall:
+        """Ask for the account of one answer."""
+        return HttpCall("GET", f"/v1/generation?id={quote(answer, safe='')}")
+
+    def read_account(self, told: object) -> Account:
+        """Read who gave an answer, the provider's own counts, times and the bill."""
+        data = openai.as_object((openai.as_object(told) or {}).get("data"))
+        if data is None:
+            raise DialectError("OpenRouter's account of an answer is none: it has no `data`")
+        provider = data.get("provider_name")
+        named = isinstance(provider, str) and bool(provider)
+        return Account(
+            provider=Measured(str(provider), "engine") if named else _untold("provider_name"),
+            prompt_tokens=_count(data, "native_tokens_prompt"),
+            output_tokens=_count(data, "native_tokens_completion"),
+            reasoning_tokens=_count(data, "native_tokens_reasoning"),
+            cached_tokens=_count(data, "native_tokens_cached"),
+            latency_s=_amount(data, "latency", _S_PER_MS),
+            generation_s=_amount(data, "generation_time", _S_PER_MS),
+            cost_usd=_amount(data, "total_cost"),
+            upstream_usd=_amount(data, "upstream_inference_cost"),
+        )
+
     def identity_calls(self) -> tuple[HttpCall, ...]:
         """Ask for the models and for the providers of this one."""
         if self.found.model is None:
@@ -141,6 +174,24 @@ class OpenRouter:
         own = {"cache": served.CACHE_THEIRS, "length": served.NO_IGNORE_EOS}
         claim = self.read_identity(evidence.answers)
         return served.readback(controls, evidence, claim, own)
+
+
+def _count(data: Mapping[str, Any], key: str) -> Reading[int]:
+    value = data.get(key)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return Measured(value, "engine")
+    return _untold(key)
+
+
+def _amount(data: Mapping[str, Any], key: str, scale: float = 1.0) -> Reading[float]:
+    value = data.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return Measured(value * scale, "engine")
+    return _untold(key)
+
+
+def _untold(key: str) -> Missing:
+    return Missing("not_reported", f"OpenRouter's account of it gives no {key}")
 
 
 def _quant(answer: object) -> Reading[str]:

@@ -35,7 +35,7 @@ from steelyard.domain.stream import (
     ToolCall,
     Usage,
 )
-from steelyard.engines.api import Dialect
+from steelyard.engines.api import Dialect, KeepsAccounts
 from steelyard.engines.wires import openai, sse
 
 _OK: Final = 200
@@ -92,6 +92,7 @@ def read(
         late_ns=exchange.late_ns,
         send_spread_ns=max(0, exchange.handed_ns - exchange.sent_ns) if exchange.handed_ns else 0,
         reconnects=exchange.reconnects,
+        answer_id=story.answer_id,
     )
 
 
@@ -115,6 +116,7 @@ class _Story:
     usage: Reading[Usage] = Missing("not_reported", "the engine sent no token counts")
     timings: Reading[EngineTimings] = Missing("not_reported", "the engine sent no timings")
     model: str | None = None
+    answer_id: str | None = None
     error: str | None = None
     nonsense: bool = False
 
@@ -196,11 +198,14 @@ def _whole(text: str) -> str:
 
 def _follow(story: _Story, exchange: Exchange, dialect: Dialect) -> None:
     messages = _lines(exchange) if dialect.framing == "ndjson" else _messages(exchange)
+    keeps = dialect if isinstance(dialect, KeepsAccounts) else None
     for when, data in messages:
         try:
             for event in dialect.decode(data):
                 story.take(when, event)
             story.model = story.model or dialect.named_model(data)
+            if keeps is not None and story.answer_id is None:
+                story.answer_id = keeps.answer_id(data)
         except DialectError as error:
             story.fail(when, _refusal(dialect, story.cover(data)) or str(error))
             story.nonsense = _parsed(data) is None

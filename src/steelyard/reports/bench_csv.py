@@ -18,6 +18,7 @@ from steelyard.domain.bench import (
     BenchSummary,
     Level,
     Measurement,
+    ServiceSide,
 )
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import NO_SIDECAR, Estimate
@@ -106,6 +107,8 @@ def _readings(level: Level) -> Iterator[tuple[str, str, Reading[float]]]:
     yield "prompt_tokens_wanted_mean", "tok", tokens.prompt_wanted
     yield "prompt_tokens_mean", "tok", tokens.prompt_came
     yield "cost_usd", "USD", tokens.cost_usd
+    if isinstance(level.service, Measured):
+        yield from _service(level.service.value)
     yield "bound_ttft_s", "s", level.bound.ttft_s
     yield "bound_gap_s", "s", level.bound.gap_s
     yield "censored_gaps_share", "share", level.bound.censored_gaps
@@ -114,6 +117,16 @@ def _readings(level: Level) -> Iterator[tuple[str, str, Reading[float]]]:
         yield "goodput_per_s", "1/s", level.goodput.value.per_s
     for name, unit in _ENGINE:
         yield name, unit, getattr(side, name)
+
+
+def _service(side: ServiceSide) -> Iterator[tuple[str, str, Reading[float]]]:
+    yield "service_accounts", "count", _counted(side.accounts)
+    yield "service_prompt_tokens", "tok", _float(side.prompt_tokens)
+    yield "service_output_tokens", "tok", _float(side.output_tokens)
+    yield "service_latency_s", "s", side.latency_s
+    yield "service_generation_s", "s", side.generation_s
+    yield "service_cost_usd", "USD", side.cost_usd
+    yield "service_upstream_usd", "USD", side.upstream_usd
 
 
 _ENGINE: Final = (

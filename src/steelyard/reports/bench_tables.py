@@ -16,6 +16,7 @@ from steelyard.domain.bench import (
     Level,
     Measurement,
     Published,
+    ServiceSide,
     Turn,
 )
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -97,6 +98,7 @@ def token_lines(level: Level) -> tuple[Line, ...]:
         Line("prompt length wanted, mean", said(tokens.prompt_wanted, rounded)),
         Line("prompt length that came, mean", said(tokens.prompt_came, rounded)),
         *_billed(tokens.cost_usd),
+        *_service(level.service),
     )
 
 
@@ -105,6 +107,25 @@ def _billed(cost_usd: Reading[float]) -> tuple[Line, ...]:
     if isinstance(cost_usd, Missing) and cost_usd.code == "not_billed":
         return ()
     return (Line("billed, US dollars", said(cost_usd, "{:.6g}".format)),)
+
+
+def _service(side: Reading[ServiceSide]) -> tuple[Line, ...]:
+    """Return a hosted service's accounts of its answers; nothing where none are kept."""
+    if isinstance(side, Missing):
+        kept = side.code != "no_account"
+        return (Line("the service's accounts", said(side, str)),) if kept else ()
+    own, money = side.value, "{:.6g}".format
+    by = ", ".join(f"{name} {count:,}" for name, count in own.providers.items()) or "not told"
+    return (
+        Line("accounts, of answers", f"{own.accounts:,} of {own.answers:,}"),
+        Line("providers, by the accounts", by),
+        Line("prompt tokens, native", said(own.prompt_tokens, _thousands)),
+        Line("output tokens, native", said(own.output_tokens, _thousands)),
+        Line("latency, s, median", said(own.latency_s, rounded), "what the service calls so"),
+        Line("generation, s, median", said(own.generation_s, rounded), "what the service calls so"),
+        Line("billed, by the accounts", said(own.cost_usd, money), "US dollars"),
+        Line("billed upstream", said(own.upstream_usd, money), "US dollars"),
+    )
 
 
 def engine_lines(side: EngineSide) -> tuple[Line, ...]:

@@ -32,6 +32,7 @@ from steelyard.loadgen import spool
 from steelyard.loadgen.client import Client, TlsSettings, spool_paths
 from steelyard.models.hub import held, holding
 from steelyard.platform import clock
+from steelyard.runs import accounts
 from steelyard.runs.bench import Bench, Engine
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import build_of
@@ -145,6 +146,8 @@ def attached(
     metrics = str(engine.manners.endpoint) if watch.server else None
     with _watched(spec, engine, engine.pid, folder, found, emit, watch, metrics) as bench:
         yield bench
+    if found.outcome != "cancelled":
+        found.sections = accounts.joined(engine, found.sections, emit)
     models = (a.model for section in found.sections for a in section.attempts)
     found.proofs += (engine.answered(models),)
     found.controls += engine.controls(spec.controls)
