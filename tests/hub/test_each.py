@@ -109,3 +109,18 @@ def test_what_makes_no_sense_is_refused_before_a_byte(
         assert said.code == 2, said
         assert cause in said.err
     assert hub.sent == {}
+
+
+def test_what_another_process_fetched_meanwhile_is_not_deleted(hub: Hub, cache: Path) -> None:
+    digest = sha256(hub.repos[REPO].files[Q8])
+    hub.faults[f"/cdn/{digest}"] = [Fault("slow", seconds=0.12)]
+    pull = start("models", "pull", f"{REPO}:Q8_0")
+    until(lambda: hub.sent[f"/cdn/{digest}"] > 0)
+    each = start("models", "each", f"{REPO}:Q8_0", "--json", "--", "test", "-f", "{}")
+    out, err = each.communicate(timeout=40)
+    pull.communicate(timeout=20)
+    assert (each.returncode, pull.returncode) == (0, 0), err
+    (row,) = json.loads(out)["rows"]
+    assert row["state"] in ("kept: another process has fetched it", "was here before")
+    assert blob(cache, digest).exists()
+    assert hub.sent[f"/cdn/{digest}"] == 500_000

@@ -30,3 +30,16 @@ def test_a_shape_that_nobody_knows_is_no_guess(hub: Hub, steelyard: Callable[...
     small = steelyard("models", "fit", f"{REPO}:Q8_0", "--memory", "100kB", "--json")
     (row,) = json.loads(small.out)["rows"]
     assert (row["fit"], small.code) == ("no", 1)
+
+
+def test_globs_and_quants_choose_as_everywhere(hub: Hub, steelyard: Callable[..., Said]) -> None:
+    names = ("m-Q8_0.gguf", "m-UD-Q4_K_XL.gguf", "m-Q4_K_M.gguf")
+    hub.repos["org/m-GGUF"] = Repo({name: bytes(SIZE) for name in names})
+    said = steelyard("models", "fit", "org/m-GGUF", "--exclude", "*UD-*", "--json")
+    assert {row["quant"] for row in json.loads(said.out)["rows"]} == {"Q8_0", "Q4_K_M"}
+    said = steelyard("models", "fit", "org/m-GGUF:q4_k_xl", "--json")
+    assert [row["quant"] for row in json.loads(said.out)["rows"]] == ["UD-Q4_K_XL"]
+    said = steelyard("models", "fit", "org/m-GGUF:Q5_K_M")
+    assert (said.code, "there is no quant" in said.err) == (2, True)
+    said = steelyard("models", "fit", "org/m-GGUF", "--include", "*Q2_K*")
+    assert (said.code, "no model file of org/m-GGUF fits" in said.err) == (2, True)

@@ -18,6 +18,7 @@ from tests.hub.test_pulls import start, until
 from tests.llamalib import tiny
 
 from steelyard.app import fetched, stored_notes, sweeping
+from steelyard.app.folder import SweepFolder
 from steelyard.app.sweep_spec import SweepRequest
 from steelyard.domain.errors import BadInput, TooLittleRoom, UnknownName
 from steelyard.models import ladder
@@ -150,6 +151,35 @@ def test_what_no_sweep_takes_is_refused_before_it_is_fetched(
         with pytest.raises(BadInput, match=cause):
             sweeping.perform(SweepRequest(subject), lambda _: None)
     assert not list(cache.glob("models--*/blobs/*"))
+
+
+def test_a_gated_model_is_planned_for_who_is_let_in(
+    real: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real.repos["org/secret"] = Repo(real.repos[REPO].files, gated="manual", members={TOKEN})
+    monkeypatch.setenv("HF_TOKEN", "hf_other")
+    with pytest.raises(BadInput, match="the account of your token has no access") as caught:
+        dry("hf:org/secret:F16,Q8_0")
+    assert "where a person decides, wait" in caught.value.hint
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert len(dry("hf:org/secret:F16,Q8_0")["fetch"]["variants"]) == 2
+    assert not any("authorization" in seen.headers for seen in real.seen if seen.server == "cdn")
+
+
+def test_what_was_fetched_for_a_sweep_that_never_began_is_the_next_ones(
+    real: Hub, cache: Path, tmp_path: Path, steelyard: Callable[..., Said]
+) -> None:
+    assert steelyard("models", "pull", f"{REPO}:Q8_0,Q2_K").code == 0
+    digest = {q: sha256(real.repos[REPO].files[f"real-{q}.gguf"]) for q in ("Q8_0", "Q2_K")}
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "request.json").write_text("{}")
+    stored_notes.claims().add([digest["Q8_0"]], str(tmp_path / "never"))
+    stored_notes.claims().add([digest["Q2_K"]], str(begun))
+    paths = tuple(home(cache).glob("snapshots/*/*.gguf"))
+    fetched.adopt(SweepFolder(tmp_path / "next"), paths)
+    claims = stored_notes.claims().read()
+    assert claims == {digest["Q8_0"]: str(tmp_path / "next"), digest["Q2_K"]: str(begun)}
 
 
 @pytest.mark.usefixtures("real")

@@ -27,6 +27,7 @@ from steelyard.models import disk
 from steelyard.models.hub import belt, held, holding
 from steelyard.models.hub.belt import Belt, Delete, Fetch, Item, Run
 from steelyard.models.hub.landing import HubCache
+from steelyard.models.hub.listing import RemoteFile
 from steelyard.models.hub.patience import Stopped
 from steelyard.platform import clock
 
@@ -132,6 +133,7 @@ class _Shell:
         self._events: queue.SimpleQueue[belt.Event] = queue.SimpleQueue()
         self._rows: dict[str, Row] = {}
         self._fetched: dict[str, int] = {}
+        self._own: dict[str, list[RemoteFile]] = {}
         self._plans: dict[str, PullPlan] = {}
         self._leases: dict[str, ExitStack] = {}
         self._thread: threading.Thread | None = None
@@ -201,8 +203,9 @@ class _Shell:
 
     def _fetch(self, item: Item) -> None:
         """Fetch a variant; runs in a thread of its own."""
+        own = self._own[item.name] = []
         try:
-            done = pulling.fetch(self._plans[item.name], self._emit, self._stop)
+            done = pulling.fetch(self._plans[item.name], self._emit, self._stop, own.append)
         except (SteelyardError, Stopped) as error:
             self._rows[item.name] = Row(item.name, None, 0.0, 0, f"not run: {error or 'stopped'}")
             self._events.put(belt.NotFetched(item))
@@ -235,10 +238,12 @@ class _Shell:
         plan = self._plans[item.name]
         assert isinstance(plan.landing, HubCache)  # noqa: S101 - perform() has seen to it
         self._leases[item.name].close()
+        if len(own := self._own[item.name]) < len(plan.missing):
+            state = "kept: another process has fetched it"
+            self._rows[item.name] = replace(self._rows[item.name], state=state)
+            return belt.Stayed(item)
         try:
-            held.remove(
-                plan.landing.root, plan.remote.name, plan.missing, stored_notes.pins().read()
-            )
+            held.remove(plan.landing.root, plan.remote.name, own, stored_notes.pins().read())
         except SteelyardError as error:
             self._rows[item.name] = replace(self._rows[item.name], state=f"kept: {error}")
             return belt.Stayed(item)

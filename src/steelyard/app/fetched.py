@@ -79,6 +79,19 @@ def restored(
         yield found
 
 
+def adopt(folder: SweepFolder, paths: Sequence[Path]) -> None:
+    """Take over what was fetched for a sweep that never began: nobody else would remove it."""
+    claims = stored_notes.claims()
+    digests = {file.digest for path in paths for file in _blobs(path)}
+    orphans = [
+        digest
+        for digest, owner in claims.read().items()
+        if digest in digests and not SweepFolder(Path(owner)).begun()
+    ]
+    if orphans:
+        claims.add(orphans, str(folder.root.absolute()))
+
+
 def clear(
     folder: SweepFolder,
     sweep: Sweep,

@@ -15,14 +15,15 @@ from typing import Final, Literal, TypeAlias, final
 from steelyard.analysis import rates
 from steelyard.analysis.rates import Rates
 from steelyard.app import device_rates, history, pulling, subjects
-from steelyard.domain.errors import UnknownName
+from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.subject import ArtifactFacts, EngineProfile
 from steelyard.domain.summary import Estimate
 from steelyard.llamalib.kernels import cores
 from steelyard.models import config_shape, memory, memory_parts, quants, shapes, synth
-from steelyard.models.hub.listing import RemoteVariant
+from steelyard.models.hub import choosing
+from steelyard.models.hub.listing import Globs, RemoteVariant
 from steelyard.models.shapes import Shape
 from steelyard.platform import hardware
 from steelyard.runs.places import default_threads
@@ -54,6 +55,13 @@ class FitRequest:
     flash_attention: bool = False
     threads: int | None = None
     calibrate: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def globs(self) -> Globs:
+        """The files that count, of a folder or of a repository."""
+        return Globs(self.include, self.exclude)
 
 
 @final
@@ -112,6 +120,11 @@ def fit(request: FitRequest, emit: Emit) -> Fitted:
         for subject in request.subjects or tuple(shapes.BY_NAME)
         for candidate in _candidates(subject, request)
     ]
+    if not found:
+        raise BadInput(
+            f"no model file of {', '.join(request.subjects)} fits",
+            hint="widen --include or narrow --exclude; `steelyard models find` lists a repository",
+        )
     threads = request.threads or default_threads(cores())
     device = hardware.device().id
     known: Reading[Rates]
@@ -152,11 +165,13 @@ def _candidates(subject: str, request: FitRequest) -> Iterator[_Candidate]:
         return
     if path.exists() or subject == subjects.BUNDLED:
         for file, facts in subjects.choose(subject).files:
+            if not request.globs.keep(file.name):
+                continue
             notes = ("synthetic",) if facts.synthetic else ()
             yield _Candidate(file.name, facts.quant, facts.tensor_bytes, facts, notes)
         return
     if "/" in subject and "://" not in subject and not subject.endswith(".gguf"):
-        yield from _of_hub(subject)
+        yield from _of_hub(subject, request.globs)
         return
     known = sorted({*shapes.BY_NAME, subjects.BUNDLED})
     raise UnknownName.among("file, folder or known shape", subject, known)
@@ -168,15 +183,17 @@ def _of_shape(shape: Shape, names: Sequence[str]) -> Iterator[_Candidate]:
         yield _Candidate(shape.name, quants.find(name).name, facts.tensor_bytes, facts)
 
 
-def _of_hub(subject: str) -> Iterator[_Candidate]:
+def _of_hub(subject: str, globs: Globs) -> Iterator[_Candidate]:
     """Judge what a hub lists: sizes are its own, the shape is one whose name the repository has."""
-    request = pulling.HubRequest(subject)
+    request = pulling.HubRequest(subject, include=globs.include, exclude=globs.exclude)
     remote = pulling.look(request)
-    wanted = {name.upper() for name in pulling.target(subject).quants}
+    found, wanted = remote.offer(globs), pulling.target(subject).quants
     shape = _named_in(remote.name)
-    for one in remote.offer(request.globs).variants:
-        if not wanted or one.label.upper() in wanted:
-            yield _remote(remote.name, one, shape)
+    chosen = found.variants
+    if wanted:
+        chosen = choosing.variants(found, wanted, globs, where=remote.name)
+    for one in chosen:
+        yield _remote(remote.name, one, shape)
 
 
 def _remote(repo: str, one: RemoteVariant, shape: Shape | None) -> _Candidate:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, final
+from typing import Final, TypeVar, final
 
 from steelyard.campaigns.events import Event, event_of
 from steelyard.campaigns.plan import Plan
@@ -22,6 +22,7 @@ from steelyard.store.journal import Journal, read_journal
 from steelyard.store.records import read_record
 
 T = TypeVar("T")
+REQUEST: Final = "request.json"
 
 
 @final
@@ -48,6 +49,10 @@ class SweepFolder:
     def exists(self) -> bool:
         """Return whether a sweep was begun here."""
         return (self.root / "campaign.json").exists()
+
+    def begun(self) -> bool:
+        """Return whether there is anything here that a resume could go on with."""
+        return self.exists() or (self.root / REQUEST).exists()
 
     def begin(self, sweep: Sweep, plan: Plan) -> None:
         """Write down what was asked. Raises `BadInput` if the folder cannot be written."""

@@ -30,7 +30,7 @@ from steelyard.app import (
 )
 from steelyard.app.fetched import Wish
 from steelyard.app.fetching import Fetching, in_use
-from steelyard.app.folder import SweepFolder
+from steelyard.app.folder import REQUEST, SweepFolder
 from steelyard.app.keeping import keeper
 from steelyard.app.pulling import HubRequest
 from steelyard.app.reporting import Outcome, Written
@@ -57,7 +57,6 @@ from steelyard.workloads import suites
 
 LONG_S: Final = 3600.0
 _NS_PER_S: Final = 1e9
-_REQUEST: Final = "request.json"
 # What a resume may say anew; everything else was settled when the sweep began.
 _ANEW: Final = frozenset(
     {"out", "resume", "budget", "yes", "dry_run", "include_polluted", "disk_reserve"}
@@ -146,6 +145,7 @@ def perform(request: SweepRequest, emit: Emit) -> Outcome:
         with locks.folder_lock(folder.root), _goes_on(folder):
             _refuse_used(folder)
             prepared = _begun(ahead, emit)
+            fetched.adopt(folder, tuple(prepared.paths.values()))
             with fetched.in_use(tuple(prepared.paths.values())):
                 ended = _campaign(request, prepared, emit)
     # Not before the leases are gone: our own would keep everything.
@@ -155,7 +155,7 @@ def perform(request: SweepRequest, emit: Emit) -> Outcome:
 
 def _go_on(request: SweepRequest, folder: SweepFolder, emit: Emit) -> Outcome:
     """Go on with a sweep whose plan is laid; what of its files is gone and needed is fetched."""
-    begun = folder.read(dict[str, Any], _REQUEST) or {}
+    begun = folder.read(dict[str, Any], REQUEST) or {}
     hub = _hub_request(request, str(begun.get("subject", "")))
     with locks.folder_lock(folder.root), _goes_on(folder):
         prepared = _resumed(folder)
@@ -229,7 +229,7 @@ def _goes_on(folder: SweepFolder) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if not folder.exists() and not (folder.root / _REQUEST).exists():
+        if not folder.begun():
             raise
         out = shlex.quote(str(folder.root))
         raise Interrupted(
@@ -310,7 +310,7 @@ def _campaign(request: SweepRequest, prepared: Prepared, emit: Emit) -> Outcome:
 def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     """Make and verify the ladder, then write down what is asked."""
     request, folder = ahead.request, ahead.folder
-    folder.write(_REQUEST, _settings(request))
+    folder.write(REQUEST, _settings(request))
     started_ns = clock.monotonic_ns()
     variants, paths = ladder.make(ahead.order, folder.models, emit)
     seconds = (clock.monotonic_ns() - started_ns) / _NS_PER_S
@@ -334,7 +334,7 @@ def _to_resume(request: SweepRequest) -> SweepFolder:
     if request.out is None:
         raise BadInput("--resume needs --out", hint="name the folder of the sweep to go on with")
     folder = SweepFolder(request.out)
-    begun = folder.read(dict[str, Any], _REQUEST)
+    begun = folder.read(dict[str, Any], REQUEST)
     if begun is None:
         folder.sweep()
     for name, said in _settings(request).items():
@@ -350,8 +350,8 @@ def _to_resume(request: SweepRequest) -> SweepFolder:
 
 def _asked_at_first(request: SweepRequest, folder: SweepFolder) -> SweepRequest:
     """Return the request of a sweep that ended while its ladder was made: it is made again."""
-    begun = folder.read(dict[str, Any], _REQUEST) or {}
-    first = from_plain(SweepRequest, begun, source=str(folder.root / _REQUEST))
+    begun = folder.read(dict[str, Any], REQUEST) or {}
+    first = from_plain(SweepRequest, begun, source=str(folder.root / REQUEST))
     anew = {name: getattr(request, name) for name in _ANEW - {"resume"}}
     wish = _wish(request, begun)
     return replace(first, **anew, keep=wish.labels, keep_all=wish.everything)

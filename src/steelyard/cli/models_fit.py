@@ -46,6 +46,8 @@ class Tokens(click.ParamType[int]):
     show_default=True,
     help="Type of the cache.",
 )
+@click.option("--include", multiple=True, help="Of files, only those that fit this glob.")
+@click.option("--exclude", multiple=True, help="Of files, leave out those that fit this glob.")
 @click.option("--flash-attention", is_flag=True)
 @click.option("--threads", type=click.IntRange(1, 4096), help="[default: all cores but one]")
 @click.option("--calibrate", is_flag=True, help="Measure this machine's rates first: a minute.")
@@ -61,6 +63,8 @@ def fit(
     flash_attention: bool,
     threads: int | None,
     calibrate: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Say what runs here: memory, longest context and speed, before anything is fetched.
@@ -85,6 +89,8 @@ def fit(
         flash_attention=flash_attention,
         threads=threads,
         calibrate=calibrate,
+        include=include,
+        exclude=exclude,
     )
     with Screen(quiet=as_json) as screen:
         found = fitting.fit(request, screen.emit)

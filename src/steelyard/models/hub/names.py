@@ -18,14 +18,16 @@ from steelyard.domain.reading import Missing
 _EDGE: Final = r"(?:^|(?<=[-_./]))"
 _END: Final = r"(?=$|[-_./])"
 _SIZES: Final = r"(?:_(?:XXS|XXL|XS|XL|KSS|KS|KL|KT|NL|S|M|L|P))?"
+_EYES: Final = r"(?:XXS|XXL|XS|XL|KSS|KS|KL|KT|BN|K|NL|S|M|L)"
 # The longest alternative first: `Q4_K_M` must not be read as `Q4_K`.
 _GGUF: Final = re.compile(
     _EDGE
     + r"(?P<quant>"
     + r"Q[1-8]_K" + _SIZES + r"(?:_R[48])?"
     + r"|Q4_0_[48]_[48]|Q[1-8]_[01](?:_R[48])?"
-    + r"|IQ[1-6]_(?:XXS|XXL|XS|XL|KSS|KS|KL|KT|K|NL|S|M|L)(?:_XL)?(?:_R[48])?"
-    + r"|TQ[12]_0|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32|F64|FP16|FP32|FP8(?:_E[45]M[23])?|Q[2-8]"
+    + r"|IQ[1-6]_" + _EYES + r"(?:_XL)?(?:_R[48])?"
+    + r"|Q8_KV|I2_S|TQ[12]_0|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32|F64|FP16|FP32"
+    + r"|FP8(?:_E[45]M[23])?|Q[2-8]"
     + r")" + _END,
     re.IGNORECASE,
 )  # fmt: skip
@@ -58,6 +60,8 @@ _ROLES: Final = (
     ("adapter", re.compile(_EDGE + r"(?:lora|adapter)(?:[-_.]|$)", re.IGNORECASE)),
     ("vocabulary", re.compile(r"ggml-vocab-", re.IGNORECASE)),
 )
+# Pieces that somebody has to join by hand; llama.cpp's own shards end in `.gguf`.
+_PIECE: Final = re.compile(r"\.gguf(?:\.part\d+of\d+|-split-[a-z]+)$", re.IGNORECASE)
 _WEIGHT_FILES: Final = frozenset({".gguf", ".safetensors", ".bin", ".pt", ".pth", ".npz"})
 
 
@@ -117,10 +121,14 @@ def of_repository(repo: str, revision: str) -> Claim:
 
 def role(path: str) -> str | None:
     """Say what a weight file is that is no language model by itself, or None for one that is."""
-    name = PurePosixPath(path).name
-    if PurePosixPath(name).suffix not in _WEIGHT_FILES | {".dat"}:
+    where = PurePosixPath(path)
+    if _PIECE.search(where.name):
+        return "a piece of a file, to be joined by hand"
+    if where.suffix not in _WEIGHT_FILES | {".dat"}:
         return None
-    return next((what for what, pattern in _ROLES if pattern.search(name)), None)
+    # The folder may be what says it: `mmproj/m-F16.gguf`.
+    told = (what for what, pattern in _ROLES if any(pattern.search(part) for part in where.parts))
+    return next(told, None)
 
 
 def same(label: str, wanted: str) -> bool:

@@ -161,7 +161,8 @@ def error(trouble: Trouble, asked: Asked, kept: str = "") -> SteelyardError:
         case "disk":
             return TooLittleRoom(
                 f"the disk filled up while {what} was fetched: {trouble.words}",
-                hint=f"free space, or choose another folder with --out; {again}",
+                hint="free space, or put the models on another disk (HF_HUB_CACHE, OLLAMA_MODELS, "
+                f"or --out of a pull); {again}",
             )
         case "nonsense":
             return TransferFailed(
