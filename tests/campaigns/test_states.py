@@ -414,3 +414,21 @@ def test_a_plan_without_a_canary_goes_straight_to_work() -> None:
     shell = Shell(laid=laid)
     shell.begin(Campaign(laid), started(laid=laid))
     assert "RunCanary" not in kinds(shell.asked)
+
+
+def test_a_resume_asks_for_no_variant_that_was_not_called_needed() -> None:
+    whole = Shell()
+    whole.begin(Campaign(PLAN), started())
+    sizes = []
+    for end in range(1, len(whole.journal)):
+        campaign = replay(PLAN, whole.journal[:end])
+        campaign.take(Resumed())
+        needed = campaign.needed()
+        again = Shell()
+        assert again.begin(replay(PLAN, whole.journal[:end]), Resumed()) == Stop("done", 0)
+        asked = {i.label for i in again.asked if isinstance(i, RunCell | MeasureFidelity)}
+        assert asked <= needed
+        assert needed - asked <= {"F16"}  # a comparison of probabilities needs the reference too
+        sizes.append(len(needed))
+    assert (sizes[0], sizes[-1]) == (4, 0)
+    assert 0 < min(size for size in sizes if size) < 4

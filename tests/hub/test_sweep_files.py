@@ -73,9 +73,7 @@ def dry(subject: str, **options: Any) -> Any:
     return json.loads(sweeping.dry_run_text(request, lambda _: None, as_json=True))
 
 
-def test_a_plan_is_made_from_the_headers_and_fetches_no_file(
-    real: Hub, cache: Path, steelyard: Callable[..., Said]
-) -> None:
+def test_a_plan_is_made_from_the_headers_and_fetches_no_file(real: Hub, cache: Path) -> None:
     plan = dry(ALL)
     assert {cell["label"] for cell in plan["cells"]} == {"F16", *QUANTS}
     fetch = plan["fetch"]
@@ -83,11 +81,19 @@ def test_a_plan_is_made_from_the_headers_and_fetches_no_file(
     assert {row["label"]: row["size_bytes"] for row in fetch["variants"]} == sizes
     assert fetch["needed_bytes"] == sum(sizes.values())
     assert [row["label"] for row in fetch["variants"] if row["reference"]] == ["F16"]
+    assert not (home(cache) / "blobs").exists()
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("real")
+def test_people_are_told_what_is_fetched_and_what_becomes_of_it(
+    steelyard: Callable[..., Said],
+) -> None:
     said = steelyard("sweep", ALL, "--dry-run", "--keep", "Q2_K", "--disk-reserve", "2GB")
     assert "All of it is needed at once" in said.out
     assert "but for what is recommended, the reference, Q2_K, and what is pinned" in said.out
     assert "2.0 GB of them kept back" in said.out
-    assert not (home(cache) / "blobs").exists()
+    assert "everything stays" in steelyard("sweep", ALL, "--dry-run", "--keep-all").out
 
 
 @pytest.mark.usefixtures("real")
@@ -102,6 +108,8 @@ def test_one_file_is_foreseen_as_far_as_it_can_be(real: Hub, cache: Path) -> Non
     assert found["fetch"]["needed_bytes"] == len(real.repos[REPO].files["real-F16.gguf"])
     with pytest.raises(BadInput, match="quants made from it lose twice"):
         dry(f"hf:{REPO}:Q8_0")
+    with pytest.raises(UnknownName, match="no variant to keep"):
+        dry(f"hf:{REPO}:F16", quants=("Q8_0",), keep=("Q8_0",))
     with pytest.raises(BadInput, match="Q8_9"):
         dry(f"hf:{REPO}:F16", quants=("Q8_9",))
     assert there(cache) == set()
@@ -231,6 +239,17 @@ def test_an_engine_holds_its_file_whoever_started_it(
     assert real.sent
 
 
+@pytest.mark.usefixtures("real")
+def test_notes_that_cannot_be_read_stop_a_fetch_before_it_begins(
+    steelyard: Callable[..., Said], cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir(exist_ok=True)
+    (tmp_path / "home" / "claims.json").write_text("{")
+    said = steelyard("models", "pull", f"{REPO}:Q8_0")
+    assert (said.code, "nobody knows what sweeps have fetched" in said.err) == (2, True)
+    assert not (home(cache) / "blobs").exists()
+
+
 def test_a_pull_takes_a_file_out_of_a_sweeps_hands(
     real: Hub, cache: Path, steelyard: Callable[..., Said]
 ) -> None:
@@ -300,6 +319,27 @@ def test_an_interrupted_sweep_keeps_everything_and_fetches_again_what_is_gone(
     sent = dict(real.sent)
     assert swept(*again).code == 0
     assert dict(real.sent) == sent
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_it_fetches_begins_no_sweep_and_keeps_what_came(
+    real: Hub, cache: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    data = real.repos[REPO].files["real-F16.gguf"]
+    path = f"/cdn/{sha256(data)}"
+    real.faults[path] = [Fault("no_ranges"), Fault("slow", seconds=0.1)]  # its header, then all
+    out = tmp_path / "sweep"
+    sweep = start("sweep", f"{ALL}@scripted", *FAST, "--out", str(out))
+    part = home(cache) / "blobs" / f"{sha256(data)}.incomplete"
+    until(lambda: part.exists() and part.stat().st_size > 100_000, 60)
+    sweep.send_signal(how)
+    _, err = sweep.communicate(timeout=20)
+    assert sweep.returncode == 130, err
+    assert "are kept; the same command goes on from there" in err
+    assert "Traceback" not in err
+    assert not out.exists()
+    assert part.stat().st_size > 100_000
 
 
 @pytest.mark.full

@@ -19,7 +19,7 @@ from steelyard.app.folder import SweepFolder
 from steelyard.app.pulling import HubRequest
 from steelyard.app.reporting import Outcome
 from steelyard.domain.campaign import Sweep
-from steelyard.domain.errors import BadInput, Busy, UnknownName
+from steelyard.domain.errors import BadInput, Busy, SteelyardError, UnknownName
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.subject import Variant
 from steelyard.models import disk, folders, shards
@@ -100,7 +100,24 @@ def clear(
     ended: Outcome,
     emit: Emit,
 ) -> None:
-    """Remove what the sweep fetched and nobody needs now, where it has ended well, and say so."""
+    """Remove what the sweep fetched and nobody needs now, where it has ended well, and say so.
+
+    Whatever goes wrong here, the sweep has ended as it has: then everything stays.
+    """
+    try:
+        _clear(folder, sweep, paths, wish, ended, emit)
+    except SteelyardError as error:
+        emit(Noted(f"what was fetched for it stays: {error}", warning=True))
+
+
+def _clear(
+    folder: SweepFolder,
+    sweep: Sweep,
+    paths: Mapping[str, Path],
+    wish: Wish,
+    ended: Outcome,
+    emit: Emit,
+) -> None:
     claims, owner = stored_notes.claims(), str(folder.root.absolute())
     own = {digest for digest, who in claims.read().items() if who == owner}
     files = {one.label: _blobs(paths[one.artifact.sha256]) for one in sweep.variants}

@@ -235,6 +235,8 @@ def fetch(
 
 def pull(request: HubRequest, emit: Emit) -> tuple[PullPlan, Pulled]:
     """Plan, see that there is room, and fetch; what is asked for by name is no sweep's any more."""
+    claims = stored_notes.claims()
+    claims.read()  # rather not begun than ended with an error
     ahead = plan(request)
     cached = isinstance(ahead.landing, HubCache)
     with holding.in_use(ahead.landing.spot(file).lease for file in ahead.files if cached):
@@ -244,7 +246,7 @@ def pull(request: HubRequest, emit: Emit) -> tuple[PullPlan, Pulled]:
         if ahead.missing:
             emit(Noted(summary(ahead)))
         done = fetch(ahead, emit)
-        stored_notes.claims().drop(file.digest for file in ahead.files)
+        claims.drop(file.digest for file in ahead.files)
     return ahead, done
 
 

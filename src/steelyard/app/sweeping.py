@@ -118,7 +118,7 @@ def foresee(request: SweepRequest, emit: Emit, fetching: Fetching | None = None)
     )
     if fetching is not None:
         fetching = fetching.narrowed(frozenset(path for path, _ in order.chosen.files))
-    _check_keep(request, order)
+    _check_keep(request, order.chosen.files)
     folder = SweepFolder(request.out or _new_folder(chosen.model))
     _refuse_used(folder)
     variants = ladder.foreseen(order)
@@ -144,9 +144,9 @@ def perform(request: SweepRequest, emit: Emit) -> Outcome:
         folder = ahead.folder
         with locks.folder_lock(folder.root), _goes_on(folder):
             _refuse_used(folder)
-            prepared = _begun(ahead, emit)
-            fetched.adopt(folder, tuple(prepared.paths.values()))
-            with fetched.in_use(tuple(prepared.paths.values())):
+            with fetched.in_use(tuple(path for path, _ in ahead.order.chosen.files)):
+                prepared = _begun(ahead, emit)
+                fetched.adopt(folder, tuple(prepared.paths.values()))
                 ended = _campaign(request, prepared, emit)
     # Not before the leases are gone: our own would keep everything.
     fetched.clear(folder, prepared.sweep, prepared.paths, _wish(request), ended, emit)
@@ -196,7 +196,7 @@ def _here(request: SweepRequest, found: Fetching | None, emit: Emit) -> Foreseen
         found = ahead.fetching or found
         fetching.require_room(found, out, ahead.disk_bytes)
     else:
-        fetching.require_source(found, request.quants, requantise=request.requantise)
+        _check_source(request, found)
         fetching.require_room(found, out, 0)
     for line in fetching.lines(found, request.keep, keep_all=request.keep_all):
         emit(Noted(line))
@@ -218,9 +218,14 @@ def _wish(request: SweepRequest, begun: Mapping[str, Any] | None = None) -> Wish
     )
 
 
-def _check_keep(request: SweepRequest, order: ladder.Order) -> None:
-    names = subjects.labels(order.chosen.files)
-    fetched.check(_wish(request), {names[path]: path for path, _ in order.chosen.files})
+def _check_source(request: SweepRequest, found: Fetching) -> None:
+    """Check the one file of a hub that the variants are to be made of."""
+    fetching.require_source(found, request.quants, requantise=request.requantise)
+    _check_keep(request, found.files)
+
+
+def _check_keep(request: SweepRequest, files: subjects.Files) -> None:
+    fetched.check(_wish(request), {name: path for path, name in subjects.labels(files).items()})
 
 
 @contextmanager
@@ -246,7 +251,7 @@ def dry_run_text(request: SweepRequest, emit: Emit, *, as_json: bool) -> str:
         if ahead.fetching is not None:
             fetching.require_room(ahead.fetching, ahead.folder.root, ahead.disk_bytes)
         return plan_text(ahead, as_json=as_json)
-    fetching.require_source(found, request.quants, requantise=request.requantise)
+    _check_source(request, found)
     fetching.require_room(found, request.out or _new_folder(found.model), 0)
     if as_json:
         told = {"fetch": fetching.as_plain(found, keep_all=request.keep_all)}

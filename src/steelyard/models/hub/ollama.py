@@ -137,9 +137,13 @@ def _licence(variant: RemoteVariant) -> Missing:
 def asked_of(name: Name, stall_s: float) -> tuple[Login, Asked]:
     """Return where a name is asked for, and how messages speak of it."""
     at = Login(f"{name.scheme}://{name.host}", None, stall_s)
-    site = _SITE if name.host == _HOST else at.origin
-    page = f"{site}/{name.namespace}/{name.model}"
+    page = f"{site(name, at)}/{name.namespace}/{name.model}"
     return at, Asked(name.shown, at.origin, with_token=False, page=page, hub="ollama")
+
+
+def site(name: Name, at: Login) -> str:
+    """Return where people look at a model: the registry itself, unless it is Ollama's own."""
+    return _SITE if name.host == _HOST else at.origin
 
 
 def route(name: Name, at: Login) -> str:

@@ -63,7 +63,7 @@ def listed(name: Name, at: Login, asked: Asked, patience: Patience) -> Reading[N
     except Trouble as trouble:
         if trouble.problem not in _ABSENT:
             return Missing("not_reached", f"the list of tags could not be read: {trouble.words}")
-    site = Login(asked.page.partition(f"/{name.namespace}/")[0], None, at.stall_s)
+    site = Login(ollama.site(name, at), None, at.stall_s)
     try:
         raw = patiently(lambda: wire.text(page, site), patience)
     except Trouble as trouble:
@@ -151,9 +151,9 @@ class _Links(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: Sequence[str] = []
+        self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
         """Keep what a link or a button leads to."""
         leads = ("href",) if tag == "a" else ("hx-get",)
-        self.found = [*self.found, *(value for key, value in attrs if key in leads and value)]
+        self.found += [value for key, value in attrs if key in leads and value]
