@@ -102,6 +102,27 @@ def test_only_what_the_sweep_will_run_is_fetched() -> None:
     assert [row["label"] for row in fetch["variants"]] == ["F16", "Q4_K_M"]
 
 
+def test_globs_choose_what_is_weighed(real: Hub, tmp_path: Path) -> None:
+    real.repos[REPO].files["README.md"] = b"# real"
+    found = dry(f"hf:{REPO}", include=("*Q*", "*F16*", "README*"), exclude=("*Q2_K*",))["fetch"]
+    assert [row["label"] for row in found["variants"]] == ["F16", "Q8_0", "Q4_K_M"]
+    assert found["needed_bytes"] == sum(row["size_bytes"] for row in found["variants"])
+    with pytest.raises(BadInput, match="--include is about what a sweep fetches"):
+        dry(str(tmp_path), include=("*Q*",))
+
+
+def test_what_is_here_is_read_here(real: Hub, steelyard: Callable[..., Said]) -> None:
+    assert steelyard("models", "pull", f"{REPO}:F16,Q8_0").code == 0
+    sent = dict(real.sent)
+    found = dry(ALL)["fetch"]
+    missing = {row["label"]: row["missing_bytes"] for row in found["variants"]}
+    assert (missing["F16"], missing["Q8_0"], missing["Q2_K"] > 0) == (0, 0, True)
+    assert {path for path, size in real.sent.items() if size > sent.get(path, 0)} == {
+        f"/cdn/{sha256(real.repos[REPO].files[f'real-{quant}.gguf'])}"
+        for quant in ("Q4_K_M", "Q2_K")
+    }
+
+
 def test_one_file_is_foreseen_as_far_as_it_can_be(real: Hub, cache: Path) -> None:
     found = dry(f"hf:{REPO}:F16", quants=("Q8_0",))
     assert list(found) == ["fetch"]

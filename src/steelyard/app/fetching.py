@@ -8,7 +8,7 @@ that this machine cannot run is not fetched. Not aware of campaigns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
@@ -18,10 +18,10 @@ from steelyard.app.pulling import HubRequest, PullPlan
 from steelyard.domain.errors import BadInput, TooLittleRoom, UnsupportedSubject
 from steelyard.domain.progress import Emit
 from steelyard.domain.subject import ArtifactFacts
-from steelyard.models import disk, quants
+from steelyard.models import artifacts, disk, quants
 from steelyard.models.hub import headers, holding
 from steelyard.models.hub.landing import HubCache
-from steelyard.models.hub.listing import RemoteVariant
+from steelyard.models.hub.listing import Globs, RemoteVariant
 from steelyard.models.hub.room import Need, most_together
 
 _PREFIX: Final = hub_subjects.MARK
@@ -102,12 +102,12 @@ def ahead(subject: str, hub: HubRequest) -> Fetching | None:
     if not hub_subjects.is_hub(subject):
         return None
     bare, at, engine = subject.partition("@")
-    try:
-        hub_subjects.here(bare)
-    except BadInput:
-        plan = pulling.plan(replace(hub, subject=bare))
-    else:
-        return None
+    if hub.globs == Globs():  # what fits a glob, only the hub knows whole
+        with suppress(BadInput):
+            hub_subjects.here(bare)
+            return None
+    plan = pulling.plan(replace(hub, subject=bare))
+    plan = pulling.only(plan, plan.variants)
     if any(one.format != "gguf" for one in plan.variants):
         raise UnsupportedSubject(
             f"{plan.remote.name} holds safetensors, and a sweep takes GGUF files",
@@ -121,13 +121,17 @@ def ahead(subject: str, hub: HubRequest) -> Fetching | None:
         one.label for one in plan.variants if any(file.digest in pins for file in one.files)
     )
     found = Fetching(plan, f"{at}{engine}", (), pinned)
-    folder, patience = found.landing.snapshot, plan.request.patience
-    files = (
-        (found.path_of(one), headers.facts(plan.remote, one, folder, patience))
-        for one in plan.variants
-    )
+    files = ((found.path_of(one), _facts(found, one)) for one in plan.variants)
     ordered = sorted(files, key=lambda pair: (-pair[1].file_bpw, str(pair[0])))
     return replace(found, files=tuple(ordered))
+
+
+def _facts(found: Fetching, one: RemoteVariant) -> ArtifactFacts:
+    """Read a variant's header, from the hub only where it is not here."""
+    if not pulling.only(found.plan, (one,)).missing and (path := found.path_of(one)).exists():
+        return artifacts.inspect(path)
+    folder, patience = found.landing.snapshot, found.plan.request.patience
+    return headers.facts(found.plan.remote, one, folder, patience)
 
 
 def require_source(found: Fetching, wanted: tuple[str, ...] | None, *, requantise: bool) -> None:

@@ -72,6 +72,8 @@ class SweepRequest:
     keep: tuple[str, ...] = ()
     keep_all: bool = False
     disk_reserve: int = RESERVE_BYTES
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:

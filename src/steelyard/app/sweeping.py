@@ -172,10 +172,12 @@ def _go_on(request: SweepRequest, folder: SweepFolder, emit: Emit) -> Outcome:
 
 def _still_on_a_hub(request: SweepRequest) -> Fetching | None:
     """Ask what is still to be fetched; refuse what is about fetching where nothing can be."""
-    if not hub_subjects.is_hub(request.subject) and (request.keep or request.keep_all):
+    about = ("keep", "keep_all", "include", "exclude")
+    said = [f"--{name.replace('_', '-')}" for name in about if getattr(request, name)]
+    if said and not hub_subjects.is_hub(request.subject):
         raise BadInput(
-            f"{'--keep' if request.keep else '--keep-all'} is about what a sweep fetches, and "
-            f"{request.subject} comes from no hub: nothing of it is ever removed",
+            f"{said[0]} is about what a sweep fetches, and {request.subject} comes from no hub: "
+            "nothing of it is fetched or removed",
             hint="leave it out",
         )
     return fetching.ahead(request.subject, _hub_request(request, request.subject))
@@ -207,7 +209,13 @@ def _here(request: SweepRequest, found: Fetching | None, emit: Emit) -> Foreseen
 
 
 def _hub_request(request: SweepRequest, subject: str) -> HubRequest:
-    return HubRequest(subject, disk_reserve=request.disk_reserve, yes=request.yes)
+    return HubRequest(
+        subject,
+        include=request.include,
+        exclude=request.exclude,
+        disk_reserve=request.disk_reserve,
+        yes=request.yes,
+    )
 
 
 def _wish(request: SweepRequest, begun: Mapping[str, Any] | None = None) -> Wish:

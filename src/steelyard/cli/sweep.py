@@ -59,6 +59,8 @@ from steelyard.cli.values import CORES, DURATION, NAMES, SIZE
 @click.option("--resume", is_flag=True, help="Go on with the sweep in --out.")
 @click.option("--budget", type=DURATION, help="Time it may take, e.g. 45m.")
 @click.option("--yes", is_flag=True, help="Start even if it will take more than an hour.")
+@click.option("--include", multiple=True, help="Of a hub's files, only those of this glob.")
+@click.option("--exclude", multiple=True, help="Of a hub's files, none of this glob.")
 @click.option("--keep", multiple=True, help="Of what is fetched, keep this variant too.")
 @click.option("--keep-all", is_flag=True, help="Remove nothing of what is fetched.")
 @click.option(
