@@ -17,12 +17,14 @@ from tests.hub.fake_hub import COMMIT, Fault, Hub, Repo, sha256
 from tests.hub.test_pulls import start, until
 from tests.llamalib import tiny
 
-from steelyard.app import fetched, stored_notes, sweeping
+from steelyard.app import fetched, pulling, stored_notes, sweeping
 from steelyard.app.folder import SweepFolder
 from steelyard.app.sweep_spec import SweepRequest
 from steelyard.domain.errors import BadInput, TooLittleRoom, UnknownName
-from steelyard.models import ladder
-from steelyard.models.hub import held, holding
+from steelyard.models import artifacts, ladder
+from steelyard.models.hub import headers, held, holding
+from steelyard.models.hub.listing import Globs
+from steelyard.models.hub.patience import Patience
 from steelyard.runs.places import SCRIPT
 from steelyard.scripted import plan as scripts
 
@@ -231,6 +233,23 @@ def test_a_header_is_read_in_the_face_of_faults(real: Hub) -> None:
             [Fault("reset", at=0)],
         ][number]
     assert {cell["label"] for cell in dry(ALL)["cells"]} == {"F16", *QUANTS}
+
+
+@pytest.mark.parametrize("fault", [None, Fault("no_ranges"), Fault("truncate", at=500)])
+def test_no_more_of_a_file_is_asked_for_than_its_header_takes(
+    real: Hub, tmp_path: Path, fault: Fault | None
+) -> None:
+    name = "real-F16.gguf"
+    path = f"/cdn/{sha256(real.repos[REPO].files[name])}"
+    remote = pulling.look(pulling.HubRequest(f"hf:{REPO}"))
+    one = next(one for one in remote.offer(Globs()).variants if one.label == "F16")
+    if fault is not None:
+        real.faults[path] = [Fault("slow", seconds=0), fault]  # the second span meets it
+    found = headers.facts(remote, one, tmp_path, Patience(first_s=0.01), span=1 << 16)
+    (tmp_path / name).write_bytes(real.repos[REPO].files[name])
+    assert found == artifacts.inspect(tmp_path / name)
+    if fault is None:
+        assert real.sent[path] < one.size_bytes / 2
 
 
 @pytest.mark.full

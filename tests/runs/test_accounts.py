@@ -93,6 +93,19 @@ def test_what_is_refused_or_no_account_is_not_asked_for_again(tmp_path: Path, fi
     assert asked.count(ACCOUNT) == 1
 
 
+def test_one_refusal_ends_the_asking_for_all(tmp_path: Path) -> None:
+    (attempt,), _, _ = told(tmp_path)
+    other = replace(attempt, answer_id="gen-of-another")
+    section = Section("s", "workload", "completed", 0, 1, attempts=(attempt, other))
+    with replaying("openrouter", Manner(other={ACCOUNT: "chat-no-credit.http"})) as server:
+        there = attach(Endpoint.read(server.url), engine="openrouter")
+        (joined,) = accounts.joined(there, [section], lambda _: None, SOON)
+        asked = [route for route, _ in server.asked if "gen-of-another" in route]
+    assert len(asked) <= 1
+    codes = {a.account.code for a in joined.attempts if isinstance(a.account, Missing)}
+    assert codes == {"not_told"}
+
+
 def test_the_bill_of_an_account_is_the_cost_where_the_answer_named_none(tmp_path: Path) -> None:
     (attempt,), _, _ = told(tmp_path)
     unpriced = replace(attempt, cost=Missing("not_priced"), account=Missing("no_account"))

@@ -22,15 +22,19 @@ _SPAN: Final = 4 << 20
 _PART: Final = 206
 
 
-def facts(remote: Remote, one: RemoteVariant, folder: Path, patience: Patience) -> ArtifactFacts:
+def facts(
+    remote: Remote, one: RemoteVariant, folder: Path, patience: Patience, span: int = _SPAN
+) -> ArtifactFacts:
     """Return the facts of a variant; `folder` is where its files will lie, for messages.
+
+    So many bytes are asked for at a time as `span` says.
 
     Raises `UnreadableModel` for what is no model, and an error of ours where it cannot be read.
     """
     headers = []
     try:
         for file in one.files:
-            stream = _Front(remote, file, patience)
+            stream = _Front(remote, file, patience, span)
             headers.append(gguf.read_from(stream, file.size_bytes, folder / file.path))
     except Trouble as trouble:
         raise remedies.error(trouble, remote.asked) from None
@@ -41,8 +45,8 @@ def facts(remote: Remote, one: RemoteVariant, folder: Path, patience: Patience) 
 class _Front:
     """A remote file read from its first byte on, span by span, as a stream."""
 
-    def __init__(self, remote: Remote, file: RemoteFile, patience: Patience) -> None:
-        self._remote, self._file, self._patience = remote, file, patience
+    def __init__(self, remote: Remote, file: RemoteFile, patience: Patience, span: int) -> None:
+        self._remote, self._file, self._patience, self._most = remote, file, patience, span
         self._held, self._at = bytearray(), 0
 
     def read(self, size: int, /) -> bytes:
@@ -57,7 +61,7 @@ class _Front:
 
     def _span(self) -> bytes:
         file, login = self._file, self._remote.login
-        count = min(_SPAN, file.size_bytes - self._at)
+        count = min(self._most, file.size_bytes - self._at)
         wanted = {"Range": f"bytes={self._at}-{self._at + count - 1}"}
         with wire.opened(self._remote.url_of(file), login, headers=wanted) as answer:
             skip = 0 if answer.status == _PART else self._at  # it may not know ranges
