@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.app.stage import answers
+from tests.campaigns.sweeps import sweep
 from tests.hub.conftest import COMMAND, TOKEN, Said, noise
 from tests.hub.fake_hub import COMMIT, Fault, Hub, Repo, sha256
 from tests.hub.test_pulls import start, until
@@ -20,6 +22,7 @@ from tests.llamalib import tiny
 from steelyard.app import fetched, pulling, stored_notes, sweeping
 from steelyard.app.folder import SweepFolder
 from steelyard.app.sweep_spec import SweepRequest
+from steelyard.campaigns.planner import plan
 from steelyard.domain.errors import BadInput, TooLittleRoom, UnknownName
 from steelyard.models import artifacts, ladder
 from steelyard.models.hub import headers, held, holding
@@ -76,9 +79,9 @@ def dry(subject: str, **options: Any) -> Any:
 
 
 def test_a_plan_is_made_from_the_headers_and_fetches_no_file(real: Hub, cache: Path) -> None:
-    plan = dry(ALL)
-    assert {cell["label"] for cell in plan["cells"]} == {"F16", *QUANTS}
-    fetch = plan["fetch"]
+    told = dry(ALL)
+    assert {cell["label"] for cell in told["cells"]} == {"F16", *QUANTS}
+    fetch = told["fetch"]
     sizes = {name[5:-5]: len(data) for name, data in real.repos[REPO].files.items()}
     assert {row["label"]: row["size_bytes"] for row in fetch["variants"]} == sizes
     assert fetch["needed_bytes"] == sum(sizes.values())
@@ -279,6 +282,20 @@ def test_an_engine_holds_its_file_whoever_started_it(
     assert real.sent
 
 
+def test_a_resume_refuses_what_makes_no_sense_before_it_begins(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.begin(sweep(), plan(sweep()))
+    folder.write("request.json", {"subject": "bundled"})
+    again = SweepRequest(resume=True, out=folder.root)
+    for request, cause in (
+        (replace(again, keep_all=True), "--keep-all is about what a sweep fetches"),
+        (again, "does not say where F16, Q8_0, Q4_K_M, Q2_K lies"),
+    ):
+        with pytest.raises(BadInput, match=cause):
+            sweeping.perform(request, lambda _: None)
+    assert folder.events() == ()
+
+
 @pytest.mark.usefixtures("real")
 def test_notes_that_cannot_be_read_stop_a_fetch_before_it_begins(
     steelyard: Callable[..., Said], cache: Path, tmp_path: Path
@@ -335,14 +352,14 @@ def test_an_interrupted_sweep_keeps_everything_and_fetches_again_what_is_gone(
     write_script(cache)
     out = tmp_path / "sweep"
     words = ["sweep", f"{ALL}@scripted", *FAST, "--out", str(out)]
-    sweep = subprocess.Popen(
+    running = subprocess.Popen(
         [*COMMAND, *words], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     journal = out / "journal.jsonl"
     until(lambda: journal.exists() and journal.read_text().count("cell_finished") > 1, 60)
-    os.killpg(sweep.pid, signal.SIGINT)
-    _, err = sweep.communicate(timeout=30)
-    assert (sweep.returncode, "--resume" in err) == (130, True), err
+    os.killpg(running.pid, signal.SIGINT)
+    _, err = running.communicate(timeout=30)
+    assert (running.returncode, "--resume" in err) == (130, True), err
     assert there(cache) == {"F16", *QUANTS}
     assert steelyard("models", "remove", f"{REPO}:Q2_K,Q8_0", "--yes").code == 0
     assert there(cache) == {"F16", "Q4_K_M"}
@@ -370,12 +387,12 @@ def test_an_interrupt_while_it_fetches_begins_no_sweep_and_keeps_what_came(
     path = f"/cdn/{sha256(data)}"
     real.faults[path] = [Fault("no_ranges"), Fault("slow", seconds=0.1)]  # its header, then all
     out = tmp_path / "sweep"
-    sweep = start("sweep", f"{ALL}@scripted", *FAST, "--out", str(out))
+    running = start("sweep", f"{ALL}@scripted", *FAST, "--out", str(out))
     part = home(cache) / "blobs" / f"{sha256(data)}.incomplete"
     until(lambda: part.exists() and part.stat().st_size > 100_000, 60)
-    sweep.send_signal(how)
-    _, err = sweep.communicate(timeout=20)
-    assert sweep.returncode == 130, err
+    running.send_signal(how)
+    _, err = running.communicate(timeout=20)
+    assert running.returncode == 130, err
     assert "are kept; the same command goes on from there" in err
     assert "Traceback" not in err
     assert not out.exists()
@@ -392,15 +409,15 @@ def test_a_pull_beside_a_sweep_fetches_nothing_twice_and_keeps_its_file(
     real.faults[f"/cdn/{digest}"] = [Fault("slow"), Fault("slow", seconds=0.1)]
     real.faults[f"/cdn/{digest}"][0] = Fault("no_ranges")  # the header
     out = tmp_path / "sweep"
-    sweep = start("sweep", f"{ALL}@scripted", *FAST, "--out", str(out))
+    running = start("sweep", f"{ALL}@scripted", *FAST, "--out", str(out))
     part = home(cache) / "blobs" / f"{digest}.incomplete"
     until(part.exists, 60)
     pull = start("models", "pull", f"{REPO}:Q2_K")
     _, said = pull.communicate(timeout=60)
     assert pull.returncode == 0, said
     assert "another process fetches" in said
-    _, err = sweep.communicate(timeout=240)
-    assert sweep.returncode == 0, err
+    _, err = running.communicate(timeout=240)
+    assert running.returncode == 0, err
     assert "Q2_K" in there(cache)
     assert len([o for o in real.asked(f"/cdn/{digest}") if "range" not in o.headers]) == 1
 

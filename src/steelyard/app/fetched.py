@@ -83,13 +83,15 @@ def adopt(folder: SweepFolder, paths: Sequence[Path]) -> None:
     """Take over what was fetched for a sweep that never began: nobody else would remove it."""
     claims = stored_notes.claims()
     digests = {file.digest for path in paths for file in _blobs(path)}
+    if not digests:
+        return
     orphans = [
         digest
         for digest, owner in claims.read().items()
         if digest in digests and not SweepFolder(Path(owner)).begun()
     ]
     if orphans:
-        claims.add(orphans, str(folder.root.absolute()))
+        claims.add(orphans, str(folder.root.resolve()))
 
 
 def clear(
@@ -118,7 +120,7 @@ def _clear(
     ended: Outcome,
     emit: Emit,
 ) -> None:
-    claims, owner = stored_notes.claims(), str(folder.root.absolute())
+    claims, owner = stored_notes.claims(), str(folder.root.resolve())
     own = {digest for digest, who in claims.read().items() if who == owner}
     files = {one.label: _blobs(paths[one.artifact.sha256]) for one in sweep.variants}
     own &= {file.digest for each in files.values() for file in each}

@@ -186,7 +186,7 @@ def in_use(found: Fetching | None) -> Iterator[None]:
 
 def fetch(found: Fetching, owner: Path, emit: Emit) -> None:
     """Fetch what is missing, and note whose it is: `owner` is the folder of the sweep."""
-    claims, name = stored_notes.claims(), str(owner.absolute())
+    claims, name = stored_notes.claims(), str(owner.resolve())
     claims.read()  # rather not begun than broken off half-way
     pulling.fetch(found.plan, emit, mine=lambda file: claims.add((file.digest,), name))
 

@@ -29,7 +29,7 @@ from steelyard.app import (
     work,
 )
 from steelyard.app.fetched import Wish
-from steelyard.app.fetching import Fetching, in_use
+from steelyard.app.fetching import Fetching
 from steelyard.app.folder import REQUEST, SweepFolder
 from steelyard.app.keeping import keeper
 from steelyard.app.pulling import HubRequest
@@ -96,10 +96,10 @@ class Prepared:
     paths: Mapping[str, Path]
 
 
-def foresee(request: SweepRequest, emit: Emit, fetching: Fetching | None = None) -> Foreseen:
+def foresee(request: SweepRequest, emit: Emit, found: Fetching | None = None) -> Foreseen:
     """Check and estimate; writes nothing. Raises `BadInput` for what cannot be done.
 
-    `fetching` tells what is still on a hub; of that only what the sweep will run is kept.
+    `found` tells what is still on a hub; of that only what the sweep will run is kept.
     """
     _check_settings()
     if request.resume:
@@ -107,7 +107,7 @@ def foresee(request: SweepRequest, emit: Emit, fetching: Fetching | None = None)
             "--dry-run plans a new sweep, and --resume goes on with one",
             hint="its plan lies in plan.json in the sweep's folder",
         )
-    listed = fetching.files if fetching else None
+    listed = found.files if found else None
     chosen = subjects.require_gguf(subjects.choose(request.subject, listed), "a sweep")
     for path, facts in chosen.files:
         require_trained(facts, path.name)
@@ -116,8 +116,8 @@ def foresee(request: SweepRequest, emit: Emit, fetching: Fetching | None = None)
     order = ladder.order(
         chosen, request.quants, request.imatrix, request.runtime, requantise=request.requantise
     )
-    if fetching is not None:
-        fetching = fetching.narrowed(frozenset(path for path, _ in order.chosen.files))
+    if found is not None:
+        found = found.narrowed(frozenset(path for path, _ in order.chosen.files))
     _check_keep(request, order.chosen.files)
     folder = SweepFolder(request.out or _new_folder(chosen.model))
     _refuse_used(folder)
@@ -125,7 +125,7 @@ def foresee(request: SweepRequest, emit: Emit, fetching: Fetching | None = None)
     loads = sweep_spec.loads_of(request, chosen, variants[0].facts)
     settled = sweep_spec.settled_for(request, chosen, loads, emit)
     sweep = sweep_spec.sweep_of(request, chosen, loads, settled, variants)
-    ahead = Foreseen(request, order, folder, sweep, _planned(sweep), settled, fetching)
+    ahead = Foreseen(request, order, folder, sweep, _planned(sweep), settled, found)
     _announce(ahead, emit)
     return ahead
 
@@ -138,9 +138,9 @@ def perform(request: SweepRequest, emit: Emit) -> Outcome:
         if folder.exists():
             return _go_on(request, folder, emit)
         request = _asked_at_first(request, folder)
-    fetching = _still_on_a_hub(request)
-    with in_use(fetching):
-        ahead = _here(request, fetching, emit)
+    found = _still_on_a_hub(request)
+    with fetching.in_use(found):
+        ahead = _here(request, found, emit)
         folder = ahead.folder
         with locks.folder_lock(folder.root), _goes_on(folder):
             _refuse_used(folder)
@@ -156,7 +156,9 @@ def perform(request: SweepRequest, emit: Emit) -> Outcome:
 def _go_on(request: SweepRequest, folder: SweepFolder, emit: Emit) -> Outcome:
     """Go on with a sweep whose plan is laid; what of its files is gone and needed is fetched."""
     begun = folder.read(dict[str, Any], REQUEST) or {}
-    hub = _hub_request(request, str(begun.get("subject", "")))
+    subject = str(begun.get("subject", subjects.BUNDLED))
+    _refuse_about_hubs(request, subject)
+    hub = _hub_request(request, subject)
     with locks.folder_lock(folder.root), _goes_on(folder):
         prepared = _resumed(folder)
         sweep, wish = prepared.sweep, _wish(request, begun)
@@ -172,15 +174,20 @@ def _go_on(request: SweepRequest, folder: SweepFolder, emit: Emit) -> Outcome:
 
 def _still_on_a_hub(request: SweepRequest) -> Fetching | None:
     """Ask what is still to be fetched; refuse what is about fetching where nothing can be."""
+    _refuse_about_hubs(request, request.subject)
+    return fetching.ahead(request.subject, _hub_request(request, request.subject))
+
+
+def _refuse_about_hubs(request: SweepRequest, subject: str) -> None:
+    """Refuse what is about fetching for a subject of which nothing ever is."""
     about = ("keep", "keep_all", "include", "exclude")
     said = [f"--{name.replace('_', '-')}" for name in about if getattr(request, name)]
-    if said and not hub_subjects.is_hub(request.subject):
+    if said and not hub_subjects.is_hub(subject):
         raise BadInput(
-            f"{said[0]} is about what a sweep fetches, and {request.subject} comes from no hub: "
+            f"{said[0]} is about what a sweep fetches, and {subject} comes from no hub: "
             "nothing of it is fetched or removed",
             hint="leave it out",
         )
-    return fetching.ahead(request.subject, _hub_request(request, request.subject))
 
 
 def _here(request: SweepRequest, found: Fetching | None, emit: Emit) -> Foreseen:
@@ -340,7 +347,13 @@ def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
 def _resumed(folder: SweepFolder) -> Prepared:
     paths = folder.read(dict[str, str], "paths.json") or {}
     located = {sha256: Path(path) for sha256, path in paths.items()}
-    return Prepared(folder, folder.sweep(), folder.plan(), located)
+    sweep = folder.sweep()
+    if lost := [one.label for one in sweep.variants if one.artifact.sha256 not in located]:
+        raise BadInput(
+            f"{folder.root / 'paths.json'} does not say where {', '.join(lost)} lies",
+            hint="restore the file, or begin anew in another --out",
+        )
+    return Prepared(folder, sweep, folder.plan(), located)
 
 
 def _to_resume(request: SweepRequest) -> SweepFolder:
