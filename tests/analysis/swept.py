@@ -70,7 +70,7 @@ class World:
             sweep=self.spec,
             runs=tuple(runs),
             fidelity={
-                v.label: Measured(fidelity(0.1 / v.facts.file_bpw), "derived")
+                v.label: Measured(fidelity(0.1 / v.require_file().file_bpw), "derived")
                 for v in self.spec.candidates
             },
             instrument=Instrument(Measured(1e-4, "derived"), Measured(5e-5, "derived")),

@@ -12,6 +12,7 @@ from steelyard.analysis.frontier import Point, efficiency_frontier
 from steelyard.analysis.gates import OUTPUT_SPEED, QUALITY, TTFT
 from steelyard.analysis.recommend import binding_gate, frontier, picks, qualifying, utility_inputs
 from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.subject import ServedFacts
 from steelyard.domain.summary import Pick, VariantRow
 
 LADDER = (
@@ -202,3 +203,31 @@ def test_a_point_that_another_beats_in_both_is_off_the_frontier() -> None:
 
 def test_the_time_of_the_best_is_the_one_that_was_measured() -> None:
     assert isinstance(picked(LADDER)[1].utility_value, Measured)
+
+
+def unsized(which: VariantRow) -> VariantRow:
+    """Return a row of a model that a server serves and does not tell the size of."""
+    return replace(which, variant=replace(which.variant, facts=ServedFacts()))
+
+
+def test_without_sizes_there_is_no_smallest_and_no_frontier_but_a_best_value() -> None:
+    rows = (*LADDER[:3], unsized(LADDER[3]), *LADDER[4:])
+    minimum, best = picked(rows)
+    assert (minimum.label, minimum.binding_gate) == (None, None)
+    assert isinstance(minimum.utility_value, Missing)
+    assert minimum.utility_value.code == "sizes_unknown"
+    assert "the server does not say how large" in minimum.reason
+    assert best.label == "Q4_K_M"
+    assert frontier(rows) == ()
+
+
+def test_what_a_server_counts_is_a_size_like_any_other() -> None:
+    facts = ServedFacts(tensor_bytes=Measured(400, "engine"), parameters=Measured(1000, "engine"))
+    told = replace(LADDER[3], variant=replace(LADDER[3].variant, facts=facts))
+    minimum, _ = picked((*LADDER[:3], told, *LADDER[4:]))
+    assert (minimum.label, minimum.utility_value) == ("Q4_K_M", Measured(3.2, "engine"))
+
+
+def test_of_one_that_is_left_nobody_needs_the_size() -> None:
+    alone = (unsized(LADDER[0]), unsized(row("Q2_K", 3.2, 20.0, gates=gates(quality="failed"))))
+    assert picked(alone)[0].label == "F16"

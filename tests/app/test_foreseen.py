@@ -10,6 +10,7 @@ from tests.app import stage
 from tests.llamalib import tiny
 
 from steelyard.app import stock, sweeping
+from steelyard.app.ladder import Order
 from steelyard.app.sweep_spec import SweepRequest
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Noted, Progress
@@ -42,6 +43,7 @@ def test_a_file_to_be_made_is_counted_once(tmp_path: Path) -> None:
     source = tiny.write(tmp_path / "tiny.gguf", stage.SHAPE)
     one, both = (foresee(source, quants=q) for q in (("Q8_0",), ("Q8_0", "Q4_K_M")))
     assert len(both.sweep.variants) == 3
+    assert isinstance(both.order, Order)
     made = both.order.made[1].file_bytes
     runs = (both.plan.disk_bytes - one.plan.disk_bytes) - both.sweep.variants[2].artifact.size_bytes
     assert both.disk_bytes - one.disk_bytes == made + runs

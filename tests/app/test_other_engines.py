@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -167,3 +168,78 @@ def test_grouped_heads_and_an_untied_output_are_exported_right(
     others, said = greedy(engine, tmp_path / "tiny-hf", tmp_path / "b")
     assert tokens == others
     assert said.strip() == text.strip()
+
+
+def swept(out: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of a finished sweep by label, the A/A row left out."""
+    summary = json.loads((out / "sweep_summary.json").read_text())
+    assert summary["schema_version"] == 1
+    return {r["variant"]["label"]: r for r in summary["per_quant"] if r["role"] != "aa"}
+
+
+SMALL = ("--items", "3", "--repeats", "1", "--include-polluted", "--yes")
+
+
+def test_a_sweep_has_mlx_make_the_ladder_of_a_folder(home: Path) -> None:
+    out = home / "sweep-mlx"
+    words = ("--engine", "mlx", "--quants", "8,4")
+    command = [sys.executable, "-m", "steelyard.cli.main", "sweep", str(home / "model"), *words]
+    env = {**os.environ, "STEELYARD_HOME": str(home)}
+    done = subprocess.run(
+        [*command, *SMALL, "--out", str(out)],
+        env=env,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1500,
+    )
+    # So few items decide nothing: none need qualify.
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    rows = swept(out)
+    assert [*rows] == ["F16", "MLX8", "MLX4"]
+    assert {row["outcome"] for row in rows.values()} == {"completed"}
+    assert rows["MLX4"]["variant"]["artifact"]["format"] == "mlx"
+    sizes = [row["variant"]["facts"]["file_bpw"] for row in rows.values()]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all("value" in row["memory_bytes"] for row in rows.values())
+    assert rows["MLX8"]["fidelity"]["missing"] == "not_measured"
+    assert "only GGUF files" in rows["MLX8"]["fidelity"]["detail"]
+
+
+def test_a_sweep_weighs_folders_that_are_there_on_transformers(home: Path) -> None:
+    ladder, out = home / "ladder", home / "sweep-transformers"
+    for name in ("one", "two"):
+        shutil.copytree(home / "model", ladder / name)
+    config = ladder / "two" / "generation_config.json"
+    config.write_text(config.read_text() + "\n")  # other bytes, the same model
+    words = (f"{ladder}@transformers", *SMALL, "--out", str(out))
+    done = subprocess.run(
+        [sys.executable, "-m", "steelyard.cli.main", "sweep", *words],
+        env={**os.environ, "STEELYARD_HOME": str(home)},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1500,
+    )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    rows = swept(out)
+    assert [*rows] == ["F16 (one)", "F16 (two)"]
+    verdict = rows["F16 (two)"]["verdict"]["value"]
+    assert (verdict["flips_lost"], verdict["flips_won"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("model", "--engine", "transformers"), "no quantiser"),
+        (("model@mlx", "--quants", "9"), "MLX quantises to so many bits"),
+        (("model@mlx", "--requantise"), "--requantise is for GGUF files"),
+        (("model@mlx", "--runtime", "native"), "mlx has an environment"),
+        (("model",), "model@mlx or model@transformers"),
+        (("bundled@mlx",), "models export"),
+    ],
+)
+def test_what_a_folder_cannot_be_is_said(home: Path, words: tuple[str, ...], said: str) -> None:
+    assert said in steelyard(home, "sweep", *words, "--dry-run", expect=2)

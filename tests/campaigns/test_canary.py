@@ -54,3 +54,14 @@ def test_a_proof_that_failed_blocks() -> None:
     assert isinstance(blocked, CanaryBlocked)
     assert blocked.reasons == ("identity: another model is served",)
     assert blocked.advice == ("check that the right file is served",)
+
+
+def test_an_engine_that_tells_little_is_held_only_to_what_can_be_seen() -> None:
+    untold = Proof("slots", passed=False, found="not reported")
+    swapped = Proof("file", passed=False, found="other bytes")
+    silent = replace(good(), proofs=(untold,))
+    assert isinstance(judge(silent, seconds=1.0), CanaryBlocked)
+    assert isinstance(judge(silent, seconds=1.0, tells=False), CanaryPassed)
+    seen = judge(replace(good(), proofs=(untold, swapped)), seconds=1.0, tells=False)
+    assert isinstance(seen, CanaryBlocked)
+    assert seen.reasons == ("file: other bytes",)

@@ -47,12 +47,20 @@ MODELS: list[Case] = [
     ("cut weights", lambda r: [wrong.cut(r.at("x.gguf"), r.good, 0.5)], ("truncated", "tensor")),
     ("liar", lambda r: [wrong.liar(r.at("x.gguf"))], ("header is damaged or lies", "announces")),
     ("far tensor", lambda r: [wrong.far_tensor(r.at("x.gguf"))], ("its header lies", "token_embd")),
-    ("url", lambda _: ["http://localhost:8080/v1"], ("address of a server", "the model's file")),
     ("engine", lambda r: [f"{r.good}@lamacpp"], ("no engine 'lamacpp'", "did you mean 'llamacpp'")),
     ("profile", lambda r: [f"{r.good}@llamacpp/fast"], ("no engine profile 'fast'", "default")),
     ("name", lambda _: ["bundeld"], ("no model 'bundeld'", "did you mean 'bundled'")),
     ("no ladder", lambda r: [r.folder], ("holds no GGUF file", "give a file")),
 ]
+
+
+READERS = ("models quantise", "models show")
+# A sweep goes to a server; whoever reads a file does not.
+URL: Case = (
+    "url",
+    lambda _: ["http://localhost:8080/v1"],
+    ("address of a server", "the model's file"),
+)
 
 
 @pytest.fixture
@@ -75,8 +83,13 @@ def refused(said: Said, room: Room, *phrases: str) -> None:
     assert list(room.folder.rglob("*.part")) == []
 
 
-@pytest.mark.parametrize(("words", "phrases"), [c[1:] for c in MODELS], ids=[c[0] for c in MODELS])
-@pytest.mark.parametrize("command", ["sweep", "models quantise", "models show"])
+SUBJECTS = [
+    *((command, *case[1:]) for command in ("sweep", *READERS) for case in MODELS),
+    *((command, *URL[1:]) for command in READERS),
+]
+
+
+@pytest.mark.parametrize(("command", "words", "phrases"), SUBJECTS)
 def test_a_subject_that_cannot_be_used_is_named_with_the_cause(
     steelyard: Steelyard, room: Room, command: str, words: Words, phrases: tuple[str, ...]
 ) -> None:

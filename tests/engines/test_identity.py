@@ -10,9 +10,16 @@ import pytest
 
 from steelyard.domain.errors import WrongModel
 from steelyard.domain.reading import Measured, Missing
-from steelyard.domain.subject import Artifact, ArtifactFacts, EngineProfile, Subject
+from steelyard.domain.subject import (
+    Artifact,
+    ArtifactFacts,
+    EngineProfile,
+    ServedFacts,
+    Subject,
+    Variant,
+)
 from steelyard.engines.api import IdentityClaim
-from steelyard.engines.identity import verify, verify_answers
+from steelyard.engines.identity import verify, verify_answers, verify_served
 
 SUBJECT = Subject(Artifact("m.gguf", "gguf", "ab" * 32), profile=EngineProfile(512, slots=2))
 FACTS = ArtifactFacts(
@@ -112,3 +119,33 @@ def test_answers_that_name_no_model_prove_nothing(model: Path, models: list[str 
 
 def test_a_proof_tells_the_name_of_the_file_and_not_where_it_lies(model: Path) -> None:
     assert verify(claim_of(model), SUBJECT, FACTS, model)[0].found == "m.gguf"
+
+
+SERVED = Variant(
+    "qwen",
+    Artifact("qwen", "endpoint", "cd" * 32),
+    ServedFacts(quant=Measured("Q8_0", "engine"), digest=Measured("ab12", "engine")),
+)
+
+
+def test_a_model_that_is_what_it_was_says_by_what_that_was_seen() -> None:
+    claim = IdentityClaim(quant=Measured("Q8_0", "engine"), digest=Measured("ab12", "engine"))
+    (proof,) = verify_served(claim, SERVED)
+    assert (proof.passed, proof.found) == (True, "the same digest, quant as planned")
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        IdentityClaim(digest=Measured("ffff", "engine")),
+        IdentityClaim(quant=Measured("Q4_K_M", "engine"), digest=Measured("ab12", "engine")),
+    ],
+)
+def test_another_model_under_the_same_name_is_refused(claim: IdentityClaim) -> None:
+    with pytest.raises(WrongModel, match="another model than when the sweep began") as caught:
+        verify_served(claim, SERVED)
+    assert "sweep anew" in caught.value.hint
+
+
+def test_where_a_server_tells_nothing_nothing_is_called_proved() -> None:
+    assert verify_served(IdentityClaim(), SERVED) == ()

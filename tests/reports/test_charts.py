@@ -87,7 +87,7 @@ def test_labels_that_would_cover_each_other_are_moved_or_dropped() -> None:
 
 
 def replace_bpw(row: VariantRow, bpw: float) -> VariantRow:
-    facts = replace(row.variant.facts, file_bpw=bpw)
+    facts = replace(row.variant.require_file(), file_bpw=bpw)
     return replace(row, variant=replace(row.variant, facts=facts))
 
 

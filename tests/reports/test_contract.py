@@ -17,7 +17,8 @@ import jsonschema
 import pytest
 from tests.reports import example_summary as example
 
-from steelyard.domain.summary import SUMMARY_VERSION, SweepSummary, VariantRow
+from steelyard.domain.subject import ServedFacts
+from steelyard.domain.summary import SERVED_VERSION, SUMMARY_VERSION, SweepSummary, VariantRow
 from steelyard.reports import contract
 from steelyard.reports import json as summary_json
 
@@ -37,6 +38,20 @@ def validate(raw: dict[str, Any]) -> None:
 
 def test_the_shipped_schema_is_the_generated_one() -> None:
     assert contract.shipped() == contract.generate()
+
+
+def test_of_a_servers_models_there_is_a_version_of_its_own() -> None:
+    assert contract.shipped(SERVED_VERSION) == contract.generate_served()
+    schema = contract.shipped(SERVED_VERSION)
+    raw = written()
+    for row in raw["per_quant"]:
+        row["variant"]["facts"] = summary_json.full(ServedFacts())
+    with pytest.raises(jsonschema.ValidationError):
+        validate(raw)
+    raw["schema_version"] = SERVED_VERSION
+    jsonschema.Draft202012Validator(schema).validate(raw)
+    read = summary_json.read(json.dumps(raw), source="served")
+    assert {row.variant.facts for row in read.per_quant} == {ServedFacts()}
 
 
 def test_what_we_write_is_valid() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.app import served_stage
 from tests.engines.drive import attempts, exchanges
 from tests.llamalib import tiny
 
@@ -64,6 +67,27 @@ def test_planted_times_come_back(tmp_path: Path) -> None:
     assert len(at_ns) == 8
     assert 100 <= (at_ns[0] - attempt.sent_ns) / MS < 120
     assert (at_ns[-1] - at_ns[0]) / MS == pytest.approx(140, abs=15)
+
+
+def test_several_models_behind_one_address_have_truths_of_their_own(tmp_path: Path) -> None:
+    planned = Plan(ttft_s=0.3, variants={"fast": {"speed": 30.0}})
+    with served_stage.serving(
+        tmp_path, plans.write(planned, tmp_path / "plan.json"), "slow", "fast"
+    ) as up:
+        took = {name: _took(up.port, name) for name in ("slow", "fast")}
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            _took(up.port, "another")
+    assert took["fast"] < 0.3 < took["slow"]
+
+
+def _took(port: int, model: str) -> float:
+    """Return how long one token of a model takes."""
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    began = time.monotonic()
+    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=10) as answer:
+        assert json.loads(answer.read())["model"] == model
+    return time.monotonic() - began
 
 
 def test_the_client_is_close_to_the_truth_log(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def signals(
     latencies_s: Sequence[float],
     retries: int,
     loss: Reading[float],
-    saved_bytes: int,
+    saved_bytes: Reading[int],
     status: BaselineStatus = "OK",
 ) -> Optimisation:
     """Return the signals of one variant; `status` says what its loss was compared with."""
@@ -41,12 +41,16 @@ def latency_variance(latencies_s: Sequence[float]) -> Reading[float]:
     return Measured(variance(latencies_s), "derived")
 
 
-def vibe_delta(loss: Reading[float], saved_bytes: int, status: BaselineStatus) -> Reading[float]:
+def vibe_delta(
+    loss: Reading[float], saved_bytes: Reading[int], status: BaselineStatus
+) -> Reading[float]:
     """Return the share of right answers lost per GiB saved, or why there is none."""
     if status != "OK":
         return Missing(status.lower(), "there is no comparable reference to lose against")
     if isinstance(loss, Missing):
         return loss
-    if saved_bytes <= 0:
+    if isinstance(saved_bytes, Missing):
+        return saved_bytes
+    if saved_bytes.value <= 0:
         return Missing("nothing_saved", "the file is no smaller than the reference's")
-    return Measured(loss.value / (saved_bytes / _GIB), "derived")
+    return Measured(loss.value / (saved_bytes.value / _GIB), "derived")

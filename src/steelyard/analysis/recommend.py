@@ -4,6 +4,8 @@
 `best_value_quant`: highest utility among them; ties go to higher adherence, then lower latency,
 then lower `file_bpw`. The utility is `right_per_second` = right answers / seconds spent on the
 task suite at its own load; `adherence_per_latency` = adherence / the same seconds stands beside it.
+Where the size of a variant that qualifies is not known, nobody can say which is the smallest: there
+is no minimum viable one and no frontier, and the pick says why.
 
 The reference meets the quality gate by being the reference. It is weighed like any other, so it
 is picked where it is of best value, or where nothing else qualifies: then the pick names the gate
@@ -26,6 +28,7 @@ SIZE: Final = "file_bpw"
 
 PickName: TypeAlias = Literal["minimum_viable_quant", "best_value_quant"]
 
+NO_SIZES: Final = "sizes_unknown"
 _NONE: Final = Missing("none_qualifies", "no variant meets every gate")
 
 
@@ -35,10 +38,13 @@ def qualifying(rows: Sequence[VariantRow]) -> list[VariantRow]:
 
 
 def frontier(rows: Sequence[VariantRow]) -> tuple[str, ...]:
-    """Return the labels on the efficiency frontier of what qualifies."""
+    """Return the labels on the efficiency frontier of what qualifies; none without sizes."""
+    kept = qualifying(rows)
+    if _unsized(kept) is not None:
+        return ()
     points = [
-        Point(row.variant.label, row.variant.facts.file_bpw, utility.value)
-        for row in qualifying(rows)
+        Point(row.variant.label, _or(row.variant.file_bpw, 0.0), utility.value)
+        for row in kept
         if isinstance(utility := row.throughput.right_per_second, Measured)
     ]
     return efficiency_frontier(points)
@@ -60,17 +66,7 @@ def picks(rows: Sequence[VariantRow]) -> tuple[Pick, ...]:
             _none("best_value_quant", UTILITY, rows),
         )
     stopped = None if _any_candidate(kept) else binding_gate(rows)
-    smallest = min(kept, key=lambda row: (row.variant.facts.file_bpw, row.variant.label))
-    minimum = Pick(
-        "minimum_viable_quant",
-        smallest.variant.label,
-        SIZE,
-        Measured(smallest.variant.facts.file_bpw, "derived"),
-        _smallest_reason(smallest, len(kept), rows, stopped),
-        stopped,
-        smallest.run_ids,
-    )
-    return minimum, _best(kept, rows, stopped)
+    return _smallest(kept, rows, stopped), _best(kept, rows, stopped)
 
 
 def binding_gate(rows: Sequence[VariantRow]) -> str | None:
@@ -95,6 +91,38 @@ def utility_inputs(row: VariantRow) -> str:
         f"{row.marks.right} right answers in {row.marks.right / rate:.1f} s = {rate:.3g} right/s"
         f"{adherence}"
     )
+
+
+def _smallest(kept: list[VariantRow], rows: Sequence[VariantRow], stopped: str | None) -> Pick:
+    why = _unsized(kept)
+    if why is not None and len(kept) > 1:
+        unknown = Missing(NO_SIZES, f"which is the smallest is not known: {why}")
+        return Pick("minimum_viable_quant", None, SIZE, unknown, str(unknown), stopped, ())
+    smallest = min(kept, key=lambda row: (_or(row.variant.file_bpw, 0.0), row.variant.label))
+    return Pick(
+        "minimum_viable_quant",
+        smallest.variant.label,
+        SIZE,
+        smallest.variant.file_bpw,
+        _smallest_reason(smallest, len(kept), rows, stopped),
+        stopped,
+        smallest.run_ids,
+    )
+
+
+def _unsized(kept: Sequence[VariantRow]) -> Missing | None:
+    """Return why the size of any of these is not known; None where all are."""
+    sizes = (row.variant.file_bpw for row in kept)
+    return next((size for size in sizes if isinstance(size, Missing)), None)
+
+
+def size_text(row: VariantRow) -> str:
+    """Say how large a variant is."""
+    match row.variant.file_bpw:
+        case Measured(value=bpw):
+            return f"{bpw:.2f} bits per weight"
+        case Missing() as why:
+            return str(why)
 
 
 def _best(kept: list[VariantRow], rows: Sequence[VariantRow], stopped: str | None) -> Pick:
@@ -129,7 +157,7 @@ def _by_value(row: VariantRow) -> tuple[float, float, float, float, str]:
         -_or(row.throughput.right_per_second, 0.0),
         -_or(row.adherence.value, 0.0),
         _or(_latency(row).value, float("inf")),
-        row.variant.facts.file_bpw,
+        _or(row.variant.file_bpw, float("inf")),
         row.variant.label,
     )
 
@@ -151,7 +179,7 @@ def _apart(best: VariantRow, second: VariantRow) -> str:
 def _smallest_reason(
     smallest: VariantRow, kept: int, rows: Sequence[VariantRow], stopped: str | None
 ) -> str:
-    bpw = f"{smallest.variant.facts.file_bpw:.2f} bits per weight"
+    bpw = size_text(smallest)
     if stopped is not None:
         return f"no quant qualifies ({_stopped_text(rows, stopped)}); the reference is left, {bpw}"
     whole = sum(row.role != "aa" for row in rows)

@@ -15,7 +15,7 @@ from steelyard.analysis.evidence import Evidence
 from steelyard.analysis.verdict import Marked
 from steelyard.domain.campaign import Role, role_of, variant_of
 from steelyard.domain.caution import Quality, quality
-from steelyard.domain.reading import Missing
+from steelyard.domain.reading import Missing, value_of
 from steelyard.domain.run import RunOutcome, RunRecord, Section
 from steelyard.domain.subject import Variant
 
@@ -126,11 +126,17 @@ def roster(evidence: Evidence, *, include_polluted: bool) -> Roster:
         twin=entrant(sweep.reference, "aa"),
         candidates=tuple(
             entrant(variant, "candidate")
-            for variant in sorted(sweep.candidates, key=lambda v: (-v.facts.file_bpw, v.label))
+            for variant in sorted(sweep.candidates, key=_most_bits_first)
         ),
         sentinels=watch,
         canary=canaries[0] if canaries else None,
     )
+
+
+def _most_bits_first(variant: Variant) -> tuple[float, str]:
+    """Order by size; those of unknown size come last, in the order in which they were asked for."""
+    bpw = value_of(variant.file_bpw)
+    return (0.0, "") if bpw is None else (-bpw, variant.label)
 
 
 def counted(runs: Sequence[RunRecord], *, include_polluted: bool) -> tuple[RunRecord, ...]:

@@ -25,7 +25,7 @@ from steelyard.domain.caution import Caution
 from steelyard.domain.reading import Measured, Missing, Reading, derived
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.serverside import Sidecar
-from steelyard.domain.subject import ReferenceKind
+from steelyard.domain.subject import ReferenceKind, ServedFacts, Variant
 from steelyard.domain.summary import (
     NO_SIDECAR,
     BaselineStatus,
@@ -46,6 +46,9 @@ from steelyard.stats.means import mean
 from steelyard.stats.paired import loss_interval
 
 IS_REFERENCE: Final = Missing("is_reference", "the reference is what the others are compared with")
+_SHARED: Final = Missing("shared_server", "the server's process holds every model that it loaded")
+_NO_FILE: Final = Missing("not_here", "the server gives no probabilities to compare, nor its file")
+_OTHER_FORMAT: Final = Missing("not_measured", "only GGUF files are compared by probabilities")
 
 
 @final
@@ -233,10 +236,18 @@ def _optimisation(entrant: Entrant, verdict: Reading[Verdict], setting: Setting)
         for seconds in measured(timing.e2e_s, completed(section))
     ]
     retries = sum(a.tries > 0 for section in sections for a in section.attempts)
-    saved = setting.sweep.reference.artifact.size_bytes - entrant.variant.artifact.size_bytes
+    saved = _saved(setting.sweep.reference, entrant.variant)
     loss = derived(verdict, lambda found: found.loss)
     status: BaselineStatus = "OK" if setting.reference.tasks else "NO_BASELINE"
     return signals(latencies, retries, loss, saved, status)
+
+
+def _saved(reference: Variant, variant: Variant) -> Reading[int]:
+    """Return how many bytes a file is smaller than the reference's."""
+    whole, own = reference.file_bytes, variant.file_bytes
+    if isinstance(own, Missing):
+        return own
+    return derived(whole, lambda size: size - own.value)
 
 
 def _marks(marked: Marked, entrant: Entrant, confidence: float) -> Marks:
@@ -267,6 +278,10 @@ def _fidelity(entrant: Entrant, setting: Setting) -> Reading[Fidelity]:
     if entrant.role == "aa":
         return Missing("is_aa_row", "the A/A row is the reference's own file")
     absent = Missing("not_measured", "its probabilities were not compared")
+    if entrant.variant.file is None:
+        absent = _NO_FILE
+    elif entrant.variant.artifact.format != "gguf":
+        absent = _OTHER_FORMAT
     if entrant.role == "reference":
         absent = IS_REFERENCE
     return setting.fidelity.get(entrant.variant.label, absent)
@@ -281,6 +296,9 @@ def _raw(entrant: Entrant, speeds: Sequence[Speed], setting: Setting) -> Reading
 
 def _memory(entrant: Entrant) -> Reading[int]:
     """Return the most memory that any run which counts needed."""
+    facts = entrant.variant.facts
+    if isinstance(facts, ServedFacts) and not facts.alone:
+        return _SHARED
     found = [
         run.vitals if isinstance(run.vitals, Missing) else run.vitals.value.peak_memory_bytes
         for run in entrant.included

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from steelyard.analysis.gates import points
-from steelyard.analysis.recommend import binding_gate, utility_inputs
-from steelyard.domain.reading import Measured, Missing
+from steelyard.analysis.recommend import binding_gate, size_text, utility_inputs
+from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.summary import Pick, VariantRow, Verdict
 
 _MINIMUM: Final = "minimum_viable_quant"
@@ -42,8 +42,7 @@ def of_variant(row: VariantRow, picked: Sequence[Pick], reference: str) -> tuple
     if _BEST in names:
         found.append(f"USE {label}: {_loss(row, reference)}; {utility_inputs(row)}.")
     if _MINIMUM in names:
-        bpw = f"{row.variant.facts.file_bpw:.2f} bits per weight"
-        found.append(f"SMALLEST {label}: {bpw}; {_loss(row, reference)}.")
+        found.append(f"SMALLEST {label}: {size_text(row)}; {_loss(row, reference)}.")
     return tuple(found) or (_unpicked(row, row.verdict.value, reference),)
 
 
@@ -122,12 +121,15 @@ def _undecidable(row: VariantRow) -> tuple[str, ...]:
 def _warnings(
     rows: Sequence[VariantRow], family_losses: Mapping[str, Sequence[FamilyLoss]]
 ) -> list[str]:
-    """Warn where one family suffers: name the largest variant that shows a loss in it."""
+    """Warn where one family suffers: name the largest variant that shows a loss in it.
+
+    Of those whose size is not known, name each: which is the larger, nobody can say.
+    """
     found = []
     families = sorted({loss.family for losses in family_losses.values() for loss in losses})
     by_size = sorted(
         (row for row in rows if row.role == "candidate"),
-        key=lambda row: -row.variant.facts.file_bpw,
+        key=lambda row: -(value_of(row.variant.file_bpw) or 0.0),
     )
     for family in families:
         for row in by_size:
@@ -135,15 +137,21 @@ def _warnings(
             shown = next((loss for loss in losses if loss.low > loss.floor), None)
             if shown is not None:
                 found.append(_warning(row, shown))
-                break
+                if isinstance(row.variant.file_bpw, Measured):
+                    break
     return found
 
 
 def _warning(row: VariantRow, shown: FamilyLoss) -> str:
-    bpw = f"{row.variant.facts.file_bpw:.1f} bits per weight"
+    loses = (
+        f"{points(shown.loss)} points of {shown.family.replace('_', ' ')} "
+        f"[{points(shown.low)}, {points(shown.high)}]"
+    )
+    bpw = value_of(row.variant.file_bpw)
+    if bpw is None:
+        return f"WARNING {row.variant.label} loses {loses}."
     return (
-        f"WARNING at {row.variant.label} ({bpw}) this model loses {points(shown.loss)} points of "
-        f"{shown.family.replace('_', ' ')} [{points(shown.low)}, {points(shown.high)}]; "
+        f"WARNING at {row.variant.label} ({bpw:.1f} bits per weight) this model loses {loses}; "
         "no larger variant shows a loss there."
     )
 

@@ -27,6 +27,8 @@ from steelyard.domain.errors import StoreError
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
 from steelyard.domain.summary import (
+    SERVED_VERSION,
+    SUMMARY_VERSION,
     Estimate,
     Noise,
     Pick,
@@ -104,6 +106,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         drift_corrected=found_drift.corrects,
         applied_controls=in_force(_ordered(evidence)),
         soak=soaked,
+        schema_version=SUMMARY_VERSION if sweep.reference.file else SERVED_VERSION,
     )
 
 

@@ -57,7 +57,7 @@ def export_text(order: ExportOrder, emit: Emit) -> str:
     if order.bits is None:
         hf_folder.write(path, order.out, order.layout)
     else:
-        _quantised(path, order.out, order.bits)
+        _quantised_file(path, order.out, order.bits)
     emit(PhaseEnded("exporting", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
     artifact, made = artifacts.fingerprint(order.out), artifacts.inspect(order.out)
     engines = ("mlx",) if order.layout == "mlx" else ("mlx", "transformers")
@@ -72,25 +72,38 @@ def export_text(order: ExportOrder, emit: Emit) -> str:
     )
 
 
-def _quantised(source: Path, out: Path, bits: int) -> None:
-    """Have mlx-lm quantise a full folder into `out`, whole or not at all."""
-    python = environments.required("mlx").python
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} exists and is not empty", hint="choose another --out")
+def _quantised_file(source: Path, out: Path, bits: int) -> None:
+    """Have mlx-lm quantise a GGUF file into `out`, by way of a full folder of it."""
+    environments.required("mlx")
+    _require_empty(out)
     full = out.with_name(f".{out.name}.{os.getpid()}.full")
-    part = out.with_name(f".{out.name}.{os.getpid()}.quantised")
     try:
         hf_folder.write(source, full, "safetensors")
+        quantised(full, out, bits)
+    finally:
+        shutil.rmtree(full, ignore_errors=True)
+
+
+def quantised(full: Path, out: Path, bits: int) -> None:
+    """Have mlx-lm quantise a full folder into `out`, whole or not at all."""
+    python = environments.required("mlx").python
+    _require_empty(out)
+    part = out.with_name(f".{out.name}.{os.getpid()}.quantised")
+    try:
         argv = [str(python), "-I", "-m", "mlx_lm", "convert", "--hf-path", str(full)]
         argv += ["--mlx-path", str(part), "-q", "--q-bits", str(bits)]
         env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise EngineError(
-                f"mlx-lm could not quantise {source.name}: {done.stderr.strip()[-_WORDS:]}",
+                f"mlx-lm could not quantise {full.name}: {done.stderr.strip()[-_WORDS:]}",
                 hint="--format mlx without --bits writes it unquantised",
             )
         part.replace(out)
     finally:
-        shutil.rmtree(full, ignore_errors=True)
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _require_empty(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out} exists and is not empty", hint="choose another --out")

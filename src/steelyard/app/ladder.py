@@ -63,7 +63,7 @@ def order(
                 f"{'--imatrix' if imatrix is not None else '--requantise'} would have no effect",
                 hint="leave it out, or give the one file to quantise from",
             )
-        return Order(_only(chosen, wanted), (), imatrix, requantise, runtime)
+        return Order(only(chosen, wanted), (), imatrix, requantise, runtime)
     path, facts = chosen.files[0]
     require_native(path, facts, requantise=requantise)
     matrix = imatrix or chosen.imatrix
@@ -88,8 +88,8 @@ def foreseen(order: Order) -> tuple[Variant, ...]:
     """Return the variants as the rules foresee them: nothing is made or hashed."""
     names = subjects.labels(order.chosen.files)
     _, source = order.source
-    there = [_stand_in(names[path], facts) for path, facts in order.chosen.files]
-    made = [_stand_in(one.quant.name, _facts(source, one)) for one in order.made]
+    there = [stand_in(names[path], facts) for path, facts in order.chosen.files]
+    made = [stand_in(one.quant.name, _facts(source, one)) for one in order.made]
     first = replace(there[0], reference=subjects.reference_kind(source))
     return (first, *there[1:], *made)
 
@@ -140,7 +140,7 @@ def _add(paths: dict[str, Path], label: str, path: Path, emit: Emit) -> Variant:
     return variant
 
 
-def _only(chosen: Chosen, wanted: tuple[str, ...] | None) -> Chosen:
+def only(chosen: Chosen, wanted: tuple[str, ...] | None) -> Chosen:
     """Keep the quants asked for, and always the reference."""
     if wanted is None:
         return chosen
@@ -168,7 +168,7 @@ def _facts(source: ArtifactFacts, order: ladder.Order) -> ArtifactFacts:
     )
 
 
-def _stand_in(label: str, facts: ArtifactFacts) -> Variant:
+def stand_in(label: str, facts: ArtifactFacts, layout: str = "gguf") -> Variant:
     """Return a variant whose bytes are not there or not hashed yet."""
-    artifact = Artifact(label, "gguf", f"not hashed yet: {label}", size_bytes=facts.tensor_bytes)
+    artifact = Artifact(label, layout, f"not hashed yet: {label}", size_bytes=facts.tensor_bytes)
     return Variant(label, artifact, facts)

@@ -89,7 +89,7 @@ def _imatrix(order: QuantiseOrder, chosen: Chosen, out: Path, emit: Emit) -> Pat
 
 
 def _shown(variant: Variant, path: Path) -> str:
-    facts = variant.facts
+    facts = variant.require_file()
     types = ", ".join(f"{name} {share:.0%}" for name, share in _shares(facts))
     profile = EngineProfile(context_tokens=min(4096, facts.context_tokens or 4096))
     needed = memory.estimate(facts, profile, history.memory_here()) / _MIB

@@ -17,7 +17,7 @@ from steelyard.app.profile_files import ProfileFile
 from steelyard.domain.errors import BadInput, UnknownName, UnreadableModel, UnsupportedSubject
 from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.subject import ArtifactFacts, ReferenceKind, Variant
-from steelyard.engines import api
+from steelyard.engines import api, environments, meeting
 from steelyard.models import artifacts, find, folders, quants, safetensors
 from steelyard.models.stores import hugging_face, local, ollama_store
 from steelyard.models.stores.scanning import Found
@@ -57,7 +57,7 @@ def choose(subject: str, listed: Files | None = None) -> Chosen:
     """
     if "://" in subject:
         raise BadInput(
-            f"{subject} is the address of a server; a sweep weighs files",
+            f"{subject} is the address of a server, and a file is read here",
             hint="give the model's file or its folder",
         )
     if (path := Path(subject).expanduser()).exists():
@@ -80,7 +80,7 @@ def require_loading(engine: str) -> None:
         raise UnsupportedSubject(
             f"{engine} is not started here, so that no file can be given to it",
             hint="start it with the model yourself and measure it at its address: "
-            f"`steelyard bench http://HOST:PORT --engine {engine}`",
+            f"`steelyard bench http://HOST:PORT --engine {engine}`, or `steelyard sweep` likewise",
         )
 
 
@@ -92,13 +92,35 @@ def _chosen(name: str, engine: str, *, at: bool) -> Chosen:
     return _named(name, engine)
 
 
+def on(subject: str, engine: str | None) -> str:
+    """Return a subject with the engine that an option names, as one would write it behind an @."""
+    if engine is None:
+        return subject
+    if engine == meeting.ANY:
+        raise UnsupportedSubject(
+            f"{engine} is any server at an address, and {subject} is a file",
+            hint="leave --engine out: llamacpp serves it then",
+        )
+    if engine not in api.dialects():
+        raise UnknownName.among("engine", engine, (*api.dialects(), meeting.ANY))
+    if Path(subject).expanduser().exists() or "@" not in subject:
+        return f"{subject}@{engine}"
+    own = subject.rpartition("@")[2].partition("/")[0]
+    if own != engine:
+        raise BadInput(
+            f"{subject} names the engine {own}, and --engine {engine}", hint="leave one of them out"
+        )
+    return subject
+
+
 def require_gguf(chosen: Chosen, what: str) -> Chosen:
     """Return what was chosen; refuse a folder of safetensors for work that takes GGUF files."""
     folder = next((path for path, _ in chosen.files if path.is_dir()), None)
     if folder is not None:
         raise UnsupportedSubject(
-            f"{folder} is a folder of safetensors, and {what} takes GGUF files",
-            hint="`steelyard bench` and `steelyard engines compare` take such a folder",
+            f"{folder} is a folder of safetensors, and {what} takes GGUF files on {chosen.engine}",
+            hint="`bench`, `engines compare` and `sweep` take such a folder with its engine behind"
+            f" it: {folder.name}@mlx or {folder.name}@transformers",
         )
     return chosen
 
@@ -144,13 +166,29 @@ def _at(path: Path, engine: str) -> Chosen:
         found = ((path, artifacts.inspect(path)),)
         return Chosen(path.resolve().name, found, engine, ladder=False)
     if path.is_dir():
-        return _ladder(path, engine)
+        return _folders(path, engine) if engine in environments.NAMES else _ladder(path, engine)
     if path.suffix == safetensors.SUFFIX:
         raise UnsupportedSubject(
             f"{path.name} is one file of a model, which is a folder with config.json",
             hint=f"name the folder: {path.parent}",
         )
     return Chosen(path.stem, ((path, artifacts.inspect(path)),), engine, ladder=False)
+
+
+def _folders(folder: Path, engine: str) -> Chosen:
+    """Read every model folder of a folder; they must be quants of one model."""
+    inside = sorted(path for path in folder.iterdir() if path.is_dir() and folders.is_model(path))
+    if not inside:
+        raise BadInput(
+            f"{folder} holds no folder of a model (config.json beside safetensors)",
+            hint=f"give one, or a folder that holds several; {engine} loads no GGUF files",
+        )
+    found = sorted(
+        ((path, artifacts.inspect(path)) for path in inside),
+        key=lambda pair: (-pair[1].file_bpw, str(pair[0])),
+    )
+    _refuse_strangers(found)
+    return Chosen(folder.resolve().name, tuple(found), engine, ladder=len(found) > 1)
 
 
 def _ladder(folder: Path, engine: str) -> Chosen:
@@ -165,7 +203,9 @@ def _ladder(folder: Path, engine: str) -> Chosen:
     found = sorted(scanned.models, key=lambda pair: (-pair[1].file_bpw, str(pair[0])))
     if not found:
         raise BadInput(
-            f"{folder} holds no GGUF file", hint="give a file, or a folder with a ladder"
+            f"{folder} holds no GGUF file",
+            hint="give a file, or a folder with a ladder; to folders of safetensors belongs an"
+            " engine: @mlx or @transformers",
         )
     _refuse_strangers(found)
     return Chosen(folder.resolve().name, tuple(found), engine, ladder=len(found) > 1)

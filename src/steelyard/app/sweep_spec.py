@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any, Final, Self, final
 
 from steelyard.analysis.sizing import items_for_margin
+from steelyard.analysis.validity import ATTACHED
 from steelyard.app import engine_settings, history, subjects
 from steelyard.app.pulling import RESERVE_BYTES
 from steelyard.app.subjects import Chosen
 from steelyard.domain.campaign import Gates, Suite, Sweep
+from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit
 from steelyard.domain.run import ControlProfile, Controls
 from steelyard.domain.subject import ArtifactFacts, EngineProfile, Variant
 from steelyard.domain.task import Task
 from steelyard.domain.workload import Workload
+from steelyard.engines import api, environments
 from steelyard.llamalib.kernels import cores
 from steelyard.models import memory
 from steelyard.models.ladder import Runtime
@@ -44,6 +47,10 @@ class SweepRequest:
     """What was typed, checked for type and range only."""
 
     subject: str = subjects.BUNDLED
+    engine: str | None = None
+    models: tuple[str, ...] | None = None
+    reference: str | None = None
+    against: tuple[str, ...] = ()
     quants: tuple[str, ...] | None = None
     suite: Suite = "quick"
     items: int | None = None
@@ -74,6 +81,10 @@ class SweepRequest:
     disk_reserve: int = RESERVE_BYTES
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    api_key_env: str | None = None
+    send_key_anywhere: bool = False
+    cacert: Path | None = None
+    insecure: bool = False
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
@@ -81,28 +92,51 @@ class SweepRequest:
         return cls(**options)
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What is weighed, in a word, and by which engine, come by how."""
+
+    model: str
+    engine: str
+    runtime: str
+
+
 def settled_for(
     request: SweepRequest, chosen: Chosen, loads: tuple[Workload, ...], emit: Emit
 ) -> engine_settings.Settled:
     """Put the suite's needs, the engine profile and the device together."""
-    context = request.context or max(suites.context_needed(loads), _TASK_CONTEXT[request.level])
-    needed = EngineProfile(
-        context_tokens=context, slots=max(_TASK_STREAMS, suites.streams_needed(request.suite))
-    )
+    needed = needs(request, loads)
     typed = engine_settings.Typed(request.threads, request.device, request.context)
     # Those that we may use: a container or a mask may leave fewer than the machine has.
     usable = len(request.affinity) if request.affinity else cores()
     return engine_settings.settle(chosen, runtime_of(request, chosen), needed, typed, usable, emit)
 
 
+def needs(request: SweepRequest, loads: tuple[Workload, ...]) -> EngineProfile:
+    """Return the context and the slots that the work takes."""
+    context = request.context or max(suites.context_needed(loads), _TASK_CONTEXT[request.level])
+    slots = max(_TASK_STREAMS, suites.streams_needed(request.suite))
+    return EngineProfile(context_tokens=context, slots=slots)
+
+
 def runtime_of(request: SweepRequest, chosen: Chosen) -> str:
-    """Return how the engine is come by: a simulation has one way only."""
-    return "scripted" if chosen.engine == "scripted" else request.runtime
+    """Return how the engine is come by: most have one way only."""
+    if chosen.engine == "scripted":
+        return "scripted"
+    if chosen.engine not in environments.NAMES:
+        return request.runtime
+    if request.runtime != SweepRequest().runtime:
+        raise BadInput(
+            f"--runtime chooses between runtimes of llama.cpp; {chosen.engine} has an environment",
+            hint="leave --runtime out",
+        )
+    return environments.ENVIRONMENT
 
 
 def sweep_of(
     request: SweepRequest,
-    chosen: Chosen,
+    weighed: Weighed,
     loads: tuple[Workload, ...],
     settled: engine_settings.Settled,
     variants: tuple[Variant, ...],
@@ -121,26 +155,38 @@ def sweep_of(
         for family in FAMILIES
     )
     return Sweep(
-        model=chosen.model,
+        model=weighed.model,
         variants=variants,
-        engine=chosen.engine,
-        runtime=runtime_of(request, chosen),
+        engine=weighed.engine,
+        runtime=weighed.runtime,
         profile=settled.profile,
         controls=_controls(request, settled),
-        workloads=loads,
+        workloads=tuple(_as_sent(weighed, load) for load in loads),
         tasks=tasks,
-        sentinel=suites.SENTINEL,
+        sentinel=_as_sent(weighed, suites.SENTINEL),
         canary=suites.CANARY,
         gates=gates,
         suite=suite,
         repeats=request.repeats or _REPEATS[suite],
-        fidelity_positions=0 if chosen.engine == "scripted" else _FIDELITY_POSITIONS[suite],
+        fidelity_positions=_FIDELITY_POSITIONS[suite] if _compares(weighed, variants) else 0,
         seed=request.seed,
         task_streams=_TASK_STREAMS,
         engine_profile=settled.name,
         raw_repeats=_RAW_REPEATS[suite] if request.sidecar else 0,
         soak=_soak(request, settled),
     )
+
+
+def _as_sent(weighed: Weighed, load: Workload) -> Workload:
+    """Return a workload as this engine takes it: where it takes no token ids, as messages."""
+    if weighed.runtime != ATTACHED and api.dialect(weighed.engine).capabilities.token_prompts:
+        return load
+    return suites.as_messages(load)
+
+
+def _compares(weighed: Weighed, variants: tuple[Variant, ...]) -> bool:
+    """Say whether probabilities can be compared: llama.cpp's own, over GGUF files that are here."""
+    return weighed.engine != "scripted" and all(v.artifact.format == "gguf" for v in variants)
 
 
 def _soak(request: SweepRequest, settled: engine_settings.Settled) -> Workload | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final, cast, final
+from typing import Any, Final, assert_never, cast, final
 
 from steelyard.analysis.ratings import rated_metrics
 from steelyard.app import (
@@ -23,21 +23,27 @@ from steelyard.app import (
     hub_subjects,
     ladder,
     machinery,
+    model_folders,
     reporting,
+    served_subjects,
     subjects,
     sweep_spec,
     work,
 )
+from steelyard.app.bench_request import is_address
 from steelyard.app.fetched import Wish
 from steelyard.app.fetching import Fetching
 from steelyard.app.folder import REQUEST, SweepFolder
 from steelyard.app.keeping import keeper
+from steelyard.app.model_folders import FolderOrder
 from steelyard.app.pulling import HubRequest
 from steelyard.app.reporting import Outcome, Written
-from steelyard.app.sweep_spec import SweepRequest
+from steelyard.app.served_subjects import Access, Roll
+from steelyard.app.subjects import Chosen
+from steelyard.app.sweep_plan import planned
+from steelyard.app.sweep_spec import SweepRequest, Weighed
 from steelyard.campaigns.events import Resumed
-from steelyard.campaigns.plan import Plan, Skip
-from steelyard.campaigns.planner import Rates, plan
+from steelyard.campaigns.plan import Plan
 from steelyard.campaigns.states import replay
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.codec import from_plain
@@ -45,7 +51,8 @@ from steelyard.domain.errors import BadInput, Interrupted
 from steelyard.domain.ids import plain
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import Controls, Place, Proof, RunSpec
-from steelyard.domain.subject import Subject
+from steelyard.domain.subject import Subject, Variant
+from steelyard.engines.attached import AttachedEngine
 from steelyard.models import disk, memory
 from steelyard.platform import clock, hardware, locks, settings
 from steelyard.reports.figures import duration
@@ -53,10 +60,11 @@ from steelyard.runs import sidecar
 from steelyard.runs.execute import Executor, require_trained
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import place_for, require_cores
-from steelyard.workloads import suites
 
 LONG_S: Final = 3600.0
 _NS_PER_S: Final = 1e9
+_PATHS: Final = "paths.json"
+_SERVERS: Final = "servers.json"
 # What a resume may say anew; everything else was settled when the sweep began.
 _ANEW: Final = frozenset(
     {"out", "resume", "budget", "yes", "dry_run", "include_polluted", "disk_reserve"}
@@ -71,7 +79,8 @@ class Foreseen:
     """A sweep as it can be known before anything is made, hashed or written."""
 
     request: SweepRequest
-    order: ladder.Order
+    order: ladder.Order | FolderOrder | Roll
+    weighed: Weighed
     folder: SweepFolder
     sweep: Sweep
     plan: Plan
@@ -94,6 +103,7 @@ class Prepared:
     sweep: Sweep
     plan: Plan
     paths: Mapping[str, Path]
+    servers: Mapping[str, str]
 
 
 def foresee(request: SweepRequest, emit: Emit, found: Fetching | None = None) -> Foreseen:
@@ -107,27 +117,64 @@ def foresee(request: SweepRequest, emit: Emit, found: Fetching | None = None) ->
             "--dry-run plans a new sweep, and --resume goes on with one",
             hint="its plan lies in plan.json in the sweep's folder",
         )
+    served = is_address(request.subject)
+    ahead = _served(request, emit) if served else _files(request, emit, found)
+    _announce(ahead, emit)
+    return ahead
+
+
+def _files(request: SweepRequest, emit: Emit, found: Fetching | None) -> Foreseen:
+    """Foresee a sweep of files, which an engine of ours serves."""
+    served_subjects.refuse_without_server(request)
     listed = found.files if found else None
-    chosen = subjects.require_gguf(subjects.choose(request.subject, listed), "a sweep")
+    chosen = subjects.choose(subjects.on(request.subject, request.engine), listed)
+    if not model_folders.is_of_folders(chosen):
+        subjects.require_gguf(chosen, "a sweep")
     for path, facts in chosen.files:
         require_trained(facts, path.name)
     if request.sidecar:
         sidecar.require(chosen.engine, sweep_spec.runtime_of(request, chosen))
-    order = ladder.order(
-        chosen, request.quants, request.imatrix, request.runtime, requantise=request.requantise
-    )
+    order = _order(request, chosen)
     if found is not None:
         found = found.narrowed(frozenset(path for path, _ in order.chosen.files))
     _check_keep(request, order.chosen.files)
     folder = SweepFolder(request.out or _new_folder(chosen.model))
     _refuse_used(folder)
-    variants = ladder.foreseen(order)
-    loads = sweep_spec.loads_of(request, chosen, variants[0].facts)
+    variants = (
+        ladder.foreseen(order) if isinstance(order, ladder.Order) else model_folders.foreseen(order)
+    )
+    loads = sweep_spec.loads_of(request, chosen, variants[0].require_file())
     settled = sweep_spec.settled_for(request, chosen, loads, emit)
-    sweep = sweep_spec.sweep_of(request, chosen, loads, settled, variants)
-    ahead = Foreseen(request, order, folder, sweep, _planned(sweep), settled, found)
-    _announce(ahead, emit)
-    return ahead
+    weighed = Weighed(chosen.model, chosen.engine, sweep_spec.runtime_of(request, chosen))
+    sweep = sweep_spec.sweep_of(request, weighed, loads, settled, variants)
+    return Foreseen(request, order, weighed, folder, sweep, planned(sweep), settled, found)
+
+
+def _order(request: SweepRequest, chosen: Chosen) -> ladder.Order | FolderOrder:
+    """Return what is to be made, of what kind its files are."""
+    if model_folders.is_of_folders(chosen):
+        if request.imatrix is not None or request.requantise:
+            option = "--imatrix" if request.imatrix is not None else "--requantise"
+            raise BadInput(
+                f"{option} is for GGUF files, and {request.subject} is a folder of safetensors",
+                hint=f"leave {option} out",
+            )
+        return model_folders.order(chosen, request.quants)
+    return ladder.order(
+        chosen, request.quants, request.imatrix, request.runtime, requantise=request.requantise
+    )
+
+
+def _served(request: SweepRequest, emit: Emit) -> Foreseen:
+    """Foresee a sweep of models that a server of somebody else's serves."""
+    roll = served_subjects.call(request, emit)
+    folder = SweepFolder(request.out or _new_folder(roll.weighed.model))
+    _refuse_used(folder)
+    loads = served_subjects.loads_of(request, roll)
+    settled = engine_settings.Settled(sweep_spec.needs(request, loads), None, None)
+    sweep = sweep_spec.sweep_of(request, roll.weighed, loads, settled, roll.variants)
+    laid_out = planned(sweep, served_subjects.the_same(roll.variants, roll.servers))
+    return Foreseen(request, roll, roll.weighed, folder, sweep, laid_out, settled)
 
 
 def perform(request: SweepRequest, emit: Emit) -> Outcome:
@@ -144,13 +191,18 @@ def perform(request: SweepRequest, emit: Emit) -> Outcome:
         folder = ahead.folder
         with locks.folder_lock(folder.root), _goes_on(folder):
             _refuse_used(folder)
-            with fetched.in_use(tuple(path for path, _ in ahead.order.chosen.files)):
+            with fetched.in_use(_sources(ahead.order)):
                 prepared = _begun(ahead, emit)
                 fetched.adopt(folder, tuple(prepared.paths.values()))
                 ended = _campaign(request, prepared, emit)
     # Not before the leases are gone: our own would keep everything.
-    fetched.clear(folder, prepared.sweep, prepared.paths, _wish(request), ended, emit)
+    if not prepared.servers:
+        fetched.clear(folder, prepared.sweep, prepared.paths, _wish(request), ended, emit)
     return ended
+
+
+def _sources(order: ladder.Order | FolderOrder | Roll) -> tuple[Path, ...]:
+    return () if isinstance(order, Roll) else tuple(path for path, _ in order.chosen.files)
 
 
 def _go_on(request: SweepRequest, folder: SweepFolder, emit: Emit) -> Outcome:
@@ -161,6 +213,8 @@ def _go_on(request: SweepRequest, folder: SweepFolder, emit: Emit) -> Outcome:
     hub = _hub_request(request, subject)
     with locks.folder_lock(folder.root), _goes_on(folder):
         prepared = _resumed(folder)
+        if prepared.servers:
+            return _campaign(request, prepared, emit)
         sweep, wish = prepared.sweep, _wish(request, begun)
         fetched.check(wish, {v.label: prepared.paths[v.artifact.sha256] for v in sweep.variants})
         campaign = replay(prepared.plan, folder.events())
@@ -305,9 +359,12 @@ def plan_text(ahead: Foreseen, *, as_json: bool) -> str:
 def _campaign(request: SweepRequest, prepared: Prepared, emit: Emit) -> Outcome:
     """Perform the campaign of a prepared sweep, whose folder we hold."""
     folder = prepared.folder
+    access = _access(folder) if prepared.servers else None
     with keeper(emit, prepared.sweep) as keep:
 
         def place_of(spec: RunSpec) -> Place:
+            if access is not None:
+                return served_subjects.place(spec, prepared.servers, folder.run(spec.id))
             return place_for(
                 spec.subject,
                 folder.run(spec.id),
@@ -319,10 +376,18 @@ def _campaign(request: SweepRequest, prepared: Prepared, emit: Emit) -> Outcome:
             return reporting.write(where, include_polluted=request.include_polluted)
 
         def prove(subject: Subject, controls: Controls) -> Proof:
+            if access is not None:
+                return served_subjects.unproved(subject)
             return machinery.prove(subject, controls, emit)
 
+        def attach(spec: RunSpec) -> AttachedEngine:
+            context = prepared.sweep.profile.context_tokens
+            return served_subjects.again(spec, prepared.servers, access or Access(), context)
+
         executor = Executor(Verifier(), emit)
-        crew = work.Crew(executor, place_of, emit, keep, prove, report)
+        crew = work.Crew(
+            executor, place_of, emit, keep, prove, report, attach if access is not None else None
+        )
         stop = work.perform(folder, prepared.sweep, prepared.plan, crew, request.budget)
     return reporting.outcome(folder, stop)
 
@@ -332,28 +397,55 @@ def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     request, folder = ahead.request, ahead.folder
     folder.write(REQUEST, _settings(request))
     started_ns = clock.monotonic_ns()
-    variants, paths = ladder.make(ahead.order, folder.models, emit)
+    variants, paths, servers = _made(ahead, emit)
     seconds = (clock.monotonic_ns() - started_ns) / _NS_PER_S
-    folder.write(reporting.LADDER_TIME, {"ladder": round(seconds, 3)})
+    phase = "first answers" if servers else "ladder"
+    folder.write(reporting.LADDER_TIME, {phase: round(seconds, 3)})
     loads, settled = ahead.sweep.workloads, ahead.settled
-    sweep = sweep_spec.sweep_of(request, ahead.order.chosen, loads, settled, variants)
+    sweep = sweep_spec.sweep_of(request, ahead.weighed, loads, settled, variants)
     paths |= settled.paths
-    planned = _planned(sweep)
-    folder.write("paths.json", {sha256: str(path) for sha256, path in paths.items()})
-    folder.begin(sweep, planned)
-    return Prepared(folder, sweep, planned, paths)
+    laid_out = planned(sweep, served_subjects.the_same(variants, servers))
+    folder.write(_PATHS, {sha256: str(path) for sha256, path in paths.items()})
+    if servers:
+        folder.write(_SERVERS, servers)
+    folder.begin(sweep, laid_out)
+    return Prepared(folder, sweep, laid_out, paths, servers)
+
+
+def _made(
+    ahead: Foreseen, emit: Emit
+) -> tuple[tuple[Variant, ...], dict[str, Path], dict[str, str]]:
+    """Have every variant ready: its file lies where it says, or its server has answered for it."""
+    match ahead.order:
+        case Roll() as roll:
+            context = ahead.settled.profile.context_tokens
+            return served_subjects.made_ready(roll, context, emit), {}, dict(roll.servers)
+        case ladder.Order() as order:
+            return *ladder.make(order, ahead.folder.models, emit), {}
+        case FolderOrder() as order:
+            return *model_folders.make(order, ahead.folder.models, emit), {}
+        case _:
+            assert_never(ahead.order)
 
 
 def _resumed(folder: SweepFolder) -> Prepared:
-    paths = folder.read(dict[str, str], "paths.json") or {}
+    paths = folder.read(dict[str, str], _PATHS) or {}
     located = {sha256: Path(path) for sha256, path in paths.items()}
+    servers = folder.read(dict[str, str], _SERVERS) or {}
     sweep = folder.sweep()
-    if lost := [one.label for one in sweep.variants if one.artifact.sha256 not in located]:
+    known = servers or located
+    if lost := [one.label for one in sweep.variants if one.artifact.sha256 not in known]:
         raise BadInput(
-            f"{folder.root / 'paths.json'} does not say where {', '.join(lost)} lies",
+            f"{folder.root / _PATHS} does not say where {', '.join(lost)} lies",
             hint="restore the file, or begin anew in another --out",
         )
-    return Prepared(folder, sweep, folder.plan(), located)
+    return Prepared(folder, sweep, folder.plan(), located, servers)
+
+
+def _access(folder: SweepFolder) -> Access:
+    """Return how the servers of a sweep are spoken to: as was typed when it began."""
+    begun = folder.read(dict[str, Any], REQUEST) or {}
+    return Access.of(from_plain(SweepRequest, begun, source=str(folder.root / REQUEST)))
 
 
 def _to_resume(request: SweepRequest) -> SweepFolder:
@@ -392,7 +484,8 @@ def _settings(request: SweepRequest) -> dict[str, Any]:
         if field.name in _ANEW or value == getattr(usual, field.name):
             continue
         found[field.name] = list(value) if isinstance(value, tuple) else value
-        if isinstance(value, str | Path):
+        # Of the rest a word is a word, whatever a folder here may be called.
+        if isinstance(value, Path) or field.name == "subject":
             name, at, engine = str(value).partition("@")
             path = Path(name).expanduser()
             found[field.name] = f"{path.resolve()}{at}{engine}" if path.exists() else str(value)
@@ -405,36 +498,6 @@ def _refuse_used(folder: SweepFolder) -> None:
             f"{folder.root} holds a sweep already",
             hint="add --resume to go on with it, or give another --out",
         )
-
-
-def _planned(sweep: Sweep) -> Plan:
-    """Lay out the sweep, and say which of the suite's workloads there is no room for."""
-    found = plan(sweep, _rates(sweep))
-    trained, context = sweep.reference.facts.context_tokens, sweep.profile.context_tokens
-    out = []
-    for load in suites.workloads(sweep.suite):
-        if load in sweep.workloads:
-            continue
-        why = f"this sweep has {context:,} tokens of context: as asked for, or as memory has room"
-        if trained and suites.context_needed((load,)) > trained:
-            why = f"the model was trained for {trained:,} tokens of context"
-        out.append(Skip(load.name, why))
-    return replace(found, skipped=(*found.skipped, *out))
-
-
-def _rates(sweep: Sweep) -> Rates:
-    """Guess how fast the reference runs here: memory bounds decoding, arithmetic the prefill."""
-    facts = sweep.reference.facts
-    threads = sweep.controls.threads or 1
-    return Rates(
-        load_s=0.4 + facts.tensor_bytes / 1e9,
-        prompt_tps=max(1.0, min(8000.0, threads * 25e9 / (2 * facts.parameters))),
-        output_tps=max(0.2, min(1200.0, 8e9 / facts.active_bytes)),
-        # The shipped items are short questions with answers of a few tokens.
-        task_prompt_tokens=90,
-        task_output_tokens=12,
-        fidelity_tps=max(1.0, min(4000.0, threads * 12e9 / (2 * facts.parameters))),
-    )
 
 
 def _announce(ahead: Foreseen, emit: Emit) -> None:
@@ -471,11 +534,13 @@ def _check_room(ahead: Foreseen) -> None:
 
 def _check_machine(ahead: Foreseen) -> None:
     sweep, request = ahead.sweep, ahead.request
+    if isinstance(ahead.order, Roll):
+        return
     require_cores(sweep.controls)
     # No candidate has more bits than the reference: what holds that one holds them all.
-    memory.require(sweep.reference.facts, sweep.profile, history=history.memory_here())
+    memory.require(sweep.reference.require_file(), sweep.profile, history=history.memory_here())
     for variant in sweep.variants:
-        trained = variant.facts.context_tokens
+        trained = variant.require_file().context_tokens
         if trained and sweep.profile.context_tokens > trained:
             raise BadInput(
                 f"{sweep.model} was trained for {trained:,} tokens of context; "
@@ -493,4 +558,5 @@ def _check_settings() -> None:
 
 def _new_folder(model: str) -> Path:
     stamp = clock.wall_time()[:19].replace(":", "").replace("-", "").replace("T", "-")
-    return Path("sweeps") / f"{model}-{stamp}"
+    plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in model)
+    return Path("sweeps") / f"{plain}-{stamp}"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import assert_never, cast, final
 
 from steelyard.analysis import rawspeed
+from steelyard.analysis.validity import ATTACHED
 from steelyard.app.folder import SweepFolder
 from steelyard.app.reporting import Written
 from steelyard.campaigns import canary
@@ -53,6 +55,8 @@ from steelyard.domain.instrument import Instrument
 from steelyard.domain.progress import Advanced, Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import Controls, Place, Proof, RunRecord, RunSpec
 from steelyard.domain.subject import Subject, Variant
+from steelyard.engines import environments
+from steelyard.engines.attached import AttachedEngine
 from steelyard.platform import clock
 from steelyard.reports.figures import duration
 from steelyard.runs import calibration, fidelity, sidecar
@@ -67,7 +71,10 @@ _NS_PER_S = 1e9
 @final
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """What the shell works with: who runs cells, where files lie, who is told, who keeps."""
+    """What the shell works with: who runs cells, where files lie, who is told, who keeps.
+
+    `attach` goes to the server that a run is of, where one of somebody else's is swept.
+    """
 
     executor: Executor
     place_of: Callable[[RunSpec], Place]
@@ -75,6 +82,7 @@ class Crew:
     keep: Callable[[RunRecord], None]
     prove: Callable[[Subject, Controls], Proof]
     report: Callable[[SweepFolder], Written]
+    attach: Callable[[RunSpec], AttachedEngine] | None = None
 
 
 def perform(
@@ -147,7 +155,9 @@ class _Shell:
             case RunCanary(spec=spec):
                 # One that blocked was about the machine as it was then: it is measured anew.
                 (self._crew.place_of(spec).folder / SPOOL).unlink(missing_ok=True)
-                return canary.judge(self._run(spec), seconds=seconds())
+                record = self._run(spec)
+                tells = _tells(spec.subject)
+                return canary.judge(record, seconds=seconds(), deterministic=tells, tells=tells)
             case RunCell():
                 return self._cell(campaign, step, seconds)
             case MeasureFidelity(label=label):
@@ -211,7 +221,11 @@ class _Shell:
         variant = self._variants[spec.subject.artifact.sha256]
         instrument = self._folder.read(Instrument, "instrument.json") or Instrument()
         executor = replace(self._crew.executor, instrument=instrument)
-        record = executor.run(spec, variant, self._crew.place_of(spec))
+        place, attach = self._crew.place_of(spec), self._crew.attach
+        if attach is None:
+            record = executor.run(spec, variant, place)
+        else:
+            record = executor.call(spec, variant, place, partial(attach, spec))
         self._crew.keep(record)
         return record
 
@@ -268,6 +282,14 @@ class _Shell:
     def _path(self, variant: Variant) -> fidelity.Weighed:
         spec = next(c.spec for c in self._plan.cells if c.spec.subject.artifact == variant.artifact)
         return fidelity.Weighed(variant, self._crew.place_of(spec).path_of(variant.artifact))
+
+
+def _tells(subject: Subject) -> bool:
+    """Say whether an engine tells all that it serves, and promises the same text each time.
+
+    A server of somebody else's may batch us with others; those of an environment tell a path only.
+    """
+    return subject.runtime not in (ATTACHED, environments.ENVIRONMENT)
 
 
 def _left(campaign: Campaign) -> str:

@@ -6,15 +6,23 @@ stop with the way out. Not aware of how the cell was run.
 
 from __future__ import annotations
 
+from typing import Final
+
 from steelyard.analysis.noise import canary
 from steelyard.campaigns.events import CanaryBlocked, CanaryPassed
 from steelyard.domain.run import RunRecord
 
+_SEEN: Final = frozenset({"file", "model file", "served model", "identity"})
+
 
 def judge(
-    record: RunRecord, *, seconds: float, deterministic: bool = True
+    record: RunRecord, *, seconds: float, deterministic: bool = True, tells: bool = True
 ) -> CanaryPassed | CanaryBlocked:
-    """Judge the canary's record; `deterministic`: the engine promises the same text each time."""
+    """Judge the canary's record.
+
+    `deterministic`: the engine promises the same text each time. `tells`: it says all of what it
+    serves; of one that does not, only what can be seen without its word is held against it.
+    """
     run_id = record.spec.id
     if record.outcome != "completed":
         return CanaryBlocked(
@@ -26,7 +34,7 @@ def judge(
     found = canary(
         record.sections, record.spec.controls.profile, promises_determinism=deterministic
     )
-    wrong = [proof for proof in record.proofs if not proof.passed]
+    wrong = [p for p in record.proofs if not p.passed and (tells or p.name in _SEEN)]
     if found.passed and not wrong:
         return CanaryPassed(run_id, seconds)
     return CanaryBlocked(

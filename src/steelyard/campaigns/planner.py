@@ -193,7 +193,7 @@ def _fidelity_labels(sweep: Sweep, kept: list[Variant]) -> tuple[str, ...]:
 
 
 def _estimated(cell: Cell, sweep: Sweep, variant: Variant, rates: Rates) -> Cell:
-    share = variant.facts.active_bytes / max(1, sweep.reference.facts.active_bytes)
+    share = _share(variant, sweep.reference)
     output_tps = rates.output_tps / max(share, 1e-9)
     requests = 0
     seconds = rates.load_s * share
@@ -207,6 +207,13 @@ def _estimated(cell: Cell, sweep: Sweep, variant: Variant, rates: Rates) -> Cell
         seconds += task.items * rates.task_prompt_tokens / rates.prompt_tps
         seconds += task.items * rates.task_output_tokens / output_tps
     return replace(cell, estimate_s=seconds, requests=requests)
+
+
+def _share(variant: Variant, reference: Variant) -> float:
+    """Return the bytes that a token reads, by the reference's; of unseen files nothing is told."""
+    if variant.file is None or reference.file is None:
+        return 1.0
+    return variant.file.active_bytes / max(1, reference.file.active_bytes)
 
 
 def _prompt_tokens(load: Workload) -> float:
@@ -247,5 +254,5 @@ def _disk_bytes(sweep: Sweep, kept: list[Variant], rates: Rates) -> int:
         generated = (sweep.soak.duration_s or 0.0) * sweep.soak.streams * rates.output_tps
         total += round(generated * _BYTES_PER_TOKEN)
     # Two files of log-probabilities lie side by side: the reference's and one variant's.
-    vocabulary = sweep.reference.facts.vocabulary
+    vocabulary = sweep.reference.file.vocabulary if sweep.reference.file else 0
     return total + 2 * sweep.fidelity_positions * vocabulary * _BYTES_PER_LOGIT

@@ -12,6 +12,10 @@ from steelyard.cli.values import CORES, DURATION, NAMES, SIZE
 
 @click.command()
 @click.argument("subject", default="bundled")
+@click.option("--engine", help="Of files: llamacpp, mlx, transformers; of a server: what it is.")
+@click.option("--models", type=NAMES, help="Of a server: those to compare, the reference first.")
+@click.option("--reference", help="Of a server: the model that the others are compared with.")
+@click.option("--against", multiple=True, help="Another server of the same engine, with its own.")
 @click.option(
     "--quants", type=NAMES, help="The ladder to make, e.g. Q8_0,Q6_K,Q4_K_M. [default: five steps]"
 )
@@ -66,17 +70,23 @@ from steelyard.cli.values import CORES, DURATION, NAMES, SIZE
 @click.option(
     "--disk-reserve", type=SIZE, default="1GB", show_default=True, help="Left free by a fetch."
 )
+@click.option("--api-key-env", metavar="NAME", help="Of a server: variable with the API key.")
+@click.option("--send-key-anywhere", is_flag=True, help="Even where it can be read on its way.")
+@click.option("--cacert", type=click.Path(path_type=Path), help="Whose certificates to believe.")
+@click.option("--insecure", is_flag=True, help="Believe any certificate; the record says so.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the sweep.")
 def sweep(*, as_json: bool, **options: object) -> int:
     """Weigh the quants of a model and say which one to use on this machine.
 
     SUBJECT is a GGUF file, a folder that holds a ladder of quants, a name that `steelyard models
-    list` shows, hf:ORG/NAME:QUANT,QUANT… to fetch from a hub, or nothing for the bundled model.
-    What is fetched is removed again at the end, but for what is recommended and the reference.
+    list` shows, hf:ORG/NAME:QUANT,QUANT… to fetch from a hub, the address of a server that is up,
+    or nothing for the bundled model. What is fetched is removed again at the end, but for what is
+    recommended and the reference.
 
     \b
     steelyard sweep
+    steelyard sweep http://127.0.0.1:11434 --models qwen3:8b-q8_0,qwen3:8b-q4_K_M
     steelyard sweep ~/models/qwen3-4b-f16.gguf --quants Q8_0,Q5_K_M,Q4_K_M --budget 45m
     steelyard sweep ~/models/qwen3-4b-gguf/ --suite full --yes
     steelyard sweep --resume --out sweeps/qwen3-4b

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias, final
 
+from steelyard.domain.errors import UnsupportedSubject
 from steelyard.domain.ids import content_id
+from steelyard.domain.reading import Measured, Missing, Reading
 
 ReferenceKind: TypeAlias = Literal["native", "lossy"]
 
@@ -96,17 +98,83 @@ class ArtifactFacts:
 
 @final
 @dataclass(frozen=True, slots=True)
+class ServedFacts:
+    """What a server of somebody else's says of a model that it serves: nobody here saw its file.
+
+    `tensor_bytes`, `parameters` and `vocabulary` are counted over the file as the server has loaded
+    it, `context_tokens` is what one request may take, `digest` is the server's own. `alone`: it
+    lists no other model, so that what its process takes is taken by this one.
+    """
+
+    quant: Reading[str] = Missing("not_reported")
+    parameters: Reading[int] = Missing("not_reported")
+    tensor_bytes: Reading[int] = Missing("not_reported")
+    vocabulary: Reading[int] = Missing("not_reported")
+    context_tokens: Reading[int] = Missing("not_reported")
+    digest: Reading[str] = Missing("not_reported")
+    alone: bool = False
+    kind: Literal["served"] = "served"
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Variant:
     """One quant of a model: a label for people, the file, what it is, how it came about.
 
     `reference` is set on the variant that the others are compared with: `native` as published,
-    `lossy` when only an already quantised file was at hand.
+    `lossy` when only an already quantised file was at hand. A model that somebody else's server
+    serves has no file here, and its facts are that server's word.
     """
 
     label: str
     artifact: Artifact
-    facts: ArtifactFacts
+    facts: ArtifactFacts | ServedFacts
     reference: ReferenceKind | None = None
+
+    @property
+    def file(self) -> ArtifactFacts | None:
+        """The facts of the file, None where nobody here has seen one."""
+        return self.facts if isinstance(self.facts, ArtifactFacts) else None
+
+    @property
+    def quant(self) -> str:
+        """The quant by the file's own word, or by the server's; nothing where neither tells."""
+        match self.facts:
+            case ArtifactFacts(quant=quant):
+                return quant
+            case ServedFacts(quant=Measured(value=quant)):
+                return quant
+        return ""
+
+    @property
+    def file_bpw(self) -> Reading[float]:
+        """Bits per weight over all tensors: of the file, or as the server counts what it loaded."""
+        match self.facts:
+            case ArtifactFacts(file_bpw=bpw):
+                return Measured(bpw, "derived")
+            case ServedFacts(tensor_bytes=Measured(value=size), parameters=Measured(value=count)):
+                return Measured(8 * size / count, "engine") if count > 0 else _UNTOLD
+        return _UNTOLD
+
+    @property
+    def file_bytes(self) -> Reading[int]:
+        """The size of the file, or why it is not known."""
+        if self.file is None:
+            return _UNSEEN
+        return Measured(self.artifact.size_bytes, "derived")
+
+    def require_file(self) -> ArtifactFacts:
+        """Return the facts of the file; raise `UnsupportedSubject` where there is none here."""
+        if self.file is None:
+            raise UnsupportedSubject(
+                f"{self.label} is served by somebody else's server, and its file is not here",
+                hint="give the file itself for what needs to read it",
+            )
+        return self.file
+
+
+_UNSEEN: Final = Missing("not_here", "the file is the server's and was not seen here")
+_UNTOLD: Final = Missing("not_reported", "the server does not say how large its model is")
 
 
 @final

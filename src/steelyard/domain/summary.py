@@ -24,6 +24,8 @@ BaselineStatus: TypeAlias = Literal["OK", "NO_BASELINE", "HW_MISMATCH", "REV_MIS
 NO_SIDECAR = Missing("no_sidecar", "raw speed was not measured (--sidecar)")
 
 SUMMARY_VERSION = 1
+# Of models that somebody else's server serves: there the facts of a variant are its word.
+SERVED_VERSION = 2
 
 
 @final

@@ -21,6 +21,8 @@ from steelyard.domain.run import AppliedControl, Controls, Proof
 from steelyard.domain.secret import Secret
 from steelyard.domain.stream import Account
 from steelyard.domain.subject import Artifact, Subject
+from steelyard.domain.task import Message
+from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import meeting
 from steelyard.engines.api import (
     Attachable,
@@ -44,12 +46,14 @@ from steelyard.engines.openai_endpoint import (
     known_as,
 )
 from steelyard.engines.url import Endpoint, Scheme, proxy_for
-from steelyard.engines.wires.served import MODELS, OPEN, pick_model
+from steelyard.engines.wires.served import MODELS, OPEN, entries, pick_model
 
 _ASIDE_TIMEOUT_S: Final = 5.0
 # An account comes late; whoever asks too often is told to wait.
 _LATER: Final = frozenset({404, 408, 425, 429})
 _SERVER: Final = 500
+_WAKE_S: Final = 600.0
+_HELLO: Final = "Say yes."
 _NO_ROUTE: Final = frozenset({404, 405, 501})
 _PROBE: Final = "a steelyard weighs"
 _NO_KEY: Final = Missing("no_key", "none was given")
@@ -175,6 +179,15 @@ class AttachedEngine:
         """Return the served model's tokens; raise `UnsupportedSubject` where no route tells."""
         return self.dialect.read_tokens(self.ask(self.dialect.tokenise_call(text, special=special)))
 
+    def wake(self, timeout_s: float = _WAKE_S) -> None:
+        """Have one token said, so that a model which is loaded when it is asked for is loaded.
+
+        That takes minutes for a large one, and is nobody's latency. Raises what `ask` raises.
+        """
+        caller = replace(self._caller(), timeout_s=timeout_s)
+        ask = GenerationRequest((Message("user", _HELLO),), max_tokens=1, stream=False)
+        caller.ask(self.dialect.encode(ask))
+
     def controls(self, controls: Controls) -> tuple[AppliedControl, ...]:
         """Say what is in force as far as anybody tells, and how the server was spoken to."""
         evidence = Evidence(
@@ -263,6 +276,15 @@ def attach(
         tls=answer.tls,
     )
     return replace(found, software=_software(dialect, found.identity(), header))
+
+
+def listed(
+    endpoint: Endpoint, *, key: Reading[Secret] = _NO_KEY, trust: Trust | None = None
+) -> tuple[str, ...]:
+    """Return the names of the models that a server lists, in its order; raise as `attach` does."""
+    manners = Manners(endpoint, trust or Trust(), key, None)
+    _, listing = _listing(Caller(endpoint, manners.trust, manners.headers), None)
+    return tuple(dict.fromkeys(str(e["id"]) for e in entries(listing) if e.get("id")))
 
 
 def _company(engine: str | None, met: Met, caller: Caller) -> Company:

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from steelyard.domain.errors import WrongModel
+from steelyard.domain.errors import UnsupportedSubject, WrongModel
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Proof
-from steelyard.domain.subject import ArtifactFacts, Subject
+from steelyard.domain.subject import ArtifactFacts, ServedFacts, Subject, Variant
 from steelyard.engines.api import IdentityClaim
 
 T = TypeVar("T", int, str)
@@ -37,6 +37,36 @@ def verify(
             _same("vocabulary", claim.vocabulary, facts.vocabulary, name),
         ]
     return tuple(proofs)
+
+
+def verify_served(claim: IdentityClaim, variant: Variant) -> tuple[Proof, ...]:
+    """Compare what a server of somebody else's says of a model with what it said at first.
+
+    Raises `WrongModel` where it says something else. Nothing is proved where it says nothing.
+    """
+    planned = variant.facts
+    if not isinstance(planned, ServedFacts):
+        raise UnsupportedSubject(f"{variant.label} is a file, and no server's word stands for it")
+    same = []
+    for what, was, now in (
+        ("digest", planned.digest, claim.digest),
+        ("quant", planned.quant, claim.quant),
+        ("parameters", planned.parameters, claim.parameters),
+        ("tensor bytes", planned.tensor_bytes, claim.tensor_bytes),
+        ("vocabulary", planned.vocabulary, claim.vocabulary),
+    ):
+        if isinstance(was, Missing) or isinstance(now, Missing):
+            continue
+        if was.value != now.value:
+            raise WrongModel(
+                f"{variant.artifact.name!r} is another model than when the sweep began: its {what} "
+                f"was {was.value} and is {now.value}",
+                hint="somebody has put another in its place there: sweep anew in another --out",
+            )
+        same.append(what)
+    if not same:
+        return ()
+    return (Proof("served model", passed=True, found=f"the same {', '.join(same)} as planned"),)
 
 
 def verify_answers(claim: IdentityClaim, models: Iterable[str | None]) -> Proof:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
 
-from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.reading import Measured, Missing, Reading, value_of
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.reports.columns import Column, by_key, columns
 from steelyard.reports.declared import Metrics
@@ -120,6 +120,8 @@ def _spec(
     series = [(column, colour, plotted(column, rows, log=log)) for column, colour in shown]
     if not any(points for _, _, points in series):
         reasons = [cell.why for column, _ in shown for cell in column.cells if cell.why]
+        unsized = [row.variant.file_bpw for row in rows]
+        reasons += [bpw for bpw in unsized if isinstance(bpw, Missing)]
         return reasons[0] if reasons else Missing("nothing_to_chart", "no variant has a value")
     layers: list[Spec] = []
     scale = _y_scale([p for _, _, points in series for p in points], log=log, level=level)
@@ -137,7 +139,8 @@ def plotted(column: Column, rows: Sequence[VariantRow], *, log: bool) -> list[Sp
     """Return a data point for each measured variant, by bpw, with the side its label goes to."""
     points = []
     for row, cell in zip(rows, column.cells, strict=True):
-        if cell.raw is None or (log and cell.raw <= 0):
+        bpw = value_of(row.variant.file_bpw)
+        if bpw is None or cell.raw is None or (log and cell.raw <= 0):
             continue
         unit = column.shown.unit
         low = cell.raw if cell.low is None else cell.low
@@ -147,7 +150,7 @@ def plotted(column: Column, rows: Sequence[VariantRow], *, log: bool) -> list[Sp
         points.append(
             {
                 "label": short(row.variant.label),
-                "bpw": row.variant.facts.file_bpw,
+                "bpw": bpw,
                 "value": cell.raw * column.shown.scale,
                 "low": low * column.shown.scale,
                 "high": high * column.shown.scale,

@@ -276,13 +276,14 @@ def _fidelity(name: str) -> Callable[[VariantRow], Found]:
 _FILE: Final = (
     Measure(
         "file_bpw", "Bits per weight", "bpw", "lower",
-        "Bits stored for each weight, over all tensors of the file, read from its tensor table.",
-        lambda row: Found(Measured(row.variant.facts.file_bpw, "derived")),
+        "Bits stored for each weight, over all tensors of the file, read from its tensor table, or"
+        " as the server that has loaded it counts them.",
+        lambda row: Found(row.variant.file_bpw),
     ),
     Measure(
         "file_bytes", "File", "bytes", "lower",
         "Size of the model file.",
-        lambda row: _count(row.variant.artifact.size_bytes),
+        lambda row: _of(row.variant.file_bytes),
     ),
     Measure(
         "memory_bytes", "Memory", "bytes", "lower",

@@ -1,7 +1,8 @@
 """The JSON Schema of `sweep_summary.json`: generated from the dataclasses, shipped as a file.
 
 The shipped file is what other programs validate with; a test holds the two together. Within one
-schema version a file may only grow: `breaking_changes` names what would break a reader.
+schema version a file may only grow: `breaking_changes` names what would break a reader. Version 2
+is that of a server's models, whose facts are the server's word; of files it stays 1.
 """
 
 from __future__ import annotations
@@ -11,23 +12,35 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Final
 
-from steelyard.domain.summary import SUMMARY_VERSION, SweepSummary
+from steelyard.domain.summary import SERVED_VERSION, SUMMARY_VERSION, SweepSummary
 
 Schema = dict[str, Any]
 
 FILE_NAME: Final = f"sweep_summary.v{SUMMARY_VERSION}.json"
+_SERVED: Final = "ServedFacts"
 
 
-def shipped() -> Schema:
+def shipped(version: int = SUMMARY_VERSION) -> Schema:
     """Return the schema that is part of the package."""
-    text = files("steelyard.reports").joinpath("schema", FILE_NAME).read_text(encoding="utf-8")
+    name = f"sweep_summary.v{version}.json"
+    text = files("steelyard.reports").joinpath("schema", name).read_text(encoding="utf-8")
     loaded: Schema = json.loads(text)
     return loaded
 
 
 def generate() -> Schema:
     """Return the schema of what `reports.json` writes today."""
-    return schema_of(SweepSummary, "sweep-summary", SUMMARY_VERSION)
+    schema = schema_of(SweepSummary, "sweep-summary", SUMMARY_VERSION)
+    facts = schema["$defs"]["Variant"]["properties"]["facts"]
+    (of_files,) = (b for b in facts["anyOf"] if not b["$ref"].endswith(_SERVED))
+    schema["$defs"]["Variant"]["properties"]["facts"] = of_files
+    del schema["$defs"][_SERVED]
+    return schema
+
+
+def generate_served() -> Schema:
+    """Return the schema of what it writes of the models of a server."""
+    return schema_of(SweepSummary, "sweep-summary", SERVED_VERSION)
 
 
 def schema_of(kind: type[object], name: str, version: int) -> Schema:

@@ -83,7 +83,7 @@ def _texts(row: VariantRow, summary: SweepSummary) -> list[str]:
     picks = [pick.name for pick in summary.recommendation if pick.label == label]
     texts = [
         label,
-        row.variant.facts.quant,
+        row.variant.quant,
         row.role,
         row.variant.artifact.sha256,
         row.outcome,

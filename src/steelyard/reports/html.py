@@ -31,6 +31,7 @@ from steelyard.reports.glossary import WORDS
 from steelyard.reports.headlines import headlines
 from steelyard.reports.heat import heat_map
 from steelyard.reports.overtime import over_time
+from steelyard.reports.side_by_side import by_variant, unsized
 from steelyard.reports.tables import applied, controls, run_totals
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def page_environment() -> Environment:
 def _charts(
     summary: SweepSummary, metrics: Metrics, series: Mapping[str, Vitals]
 ) -> tuple[Chart, ...]:
-    return (*against_bpw(summary, metrics), *soaked.charts(summary), *over_time(series))
+    variants = by_variant if unsized(summary) else against_bpw
+    return (*variants(summary, metrics), *soaked.charts(summary), *over_time(series))
 
 
 def _tables(summary: SweepSummary, metrics: Metrics) -> dict[str, object]:
@@ -145,6 +147,8 @@ def _tables(summary: SweepSummary, metrics: Metrics) -> dict[str, object]:
         "soak": soaked.lines(summary),
         "raw_tables": rawspeed.of_sweep(rows),
         "raw_made_by": rawspeed.made_by([row.raw for row in rows]),
+        "files_here": any(row.variant.file for row in rows),
+        "served": [row for row in rows if row.variant.file is None and row.role != "aa"],
         "families": sorted({family for row in rows for family in row.family_marks}),
     }  # fmt: skip
 

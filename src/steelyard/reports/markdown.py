@@ -46,7 +46,7 @@ def escaped(text: str) -> str:
 def _picks(summary: SweepSummary) -> Iterator[str]:
     for choice in story.choices(summary):
         if choice.pick.label is None:
-            yield f"- **{choice.title}: nothing qualifies**: {escaped(story.no_pick(choice))}"
+            yield f"- **{choice.title}: {choice.none}**: {escaped(story.no_pick(choice))}"
         else:
             yield (
                 f"- **{choice.title}: {escaped(choice.label)}**: {escaped(choice.pick.reason)};"

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
+from steelyard.analysis import recommend
 from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.subject import ServedFacts
 from steelyard.domain.summary import Pick, SweepSummary, VariantRow, Verdict
 from steelyard.reports.columns import Column
 from steelyard.reports.figures import Display, duration, percent, points, said, size
@@ -42,7 +44,14 @@ class Choice:
     @property
     def label(self) -> str:
         """The variant's label, or that there is none."""
-        return self.pick.label or "nothing qualifies"
+        return self.pick.label or self.none
+
+    @property
+    def none(self) -> str:
+        """What stands in the place of a label: which it is cannot be told, or there is none."""
+        value = self.pick.utility_value
+        unknown = isinstance(value, Missing) and value.code == recommend.NO_SIZES
+        return "not known" if unknown else "nothing qualifies"
 
 
 @final
@@ -142,7 +151,7 @@ def facts(summary: SweepSummary) -> tuple[Line, ...]:
     """Say where, how long and on what the sweep ran."""
     device, environment = summary.device, summary.environment
     found = {
-        "device": f"{device.cpu}, {device.cores} cores, {size(device.memory_bytes)}",
+        _machine(summary): f"{device.cpu}, {device.cores} cores, {size(device.memory_bytes)}",
         "system": f"{device.system} {environment.kernel}, {device.architecture}",
         "engine": said(environment.engine_build, same),
         "reference": f"{summary.reference_label} ({summary.reference_kind})",
@@ -155,6 +164,34 @@ def facts(summary: SweepSummary) -> tuple[Line, ...]:
     if device.gpus:
         found["GPU"] = ", ".join(device.gpus)
     return tuple(Line(name, text) for name, text in found.items())
+
+
+def _machine(summary: SweepSummary) -> str:
+    """Return whose machine is described: of somebody else's server only the client's is known."""
+    return "client's machine" if served(summary) else "device"
+
+
+def served(summary: SweepSummary) -> bool:
+    """Say whether a server of somebody else's was swept, so that no file was seen."""
+    return any(row.variant.file is None for row in summary.per_quant)
+
+
+def _by_word(summary: SweepSummary) -> str:
+    """Say what stands in the place of files that nobody here has seen."""
+    told = {
+        word
+        for row in summary.per_quant
+        if isinstance(row.variant.facts, ServedFacts)
+        for word, reading in (
+            ("quant", row.variant.facts.quant),
+            ("number of weights", row.variant.facts.parameters),
+            ("size", row.variant.facts.tensor_bytes),
+            ("digest", row.variant.facts.digest),
+        )
+        if isinstance(reading, Measured)
+    }
+    known = f"{', '.join(sorted(told))} by the server's word" if told else "nothing but their names"
+    return f"No file was seen here: of the models is known {known}."
 
 
 def took(summary: SweepSummary) -> str:
@@ -171,7 +208,15 @@ def warnings(summary: SweepSummary) -> tuple[str, ...]:
         found.append("Simulated data: a scripted engine answered, no model was weighed.")
     if summary.include_polluted:
         found.append("Polluted runs are included, because --include-polluted was given.")
-    if summary.reference_kind == "lossy":
+    if served(summary):
+        found.append(_by_word(summary))
+    reference = next((r.variant for r in summary.per_quant if r.role == "reference"), None)
+    if summary.reference_kind == "lossy" and reference is not None and not reference.quant:
+        found.append(
+            f"How the reference {summary.reference_label} is quantised is not known: losses are"
+            " counted from there, not from the model as published."
+        )
+    elif summary.reference_kind == "lossy":
         found.append(
             f"The reference {summary.reference_label} is itself quantised (lossy):"
             " losses are counted from there, not from the model as published."

@@ -117,7 +117,7 @@ def _use(summary: SweepSummary, width: int) -> Iterator[Line]:
     for choice in story.choices(summary):
         if choice.pick.label is None:
             yield from wrapped(
-                f"{choice.title}: nothing qualifies: {story.no_pick(choice)}", width, "  ", "bad"
+                f"{choice.title}: {choice.none}: {story.no_pick(choice)}", width, "  ", "bad"
             )
             continue
         name = inert(choice.label)[: width - 24]

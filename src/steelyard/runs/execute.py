@@ -38,7 +38,7 @@ from steelyard.runs import judged, probe, timed
 from steelyard.runs.bench import Bench
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import without_folders
-from steelyard.runs.session import Found, Watch, attached, hosted
+from steelyard.runs.session import Found, Watch, attached, called, hosted
 from steelyard.store.records import write_record
 
 ENGINE_LOG: Final = "engine.log"
@@ -78,6 +78,7 @@ class Session:
     def open(self) -> None:
         """Bring the engine up."""
         self.bench = self._stack.enter_context(self.opening(self.found))
+        self.simulated |= self.bench.dialect.capabilities.simulated
 
     def close(self) -> None:
         """End the engine of ours, and read back what was in force."""
@@ -170,10 +171,29 @@ class Executor:
     def run(self, spec: RunSpec, variant: Variant, place: Place) -> RunRecord:
         """Execute one spec and write its record into the place's folder."""
         if spec.tasks:
-            require_trained(variant.facts, variant.artifact.name)
+            require_trained(variant.require_file(), variant.artifact.name)
+        return self._whole(self.session(spec, variant, place), spec, variant)
+
+    def call(
+        self,
+        spec: RunSpec,
+        variant: Variant,
+        place: Place,
+        attach: Callable[[], AttachedEngine],
+    ) -> RunRecord:
+        """Execute one spec at a server of somebody else's, which `attach` goes to anew."""
+
+        def opening(found: Found) -> AbstractContextManager[Bench]:
+            return called(spec, variant, attach, place.folder, found, self.emit, watch=self.watch)
+
+        return self._whole(_opened(Session(spec, place, opening)), spec, variant)
+
+    def _whole(
+        self, opened: AbstractContextManager[Session], spec: RunSpec, variant: Variant
+    ) -> RunRecord:
         total = sum(w.requests for w in spec.workloads) + sum(t.items for t in spec.tasks)
         self.emit(PhaseStarted("run", total, variant.label))
-        with self.session(spec, variant, place) as session:
+        with opened as session:
             for workload in spec.workloads:
                 session.measure(workload)
             for task in spec.tasks:
@@ -200,7 +220,7 @@ class Executor:
                 watch=self.watch,
             )
 
-        session = Session(spec, place, opening, facts=variant.facts)
+        session = Session(spec, place, opening, facts=variant.file)
         session.simulated = api.dialect(spec.subject.engine).capabilities.simulated
         return _opened(session)
 

@@ -62,7 +62,9 @@ def compare(reference: Weighed, weighed: Weighed, sweep: Sweep, folder: Path, em
         passages.write(tokens, _windows(tokenise(reference.path, text), sweep, reference.variant))
     known = passages.read(tokens)
     needed = 2 * sum(p.scored for p in known) * _BYTES_PER_LOGPROB
-    disk.require(folder, needed * reference.variant.facts.vocabulary, what="token probabilities")
+    disk.require(
+        folder, needed * reference.variant.require_file().vocabulary, what="token probabilities"
+    )
     ours = folder / f"{reference.variant.artifact.sha256[:16]}.npy"
     if not ours.exists():
         _score(reference, tokens, ours, sweep, emit)
@@ -96,7 +98,7 @@ def forget(folder: Path) -> None:
 def _windows(tokens: tuple[int, ...], sweep: Sweep, reference: Variant) -> list[Passage]:
     """Cut the text into windows, as many as are asked for and as the probabilities have room."""
     scored = WINDOW - _SCORE_FROM
-    most = _ROOM // (_BYTES_PER_LOGPROB * max(1, reference.facts.vocabulary))
+    most = _ROOM // (_BYTES_PER_LOGPROB * max(1, reference.require_file().vocabulary))
     wanted = max(1, min(sweep.fidelity_positions, most) // scored)
     starts = range(0, len(tokens) - WINDOW + 1, WINDOW)
     windows = [Passage(tokens[at : at + WINDOW], _SCORE_FROM) for at in starts]

@@ -8,7 +8,7 @@ measured, of records, or of campaigns.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Final, final
 import psutil
 
 from steelyard.analysis.validity import REQUIRED_CONTROLS
-from steelyard.domain.errors import EngineError
+from steelyard.domain.errors import EngineError, WrongModel
 from steelyard.domain.probe import Probed
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -115,7 +115,7 @@ def hosted(
         found.load_s = Measured(engine.startup.ready_s, "client")
         claim = engine.identity()
         found.build = build_of(spec.subject, claim.build)
-        found.proofs += identity.verify(claim, spec.subject, variant.facts, path)
+        found.proofs += identity.verify(claim, spec.subject, variant.file, path)
         verifier.verify(spec.subject.artifact, path)
         found.proofs += (Proof("file", passed=True, found=spec.subject.artifact.sha256),)
         pid = Measured(engine.pid, "client")
@@ -151,6 +151,40 @@ def attached(
     models = (a.model for section in found.sections for a in section.attempts)
     found.proofs += (engine.answered(models),)
     found.controls += engine.controls(spec.controls)
+
+
+@contextmanager
+def called(
+    spec: RunSpec,
+    variant: Variant,
+    attach: Callable[[], AttachedEngine],
+    folder: Path,
+    found: Found,
+    emit: Emit,
+    *,
+    watch: Watch,
+) -> Iterator[Bench]:
+    """Go to a server that is up, have it load the model, and prove that it is still the planned.
+
+    Before and after: it is somebody else's, who may put another model under the same name.
+    """
+    engine = attach()
+    engine.wake()
+    found.proofs += identity.verify_served(engine.identity(), variant)
+    with attached(spec, engine, folder, found, emit, watch=watch) as bench:
+        yield bench
+    _refuse_several(found, variant)
+    identity.verify_served(engine.identity(), variant)
+
+
+def _refuse_several(found: Found, variant: Variant) -> None:
+    """Raise `WrongModel` where several models answered under one name: that is not one subject."""
+    names = {a.model for s in found.sections for a in s.attempts if a.model is not None}
+    if len(names) > 1:
+        raise WrongModel(
+            f"asked for {variant.artifact.name!r}, and {', '.join(sorted(names))} answered",
+            hint="does a router choose between models there? name one that stays",
+        )
 
 
 @contextmanager

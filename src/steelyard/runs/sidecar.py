@@ -67,7 +67,7 @@ def measure(
         variant.artifact,
         plan,
         by,
-        context=variant.facts.context_tokens,
+        context=variant.require_file().context_tokens,
         progress=lambda done, _total: emit(Advanced(_PHASE, done)),
     )
     emit(PhaseEnded(_PHASE, (clock.monotonic_ns() - started_ns) / _NS_PER_S))

@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--port", type=int, required=True)
     flags.add_argument("--model", type=Path)
     flags.add_argument("--alias", default="scripted")
+    flags.add_argument("--also", default="", help="further models, by name: B,C")
     flags.add_argument("--ctx-size", type=int, default=4096)
     flags.add_argument("--parallel", type=int, default=1)
     flags.add_argument("--threads", type=int, default=1)
@@ -47,6 +48,7 @@ def main(words: list[str]) -> int:
         threads=options.threads,
         seed=options.seed,
         meta=header.meta(options.model) if options.model is not None else {},
+        others=tuple(name for name in options.also.split(",") if name),
     )
     load(plan, served)
     with socket.socket() as listener:

@@ -49,6 +49,7 @@ class Asked:
     exact: bool
     key: str
     prompt_tokens: int
+    model: str
     echoed: Mapping[str, object]
 
 
@@ -88,6 +89,7 @@ def asked(path: str, body: Mapping[str, Any]) -> Asked:
         exact=bool(body.get("ignore_eos", False)),
         key=key,
         prompt_tokens=tokens,
+        model=str(body.get("model", "")),
         echoed={name: body[name] for name in ("seed", "temperature") if name in body},
     )
 

@@ -35,7 +35,10 @@ _GENERATING: Final = ("/v1/chat/completions", "/completion")
 @final
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What the server says of itself; `meta` is what it has read from the model file."""
+    """What the server says of itself; `meta` is what it has read from the model file.
+
+    `others` are models that it serves besides, by their names: a request says which it means.
+    """
 
     model_path: str
     alias: str
@@ -44,6 +47,12 @@ class Served:
     threads: int
     seed: int
     meta: dict[str, int] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Whom it serves."""
+        return (self.alias, *self.others)
 
     @property
     def vocabulary(self) -> int:
@@ -85,6 +94,7 @@ class Server:
 
     def __init__(self, listener: socket.socket, plan: Plan, served: Served, truth: Path) -> None:
         self._listener, self._plan, self._served = listener, plan, served
+        self._plans = {name: plan.for_model(name) for name in served.names if served.others}
         self._truth = os.open(truth, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._epoll = select.epoll()
         self._callers: dict[int, _Caller] = {}
@@ -152,6 +162,9 @@ class Server:
             except (ValueError, AttributeError, TypeError):
                 self._send(caller, script.reply(400, _error(400, "not a request")))
                 return
+            if self._plans and wish.model not in self._plans:
+                self._send(caller, script.reply(404, _error(404, f"no model {wish.model!r}")))
+                return
             self._queue.append(_Performance(caller, self._numbers, at_ns, wish))
             self._numbers += 1
             self._raise_curtain()
@@ -182,14 +195,17 @@ class Server:
             performance = self._queue.popleft()
             performance.started_ns = monotonic_ns()
             minutes = (performance.started_ns - self._born_ns) / _NS / 60
+            model = performance.wish.model if self._plans else self._served.alias
             scene = Scene(
                 number=performance.number,
-                model=self._served.alias,
+                model=model,
                 context_tokens=self._served.context_tokens,
                 vocabulary=self._served.vocabulary,
                 slowness=1 + self._plan.heat_per_minute * minutes,
             )
-            performance.cues, faults = script.perform(performance.wish, self._plan, scene)
+            performance.cues, faults = script.perform(
+                performance.wish, self._plans.get(model, self._plan), scene
+            )
             performance.faults = tuple(sorted(faults))
             self._on_stage += 1
             self._schedule(performance)
@@ -314,7 +330,8 @@ def _models(served: Served, plan: Plan) -> dict[str, Any]:
     meta = dict(served.meta)
     if _lies(plan) and "n_params" in meta:
         meta["n_params"] += 1
-    return {"data": [{"id": served.alias, "meta": {**meta, "n_ctx": served.context_tokens}}]}
+    first = {"id": served.alias, "meta": {**meta, "n_ctx": served.context_tokens}}
+    return {"data": [first, *({"id": name, "meta": {}} for name in served.others)]}
 
 
 def _lies(plan: Plan) -> bool:

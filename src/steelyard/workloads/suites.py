@@ -7,6 +7,7 @@ minutes on two cores. Not aware of tasks: a sweep adds those.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from steelyard.domain.campaign import Suite
@@ -95,6 +96,16 @@ def fitting(suite: Suite, trained_tokens: int) -> tuple[Workload, ...]:
     """Return the workloads that a model of so much trained context can take; 0: not known."""
     most = trained_tokens or _UNKNOWN
     return tuple(load for load in workloads(suite) if context_needed((load,)) <= most)
+
+
+def as_messages(load: Workload) -> Workload:
+    """Return a workload whose prompts are messages of the same lengths: a chat takes no ids."""
+    least, most = load.prompt_tokens, load.prompt_tokens_max
+    if most is None:
+        prompts = Synthetic(least, load.output_tokens)
+    else:  # an even spread has this mean and width
+        prompts = Synthetic((least + most) // 2, load.output_tokens, (most - least) / 12**0.5)
+    return replace(load, load=Closed(load.streams), prompts=prompts)
 
 
 def context_needed(loads: Sequence[Workload]) -> int:
