@@ -79,6 +79,8 @@ def test_the_shapes_are_listed(steelyard: Steelyard) -> None:
         (("models", "fit", "qwen3-4b", "--context", "32x"), "write 8192 or 32k"),
         (("models", "fit", "qwen3-4b", "--memory", "much"), "write 10GB"),
         (("models", "fit", "qwen3-4b", "--quants", "Q9"), "no quant 'Q9'"),
+        (("models", "fit", "qwen3-4b", "--kv-type", "q8_0"), "only with flash attention"),
+        (("models", "fit", "none/there.gguf"), "there is no file none/there.gguf"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(
@@ -117,6 +119,17 @@ def test_a_quantised_cache_and_flash_attention_reach_further(steelyard: Steelyar
     plain = rows(steelyard(*words))[0]["longest_context"]
     further = rows(steelyard(*words, "--kv-type", "q8_0", "--flash-attention"))[0]
     assert further["longest_context"] > 1.5 * plain
+
+
+def test_a_name_in_a_store_is_judged_by_its_own_facts(
+    steelyard: Steelyard, synthetic: Path, home: Path
+) -> None:
+    there = home.parent / "models"
+    there.mkdir(parents=True)
+    synthetic.rename(there / "mine.gguf")
+    named = rows(steelyard("models", "fit", "mine", "--json"))
+    assert [row["model"] for row in named] == ["mine.gguf"]
+    assert named == rows(steelyard("models", "fit", there / "mine.gguf", "--json"))
 
 
 def test_a_folder_with_nothing_but_a_config_is_enough(steelyard: Steelyard, tmp_path: Path) -> None:

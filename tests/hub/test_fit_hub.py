@@ -22,6 +22,14 @@ def test_a_repository_is_taken_for_the_shape_that_it_is_named_after(
     assert hub.sent == {}
 
 
+def test_a_quant_that_is_not_offered_is_no_empty_answer(
+    hub: Hub, steelyard: Callable[..., Said]
+) -> None:
+    said = steelyard("models", "fit", f"{REPO}:Q9_X")
+    assert (said.code, f"no quant in {REPO} 'Q9_X'" in said.err) == (2, True), said.err
+    assert hub.sent == {}
+
+
 def test_a_shape_that_nobody_knows_is_no_guess(hub: Hub, steelyard: Callable[..., Said]) -> None:
     said = steelyard("models", "fit", f"{REPO}:Q8_0", "--json")
     (row,) = json.loads(said.out)["rows"]

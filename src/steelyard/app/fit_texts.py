@@ -24,8 +24,8 @@ def table(found: Fitted) -> str:
     slots = "one slot" if profile.slots == 1 else f"{profile.slots} slots"
     lines += [
         "",
-        f"Room: {size(found.memory)}, {free}. Memory is for {slots}, cache {profile.kv_type},"
-        f" {attention}; `tight` is within {MEMORY_ERROR:.0%} of the room.",
+        f"Room: {size(found.memory)}, {free}. Memory is for the processor, {slots}, cache"
+        f" {profile.kv_type}, {attention}; `tight` is within {MEMORY_ERROR:.0%} of the room.",
     ]
     if found.history:
         lines.append(f"Memory is corrected by what {_runs(found.history)} here took before.")

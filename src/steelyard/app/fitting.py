@@ -15,11 +15,12 @@ from typing import Final, Literal, TypeAlias, final
 from steelyard.analysis import rates
 from steelyard.analysis.rates import Rates
 from steelyard.app import device_rates, history, pulling, subjects
-from steelyard.domain.errors import BadInput, UnknownName
+from steelyard.domain.errors import BadInput, UnknownName, UnsupportedSubject
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.subject import ArtifactFacts, EngineProfile
 from steelyard.domain.summary import Estimate
+from steelyard.engines.llamacpp import FULL_PRECISION_KV
 from steelyard.llamalib.kernels import cores
 from steelyard.models import config_shape, memory, memory_parts, quants, shapes, synth
 from steelyard.models.hub import choosing
@@ -115,6 +116,12 @@ def fit(request: FitRequest, emit: Emit) -> Fitted:
     """Judge every file that the subjects stand for; without subjects every known shape."""
     for name in request.quants:
         quants.find(name)
+    if request.kv_type not in FULL_PRECISION_KV and not request.flash_attention:
+        raise UnsupportedSubject(
+            f"llama.cpp quantises the values in its cache ({request.kv_type}) only with flash"
+            " attention",
+            hint="add --flash-attention",
+        )
     found = [
         candidate
         for subject in request.subjects or tuple(shapes.BY_NAME)
@@ -163,18 +170,24 @@ def _candidates(subject: str, request: FitRequest) -> Iterator[_Candidate]:
     if path.is_dir() and not any(path.glob("*.gguf")) and (path / config_shape.CONFIG).is_file():
         yield from _of_shape(config_shape.read(path), request.quants)
         return
-    if path.exists() or subject == subjects.BUNDLED:
-        for file, facts in subjects.choose(subject).files:
-            if not request.globs.keep(file.name):
-                continue
-            notes = ("synthetic",) if facts.synthetic else ()
-            yield _Candidate(file.name, facts.quant, facts.tensor_bytes, facts, notes)
-        return
-    if "/" in subject and "://" not in subject and not subject.endswith(".gguf"):
+    remote = "/" in subject and "://" not in subject and not subject.endswith(".gguf")
+    if remote and not path.exists():
         yield from _of_hub(subject, request.globs)
         return
-    known = sorted({*shapes.BY_NAME, subjects.BUNDLED})
-    raise UnknownName.among("file, folder or known shape", subject, known)
+    for file, facts in _here(subject):
+        if not request.globs.keep(file.name):
+            continue
+        notes = ("synthetic",) if facts.synthetic else ()
+        yield _Candidate(file.name, facts.quant, facts.tensor_bytes, facts, notes)
+
+
+def _here(subject: str) -> Sequence[tuple[Path, ArtifactFacts]]:
+    """Return the files of this machine that a path or a name stands for."""
+    try:
+        return subjects.choose(subject).files
+    except UnknownName:
+        known = sorted({*shapes.BY_NAME, subjects.BUNDLED})
+        raise UnknownName.among("file, folder or known shape", subject, known) from None
 
 
 def _of_shape(shape: Shape, names: Sequence[str]) -> Iterator[_Candidate]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +23,8 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import RunRecord
-from steelyard.domain.subject import ArtifactFacts
-from steelyard.models import memory
+from steelyard.domain.subject import ArtifactFacts, EngineProfile
+from steelyard.models import memory, memory_parts
 from steelyard.platform import atomic, hardware, settings
 
 FILE: Final = "history.json"
@@ -38,7 +37,8 @@ _RUNTIMES: Final = ("wheel", "native")
 class Past:
     """One run: what it was estimated to take and took, in bytes, and its speed with one stream.
 
-    `output_tps` is 0 where it was not measured with one stream alone, on a quiet machine.
+    `output_tps` is 0 where it was not measured with one stream alone, on a quiet machine;
+    `kept_bytes` is what its context had kept meanwhile.
     """
 
     run: str
@@ -50,6 +50,7 @@ class Past:
     memory_used: int
     threads: int = 0
     output_tps: float = 0.0
+    kept_bytes: int = 0
 
 
 def note(record: RunRecord) -> None:
@@ -86,7 +87,7 @@ def speed_pairs(device: str, found: Rates) -> tuple[tuple[float, float], ...]:
     bare = replace(found, factor=1.0)
     pairs = []
     for one in _counting(device, "wheel"):
-        foreseen = rates.decode_seconds(bare, one.facts)
+        foreseen = rates.decode_seconds(bare, one.facts, one.kept_bytes)
         if one.output_tps and one.threads == found.threads and isinstance(foreseen, Measured):
             pairs.append((1 / foreseen.value, one.output_tps))
     return tuple(pairs)
@@ -108,6 +109,7 @@ def _past(record: RunRecord) -> Past | None:
     vitals = record.vitals.value if isinstance(record.vitals, Measured) else None
     if vitals is None or not isinstance(vitals.peak_memory_bytes, Measured):
         return None
+    output_tps, tokens = _output_tps(record)
     return Past(
         run=record.id,
         device=record.device.id,
@@ -117,7 +119,8 @@ def _past(record: RunRecord) -> Past | None:
         memory_estimated=_estimated(record, facts),
         memory_used=vitals.peak_memory_bytes.value,
         threads=_threads(record),
-        output_tps=_output_tps(record),
+        output_tps=output_tps,
+        kept_bytes=_kept_bytes(facts, subject.profile, tokens),
     )
 
 
@@ -138,17 +141,26 @@ def _threads(record: RunRecord) -> int:
     return record.spec.controls.threads or record.spec.subject.profile.threads or 0
 
 
-def _output_tps(record: RunRecord) -> float:
+def _output_tps(record: RunRecord) -> tuple[float, int]:
+    """Return the middle speed of one stream, and how many tokens stood in its context."""
     if quality(record.cautions) != "CLEAN":
-        return 0.0  # a busy machine's speed corrects nothing
-    values = [
-        speed.value
+        return 0.0, 0  # a busy machine's speed corrects nothing
+    values = sorted(
+        (speed.value, attempt.usage.value.prompt_tokens + attempt.usage.value.output_tokens)
         for section in record.sections
         if section.kind == "workload" and section.streams == 1
         for attempt in section.attempts
+        if isinstance(attempt.usage, Measured)
         if isinstance(speed := timing.output_tps(attempt), Measured)
-    ]
-    return statistics.median(values) if values else 0.0
+    )
+    return values[len(values) // 2] if values else (0.0, 0)
+
+
+def _kept_bytes(facts: ArtifactFacts, profile: EngineProfile, tokens: int) -> int:
+    """Return what so many tokens take in a cache: a token reads all of them."""
+    if facts.memory is None or not tokens:
+        return 0
+    return memory_parts.kv_cache(facts.memory, replace(profile, context_tokens=tokens, slots=1))
 
 
 def _file(variables: Mapping[str, str] | None = None) -> Path:
