@@ -22,7 +22,7 @@ from steelyard.app import (
     engine_settings,
     history,
     profile_files,
-    profiles,
+    profile_places,
     subjects,
 )
 from steelyard.app import tuning_texts as texts
@@ -41,7 +41,7 @@ from steelyard.domain.workload import Workload
 from steelyard.engines import api
 from steelyard.llamalib.kernels import cores
 from steelyard.models import disk, memory
-from steelyard.platform import atomic, clock, hardware, locks, settings
+from steelyard.platform import atomic, clock, hardware, locks
 from steelyard.runs.execute import Executor, Session
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import place_for
@@ -148,7 +148,7 @@ def _ground(request: TuneRequest, emit: Emit) -> Ground:
     if len(chosen.files) != 1:
         raise BadInput(f"{request.subject} holds several models", hint="name one file")
     path, facts = chosen.files[0]
-    out = _out(request, chosen)
+    out = profile_places.chosen(request.out, f"{chosen.model}-{request.goal}")
     folder = request.folder or benching.new_folder("tunes", f"{chosen.model}-{request.goal}")
     if any(folder.glob("*")):
         raise BadInput(f"{folder} is not empty", hint="give another --folder, or leave it out")
@@ -187,24 +187,6 @@ def _require_memory(one: int) -> None:
             f"{disk.size(free)} are free",
             hint="close programs, or take a smaller quant",
         )
-
-
-def _out(request: TuneRequest, chosen: Chosen) -> Path:
-    """Return where the profile is to go; nothing is overwritten."""
-    if request.out is not None:
-        if request.out.suffix not in (".yaml", ".yml"):
-            raise BadInput(f"--out {request.out} is no YAML file", hint="call it NAME.yaml")
-        if request.out.exists():
-            raise BadInput(f"{request.out} is there already", hint="give another --out")
-        if not request.out.absolute().parent.is_dir():
-            raise BadInput(f"there is no folder {request.out.parent}", hint="make it first")
-        return request.out
-    folder, stem = settings.load().engine_profiles, f"{chosen.model}-{request.goal}".lower()
-    number = 1
-    taken = profiles.names()
-    while (name := stem if number == 1 else f"{stem}-{number}") in taken:
-        number += 1
-    return folder / f"{name}.yaml"
 
 
 @final
@@ -383,20 +365,12 @@ def _write(ground: Ground, found: Finished) -> None:
     settings_.pop("draft_sha256", None)
     if named is not None and named.draft:
         settings_[profile_files.DRAFT] = named.draft
-    kept = {key: value for key, value in settings_.items() if value is not None}
     comments = texts.comments(ground.request.goal, ground.variant, found, hardware.device())
-    text = profile_files.text(ground.chosen.engine, kept, comments)
-    # What cannot be used is never put where others look for it.
-    draft = ground.folder / ground.out.name
-    atomic.write(draft, text.encode())
-    profiles.check(profile_files.read(draft), ground.chosen.engine, ground.runtime)
-    ground.out.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(ground.out, text.encode())
+    engine = ground.chosen.engine
+    profile_places.write(ground.out, ground.folder, engine, ground.runtime, settings_, comments)
 
 
 def _by_name(ground: Ground) -> str:
     """Return the subject with the profile behind it, where it lies with the user's own."""
-    if ground.out.parent.absolute() != settings.load().engine_profiles.absolute():
-        return ""
     subject = ground.request.subject.rpartition("@")[0] or ground.request.subject
-    return f"{subject}@{ground.chosen.engine}/{ground.out.stem}"
+    return profile_places.by_name(ground.out, subject, ground.chosen.engine)
