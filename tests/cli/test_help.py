@@ -29,7 +29,14 @@ COMMANDS = (
     ),
     *("engines list", "engines check", "results", "results list", "results show"),
     *("results compare", "results export", "results rebuild", "report", "forge", "forge bundled"),
-    *("models fit", "models synth", "models scan", "models copy", "models index"),
+    *(
+        "models fit",
+        "models frontier",
+        "models synth",
+        "models scan",
+        "models copy",
+        "models index",
+    ),
     *("models find", "models pull", "models each", "models pin", "models unpin", "models remove"),
     *("engines compare", "engines install", "engines preflight", "engines probe"),
     *(

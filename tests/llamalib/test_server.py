@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.llamalib import tiny
 
 from steelyard.llamalib import server
 
@@ -100,6 +102,33 @@ def test_a_draft_model_is_really_used(tiny_model: Path) -> None:
     with serving(tiny_model, *flags) as (_, port):
         answer = ask(port, "/completion", {"prompt": "ab", "n_predict": 16, "temperature": 0})
         assert answer["timings"]["draft_n_accepted"] > 0
+
+
+@pytest.mark.parametrize("aside", [0, 1])
+def test_experts_of_the_first_layers_are_kept_on_the_processor(tmp_path: Path, aside: int) -> None:
+    model = tiny.write(tmp_path / "mixture.gguf", tiny.Shape(experts=4))
+    flags = ["--model", str(model), "--port", str(free_port()), "--threads", "1"]
+    flags += ["--ctx-size", "256", "--n-cpu-moe", str(aside)]
+    with subprocess.Popen(
+        [sys.executable, "-m", MODULE, *flags], stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stderr is not None
+        said = ""
+        for line in child.stderr:
+            said += line
+            if "steelyard: serving" in line:
+                break
+        child.kill()
+    assert "steelyard: serving" in said
+    assert ("tensor overrides to CPU are used" in said) is bool(aside)
+
+
+def test_the_pattern_names_the_first_layers_and_no_other() -> None:
+    pattern = server.experts_aside(12).removesuffix("=CPU")
+    assert re.search(pattern, "blk.11.ffn_down_exps.weight")
+    assert not re.search(pattern, "blk.12.ffn_down_exps.weight")
+    assert not re.search(pattern, "blk.1.ffn_down.weight")
+    assert not re.search(pattern, "blk.1.ffn_gate_inp.weight")
 
 
 def test_a_polite_stop_ends_with_zero_and_frees_the_port(tiny_model: Path) -> None:

@@ -89,7 +89,7 @@ def foreseen(order: Order) -> tuple[Variant, ...]:
     names = subjects.labels(order.chosen.files)
     _, source = order.source
     there = [stand_in(names[path], facts) for path, facts in order.chosen.files]
-    made = [stand_in(one.quant.name, _facts(source, one)) for one in order.made]
+    made = [stand_in(one.quant.name, ladder.facts(one)) for one in order.made]
     first = replace(there[0], reference=subjects.reference_kind(source))
     return (first, *there[1:], *made)
 
@@ -111,12 +111,13 @@ def make(order: Order, folder: Path, emit: Emit) -> tuple[tuple[Variant, ...], d
     if order.made:
         folder.mkdir(parents=True, exist_ok=True)
     for one in order.made:
-        made = _quantise(order, one, folder, emit)
+        made = quantise(order, one, folder, emit)
         variants += [_add(paths, one.quant.name, made, emit)]
     return tuple(variants), paths
 
 
-def _quantise(order: Order, one: ladder.Order, folder: Path, emit: Emit) -> Path:
+def quantise(order: Order, one: ladder.Order, folder: Path, emit: Emit) -> Path:
+    """Make one quant of the ladder in a folder and return its file."""
     source, _ = order.source
     quant = one.quant.name
     started_ns = clock.monotonic_ns()
@@ -154,18 +155,6 @@ def only(chosen: Chosen, wanted: tuple[str, ...] | None) -> Chosen:
         if number == 0 or names[path] in wanted
     )
     return replace(chosen, files=kept)
-
-
-def _facts(source: ArtifactFacts, order: ladder.Order) -> ArtifactFacts:
-    """Return what the file's header will say, as far as the rules tell."""
-    size = sum(row.size_bytes for row in order.rows)
-    return replace(
-        source,
-        quant=order.quant.name,
-        tensor_bytes=size,
-        file_bpw=8 * size / source.parameters,
-        active_bytes=round(source.active_bytes * size / source.tensor_bytes),
-    )
 
 
 def stand_in(label: str, facts: ArtifactFacts, layout: str = "gguf") -> Variant:

@@ -7,7 +7,14 @@ from typing import Literal
 
 import click
 
-from steelyard.cli import models_export, models_fit, models_hub, models_scan, models_synth
+from steelyard.cli import (
+    models_export,
+    models_fit,
+    models_frontier,
+    models_hub,
+    models_scan,
+    models_synth,
+)
 from steelyard.cli.progress import Screen
 
 
@@ -74,6 +81,6 @@ def quantise(
 
 for _command in (
     *(*models_scan.COMMANDS, *models_hub.COMMANDS),
-    *(models_export.export, models_synth.synth, models_fit.fit),
+    *(models_export.export, models_synth.synth, models_fit.fit, models_frontier.frontier),
 ):
     models.add_command(_command)

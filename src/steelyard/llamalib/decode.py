@@ -50,15 +50,21 @@ class Decoder:
         context: int,
         threads: int,
         kv_type: str = "f16",
+        kv_type_v: str | None = None,
         flash_attention: bool = False,
         watch: EvalCallback | None = None,
     ) -> None:
-        """Load the model. `watch` sees every node of the graph, see `importance`."""
+        """Load the model. `watch` sees every node of the graph, see `importance`.
+
+        `kv_type_v` is the type of the values in the cache where it is another than the keys'.
+        """
         conformance.require_decoding()
         if watch is not None:
             conformance.require_callback()
-        if kv_type not in KV_TYPES:
-            raise UnknownName.among("KV type", kv_type, KV_TYPES)
+        kinds = (kv_type, kv_type_v or kv_type)
+        for kind in kinds:
+            if kind not in KV_TYPES:
+                raise UnknownName.among("KV type", kind, KV_TYPES)
         library.hush()
         bind("llama_backend_init", None)()
         self._context = self._vocab = 0
@@ -72,7 +78,7 @@ class Decoder:
             )
             count = bind("llama_vocab_n_tokens", ctypes.c_int32, ctypes.c_void_p)
             self.vocabulary = int(count(self._vocab))
-            self._open(threads, kv_type, flash=flash_attention)
+            self._open(threads, kinds, flash=flash_attention)
         except BaseException:
             self.close()
             raise
@@ -160,10 +166,10 @@ class Decoder:
             raise EngineError("llama.cpp kept no logits")
         return np.ctypeslib.as_array(pointer, shape=(len(tokens), self.vocabulary))
 
-    def _open(self, threads: int, kv_type: str, *, flash: bool) -> None:
+    def _open(self, threads: int, kinds: tuple[str, str], *, flash: bool) -> None:
         block = layout.defaults("llama_context_default_params")
         address = ctypes.cast(self._callback, ctypes.c_void_p).value if self._callback else 0
-        kind = BY_NAME[kv_type.upper()].id
+        keys, values = (BY_NAME[kind.upper()].id for kind in kinds)
         batch = min(_BATCH, self.context)
         layout.put(
             block,
@@ -175,15 +181,16 @@ class Decoder:
             n_threads=threads,
             n_threads_batch=threads,
             flash_attn_type=_FLASH[flash],
-            type_k=kind,
-            type_v=kind,
+            type_k=keys,
+            type_v=values,
             cb_eval=address or 0,
         )
         pointer = ctypes.c_void_p
         opened = bind("llama_init_from_model", pointer, pointer, layout.Block)(self._model, block)
         if not opened:
             raise TooLittleRoom(
-                f"llama.cpp could not make a context of {self.context} tokens with {kv_type} KV",
+                f"llama.cpp could not make a context of {self.context} tokens with"
+                f" {'/'.join(dict.fromkeys(kinds))} KV",
                 hint="ask for a smaller context; a quantised KV cache needs flash attention",
             )
         self._context = opened

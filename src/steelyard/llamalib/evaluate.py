@@ -51,6 +51,7 @@ def scored(
     context: int,
     threads: int | None = None,
     kv_type: str = "f16",
+    kv_type_v: str | None = None,
     flash_attention: bool = False,
     log: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -61,7 +62,8 @@ def scored(
     """
     argv = [sys.executable, "-m", _MODULE, "--model", str(model), "--tokens", str(tokens)]
     argv += ["--out", str(out), "--context", str(context), "--threads", str(threads or cores())]
-    argv += ["--kv-type", kv_type, "--flash-attention", "on" if flash_attention else "off"]
+    argv += ["--kv-type", kv_type, "--kv-type-v", kv_type_v or kv_type]
+    argv += ["--flash-attention", "on" if flash_attention else "off"]
     children.run(argv, log=log, progress=progress)
     return out
 
@@ -140,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags.add_argument("--context", type=int, required=True)
     flags.add_argument("--threads", type=int, default=cores())
     flags.add_argument("--kv-type", choices=KV_TYPES, default="f16")
+    flags.add_argument("--kv-type-v", choices=KV_TYPES, default=None)
     flags.add_argument("--flash-attention", choices=("on", "off"), default="off")
     options = flags.parse_args(argv)
     guardian.bind()
@@ -160,6 +163,7 @@ def _score(options: argparse.Namespace) -> None:
         context=options.context,
         threads=options.threads,
         kv_type=options.kv_type,
+        kv_type_v=options.kv_type_v,
         flash_attention=options.flash_attention == "on",
     ) as decoder:
         try:

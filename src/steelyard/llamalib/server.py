@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     add("-dev", "--device", default=None)
     add("-C", "--cpu-mask", type=_mask, default=None)
     add("-Cr", "--cpu-range", type=_range, default=None)
+    add("-ncmoe", "--n-cpu-moe", dest="cpu_moe", type=_between(0, 4096), default=0)
     add("--poll", type=_between(0, 100), default=50)
     add("-lv", "--verbosity", "--log-verbosity", dest="verbosity", type=int, default=3)
     add("--api-key", action="append", default=[])
@@ -135,10 +136,18 @@ def params(options: argparse.Namespace) -> Any:
         p.speculative.types = [x.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
     # While it loads it tells which settings are in force; requests are logged as asked for.
     p.verbosity = max(_SETTINGS_TOLD, options.verbosity)
+    if options.cpu_moe:
+        p.tensor_buft_overrides = experts_aside(options.cpu_moe)
     _device(x, p, options.device)
     _threads(p, options)
     _switches(x, p, options)
     return p
+
+
+def experts_aside(layers: int) -> str:
+    """Return llama.cpp's word for keeping the experts of the first layers on the processor."""
+    first = "|".join(str(layer) for layer in range(layers))
+    return rf"blk\.({first})\.ffn_(up|down|gate)_(ch|)exps=CPU"
 
 
 def _device(x: Any, p: Any, name: str | None) -> None:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeAlias, final
 
 import numpy as np
 
 from steelyard.domain.errors import BadInput, ConformanceError, UnreadableModel, UnsupportedSubject
+from steelyard.domain.subject import ArtifactFacts
 from steelyard.llamalib import conformance, library, runtimes
 from steelyard.llamalib.kernels import Bytes, Floats, Kernels
-from steelyard.models import disk, gguf, quants, recipes, shards, writer
+from steelyard.models import artifacts, disk, gguf, quants, recipes, shards, writer
 from steelyard.models import imatrix as imatrices
 from steelyard.models.imatrix import Imatrix
 from steelyard.platform import atomic
@@ -133,6 +134,17 @@ def plan(
     if runtime == "native":
         runtimes.native().require("llama-quantize")
     return order
+
+
+def facts(order: Order) -> ArtifactFacts:
+    """Return what the result's own header will say: types, sizes, and what they take and read."""
+    head = order.model.head
+    entries = {key: entry for key, entry in head.entries.items() if key not in _REPLACED | _SPLIT}
+    entries["general.file_type"] = gguf.Entry(order.quant.file_type, 0, b"")
+    tensors = tuple(gguf.Tensor(r.name, r.shape, r.type, 0, r.size_bytes) for r in order.rows)
+    found = replace(head, entries=entries, tensors=tensors)
+    matrix = None if order.imatrix is None else order.imatrix.sha256
+    return replace(artifacts.facts_of(shards.Model((found,))), imatrix=matrix)
 
 
 def model_shape(model: shards.Model) -> recipes.ModelShape:

@@ -54,6 +54,7 @@ class Session:
     """A run under way: measure one workload after the other, then take its record.
 
     `opening` brings the engine up and gives a bench in front of it, each time it is called.
+    `restarts` is how often one that died is started again.
     """
 
     spec: RunSpec
@@ -63,6 +64,7 @@ class Session:
     bench: Bench | None = None
     simulated: bool = False
     facts: ArtifactFacts | None = None
+    restarts: int = len(PAUSES_S)
     started_at: str = field(default_factory=clock.wall_time)
     started_ns: int = field(default_factory=clock.monotonic_ns)
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -124,9 +126,9 @@ class Session:
         return isinstance(bench.engine, AttachedEngine) or bench.engine.alive()
 
     def _restart(self, death: EngineDied, name: str) -> None:
-        """Start the engine again, as often as there are pauses; else let it be the run's end."""
+        """Start the engine again, as often as is allowed; else let it be the run's end."""
         before = self.opened
-        while len(self.found.deaths) < len(PAUSES_S):
+        while len(self.found.deaths) < self.restarts:
             time.sleep(PAUSES_S[len(self.found.deaths)])
             self.found.deaths += (name,)
             # By the way of an error: a dead engine cannot be asked what was in force.

@@ -30,6 +30,7 @@ PHASE: Final = "fidelity"
 WINDOW: Final = 512
 # The first tokens of a window have little context: they are read, not scored.
 _SCORE_FROM: Final = 64
+SCORED: Final = WINDOW - _SCORE_FROM
 _BYTES_PER_LOGPROB: Final = 4
 _ROOM: Final = 1 << 31
 _NS_PER_S: Final = 1e9
@@ -59,7 +60,9 @@ def compare(reference: Weighed, weighed: Weighed, sweep: Sweep, folder: Path, em
     text = fidelity_text()
     tokens = folder / "passages.json"
     if not tokens.exists():
-        passages.write(tokens, _windows(tokenise(reference.path, text), sweep, reference.variant))
+        read = tokenise(reference.path, text)
+        words = reference.variant.require_file().vocabulary
+        passages.write(tokens, windows(read, sweep.fidelity_positions, words))
     known = passages.read(tokens)
     needed = 2 * sum(p.scored for p in known) * _BYTES_PER_LOGPROB
     disk.require(
@@ -95,16 +98,15 @@ def forget(folder: Path) -> None:
         path.unlink()
 
 
-def _windows(tokens: tuple[int, ...], sweep: Sweep, reference: Variant) -> list[Passage]:
+def windows(tokens: tuple[int, ...], positions: int, vocabulary: int) -> list[Passage]:
     """Cut the text into windows, as many as are asked for and as the probabilities have room."""
-    scored = WINDOW - _SCORE_FROM
-    most = _ROOM // (_BYTES_PER_LOGPROB * max(1, reference.require_file().vocabulary))
-    wanted = max(1, min(sweep.fidelity_positions, most) // scored)
+    most = _ROOM // (_BYTES_PER_LOGPROB * max(1, vocabulary))
+    wanted = max(1, min(positions, most) // SCORED)
     starts = range(0, len(tokens) - WINDOW + 1, WINDOW)
-    windows = [Passage(tokens[at : at + WINDOW], _SCORE_FROM) for at in starts]
-    if not windows:
+    found = [Passage(tokens[at : at + WINDOW], _SCORE_FROM) for at in starts]
+    if not found:
         raise SteelyardError(f"the held-out text has only {len(tokens)} tokens of this model")
-    return windows[:wanted]
+    return found[:wanted]
 
 
 def _score(weighed: Weighed, tokens: Path, out: Path, sweep: Sweep, emit: Emit) -> None:

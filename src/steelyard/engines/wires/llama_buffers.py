@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.engines import devices
 
 _LINE: Final = re.compile(r"(\S+)\s+(model|KV|RS|compute|output) buffer size =\s*([\d.]+) MiB")
 _MIB: Final = 1 << 20
@@ -35,6 +36,19 @@ class Buffers:
         """All of them."""
         kept = self.kv_cache + self.state
         return self.weights + self.reordered + kept + self.compute + self.output
+
+
+def on_devices(log: str) -> Reading[int]:
+    """Add up the buffers that lie on a GPU; memory of the host that a GPU may reach is none."""
+    found = _LINE.findall(log)
+    if not found:
+        return Missing("not_reported", "the engine's log does not tell the sizes of its buffers")
+    there = (float(amount) for place, _, amount in found if _is_gpu(place))
+    return Measured(int(sum(there) * _MIB), "engine")
+
+
+def _is_gpu(place: str) -> bool:
+    return devices.from_llama(place.removesuffix("_Mapped")) != devices.CPU
 
 
 def read(log: str) -> Reading[Buffers]:
