@@ -34,28 +34,33 @@ OTHERS: dict[str, Any] = {
     "split_mode": "layer",
 }
 STARTED = ("llamacpp", "mlx", "scripted", "transformers")
+CONTAINED = ("ollama", "sglang", "tgi", "vllm")
+# A switch for the processor alone, which --device turns.
+SWITCHED = {("transformers", "gpu_layers"), ("vllm", "gpu_layers")}
 
 
 def plan(engine: str, folder: Path, profile: EngineProfile) -> tuple[Any, ...]:
     (folder / "config.json").write_text(json.dumps({"eos_token_id": 2}))
     dialect = api.dialect(engine)
-    artifact = Artifact("m", min(dialect.capabilities.formats), "ab" * 32)
-    subject = Subject(artifact, engine, profile=profile)
+    able = dialect.capabilities
+    runtime = "wheel" if able.formats else "container"
+    artifact = Artifact("m", min(able.formats or able.image_formats), "ab" * 32)
+    subject = Subject(artifact, engine, runtime, profile)
     paths = {"ab" * 32: folder, "cd" * 32: folder / "draft.gguf"}
     launched = dialect.launch(subject, Controls(), Place(("program",), paths, folder))
-    return launched.argv, tuple(sorted(launched.env.items()))
+    return launched.argv, tuple(sorted(launched.env.items())), launched.first
 
 
-@pytest.mark.parametrize("engine", STARTED)
+@pytest.mark.parametrize("engine", [*STARTED, *CONTAINED])
 @pytest.mark.parametrize("key", [field.name for field in fields(EngineProfile)])
 def test_a_key_changes_the_launch_exactly_where_the_dialect_says_so(
     engine: str, key: str, tmp_path: Path
 ) -> None:
-    changed = replace(USUAL, **{key: OTHERS[key]})
-    passed_on = plan(engine, tmp_path, changed) != plan(engine, tmp_path, USUAL)
+    usual = replace(USUAL, threads=2) if engine in CONTAINED else USUAL
+    changed = replace(usual, **{key: OTHERS[key]})
+    passed_on = plan(engine, tmp_path, changed) != plan(engine, tmp_path, usual)
     said = key in api.dialect(engine).capabilities.profile_keys
-    # transformers has a switch for the processor alone, which --device turns.
-    assert passed_on is said or (engine, key) == ("transformers", "gpu_layers")
+    assert passed_on is said or (engine, key) in SWITCHED
 
 
 @pytest.mark.parametrize(

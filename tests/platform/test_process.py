@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from steelyard.platform import process
 
 PYTHON = sys.executable
@@ -112,6 +114,46 @@ def test_the_watcher_is_no_part_of_the_tree_and_ends_with_it(tmp_path: Path) -> 
         watchers = [pid for pid in mentioning(tmp_path) if pid != child.pid]
         assert len(watchers) == 1
     assert eventually_gone(watchers)
+
+
+@pytest.mark.parametrize("end", ["by itself", "stopped", "killed with us"])
+def test_what_a_program_has_had_others_start_is_removed_however_it_ends(
+    tmp_path: Path, end: str
+) -> None:
+    left = tmp_path / "left by the daemon"
+    left.touch()
+    then = ["rm", str(left)]
+    up = tmp_path / "up"
+    sleep_s = 0.1 if end == "by itself" else 60
+    code = f"import time, pathlib; pathlib.Path({str(up)!r}).touch(); time.sleep({sleep_s})"
+    words = [PYTHON, "-c", code]
+    if end == "killed with us":
+        code = (
+            "import sys, time, pathlib; from steelyard.platform import process;"
+            f"process.start({words!r}, log=pathlib.Path({str(tmp_path / 'log')!r}),"
+            f" afterwards={then!r}); print('up', flush=True); time.sleep(60)"
+        )
+        with subprocess.Popen([PYTHON, "-c", code], stdout=subprocess.PIPE) as ours:
+            assert ours.stdout is not None
+            ours.stdout.readline()
+            assert _comes(up)
+            assert left.exists()
+            ours.kill()
+    else:
+        with process.start(words, log=tmp_path / "log", afterwards=then) as child:
+            assert _comes(up)
+            assert left.exists() or end == "by itself"
+            if end == "by itself":
+                child.wait(10)
+    assert _comes(left, gone=True)
+
+
+def _comes(path: Path, *, gone: bool = False) -> bool:
+    """Wait until a file is there, or is not."""
+    until = time.monotonic() + 10
+    while path.exists() is gone and time.monotonic() < until:
+        time.sleep(0.02)
+    return path.exists() is not gone
 
 
 def mentioning(path: Path) -> list[int]:

@@ -6,13 +6,16 @@ that is its dialect's (`engines.devices`).
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.domain.errors import BadInput, EngineError, UnknownName, UnsupportedSubject
 from steelyard.domain.reading import Measured
 from steelyard.domain.scaling import Skipped
-from steelyard.engines import api, devices
+from steelyard.engines import api, devices, images
+from steelyard.engines.api import Contained
+from steelyard.engines.images import RUNTIME
 from steelyard.llamalib import devices as llama_devices
 from steelyard.models.disk import size
 from steelyard.platform import accelerators
@@ -38,16 +41,19 @@ class Choice:
 
 def choose(asked: str | None, engine: str, runtime: str) -> Choice:
     """Return what an engine is to compute on. Raises `BadInput` with what is there instead."""
-    able = api.dialect(engine).capabilities.devices
+    contained = runtime == RUNTIME
+    able = _published(engine) if contained else api.dialect(engine).capabilities.devices
     if asked in (None, AUTO):
-        return _best(engine, runtime) if able else Choice()
+        if not able:
+            return Choice()
+        return _best_image(engine, able) if contained else _best(engine, runtime)
     device = _read(str(asked))
     if not able:
         raise UnsupportedSubject(
             f"{engine} cannot be told what to compute on; --device asks for {asked}",
             hint="leave --device out: it takes what its build is made for",
         )
-    if device == devices.CPU:
+    if device == devices.CPU and (device in able or not contained):
         return Choice(device)
     here = accelerators.detect()
     found = next((each for each in here if each.id == device), None)
@@ -60,10 +66,12 @@ def choose(asked: str | None, engine: str, runtime: str) -> Choice:
         )
     if found.kind not in able:
         raise UnsupportedSubject(
-            f"{engine} does not compute on {found.kind}",
+            f"no image of {engine} is made for {found.kind}"
+            if contained
+            else f"{engine} does not compute on {found.kind}",
             hint=f"it takes {', '.join(sorted(able))}",
         )
-    if engine == _LLAMA:
+    if engine == _LLAMA and not contained:
         _require_built_for(device, runtime)
     return Choice(device, devices.ALL_LAYERS)
 
@@ -153,6 +161,27 @@ def _best(engine: str, runtime: str) -> Choice:
             "everything is computed on the processor"
         )
     return Choice(first.id, devices.ALL_LAYERS, f"computing on {first.id} ({first.name})")
+
+
+def _published(engine: str) -> frozenset[str]:
+    dialect = api.dialect(engine)
+    found = dialect.images if isinstance(dialect, Contained) else ()
+    return frozenset(images.kinds(found, platform.machine()))
+
+
+def _best_image(engine: str, able: frozenset[str]) -> Choice:
+    """Take the first GPU here that an image is made for, else the processor where one is."""
+    here = [each for each in accelerators.detect() if each.kind != devices.CPU]
+    for each in here:
+        if not each.unusable and each.kind in able:
+            said = f"computing on {each.id} ({each.name})"
+            return Choice(each.id, devices.ALL_LAYERS, said)
+    if devices.CPU in able:
+        return Choice(devices.CPU)
+    raise UnsupportedSubject(
+        f"the images of {engine} compute on {', '.join(sorted(able))}, and there is none of these",
+        hint="llamacpp and vllm have images for the processor too",
+    )
 
 
 def _require_built_for(device: str, runtime: str) -> None:

@@ -37,7 +37,7 @@ from steelyard.domain.slo import Slo, slo
 from steelyard.domain.workload import Workload
 from steelyard.engines import meeting
 from steelyard.loadgen import schedule
-from steelyard.platform import clock
+from steelyard.platform import clock, containers
 from steelyard.runs.loads import schedule_seed
 from steelyard.workloads import shapes, sources, suites
 from steelyard.workloads.shapes import Typed
@@ -54,7 +54,7 @@ _LONGEST_ROW: Final = 4096
 _AROUND: Final = 64
 _OF_SERVERS: Final = ("model", "api_key_env", "send_key_anywhere", "cacert", "insecure")
 _OF_TLS: Final = ("cacert", "insecure")
-_OF_FILES: Final = ("threads", "runtime", "device", "sidecar")
+_OF_FILES: Final = ("threads", "runtime", "image", "device", "sidecar")
 
 
 def _fresh_seed() -> int:
@@ -97,6 +97,7 @@ class BenchRequest:
     processes: int = 1
     threads: int | None = None
     runtime: str | None = None
+    image: str | None = None
     device: str | None = None
     api_key_env: str | None = None
     send_key_anywhere: bool = False
@@ -119,6 +120,11 @@ class BenchRequest:
     def subjects(self) -> tuple[str, ...]:
         """What is measured: one, or two that take turns."""
         return (self.subject, *([self.compare] if self.compare is not None else []))
+
+    @property
+    def contained(self) -> bool:
+        """Whether an engine of ours is to be started from a published image."""
+        return self.runtime in containers.NAMES
 
     @property
     def both_ways(self) -> bool:
@@ -271,7 +277,7 @@ def _refuse_what_says_nothing(request: BenchRequest, loads: tuple[Load, ...]) ->
         if not any(addresses):
             from steelyard.app import subjects
 
-            subjects.require_loading(request.engine)
+            subjects.require_loading(request.engine, contained=request.contained)
             raise BadInput(
                 "--engine is for a server that somebody else runs: a file is served here",
                 hint=f"write {request.subject.partition('@')[0]}@{request.engine}",
@@ -283,6 +289,11 @@ def _refuse_what_says_nothing(request: BenchRequest, loads: tuple[Load, ...]) ->
         _without(request, _OF_TLS, "an encrypted connection", "the address does not say https")
     if all(addresses):
         _without(request, _OF_FILES, "an engine that is started here", "this server runs already")
+    if request.image is not None and not request.contained:
+        raise BadInput(
+            "--image is for an engine that is started in a container",
+            hint="add --runtime container, or leave --image out",
+        )
     if request.compare is None and not request.both_ways and request.blocks is not None:
         raise BadInput(
             "--blocks says nothing without --compare or --batching both",
@@ -380,7 +391,8 @@ def _named(request: BenchRequest, loads: tuple[Load, ...]) -> tuple[Workload, ..
     if not is_address(request.subject):
         from steelyard.app import subjects
 
-        trained = subjects.choose(request.subject).files[0][1].context_tokens
+        chosen = subjects.choose(request.subject, contained=request.contained)
+        trained = chosen.files[0][1].context_tokens
     return named(request, trained)
 
 

@@ -22,12 +22,12 @@ from steelyard.domain.reading import Reading, value_of
 from steelyard.domain.run import ControlProfile, Controls, Place, RunSpec
 from steelyard.domain.serverside import Sidecar
 from steelyard.domain.subject import Artifact, EngineProfile, Subject, Variant
-from steelyard.engines import api, attached, environments, keys
+from steelyard.engines import api, attached, environments, images, keys
 from steelyard.engines.attached import AttachedEngine
 from steelyard.engines.calls import Trust
 from steelyard.engines.url import Endpoint
 from steelyard.models import disk, memory
-from steelyard.platform import clock, hardware, locks
+from steelyard.platform import clock, containers, hardware, locks
 from steelyard.runs.execute import Executor, Session
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import place_for
@@ -254,7 +254,7 @@ def _file(
     from steelyard.app import engine_settings, history, subjects
     from steelyard.llamalib.kernels import cores  # brings numpy, which a server needs not
 
-    chosen = subjects.choose(subject)
+    chosen = subjects.choose(subject, contained=request.contained)
     if len(chosen.files) != 1:
         raise BadInput(f"{subject} holds several models", hint="name one file: a bench takes one")
     path, facts = chosen.files[0]
@@ -300,7 +300,15 @@ def _file(
         campaign_seed=request.seed,
     )
     paths = {variant.artifact.sha256: path.absolute(), **settled.paths}
-    place = place_for(spec.subject, folder, paths, engine_profile=settled.name)
+    container = None
+    if request.contained:
+        from steelyard.app import containing
+
+        image = request.image or settled.image or None
+        container = containing.prepare(
+            chosen.engine, settled.device, str(request.runtime), image, emit
+        )
+    place = place_for(spec.subject, folder, paths, engine_profile=settled.name, container=container)
     return Target(variant.artifact.name, spec, place, variant)
 
 
@@ -316,7 +324,12 @@ def engine_runtime(engine: str, artifact: Artifact, asked: str | None) -> str:
 
 def runtime_of(engine: str, form: str, name: str, asked: str | None) -> str:
     """Return the same for a file of which no more than format and name are known yet."""
-    formats = api.dialect(engine).capabilities.formats
+    able, contained = api.dialect(engine).capabilities, asked in containers.NAMES
+    formats = able.image_formats if contained else able.formats
+    if contained and not formats:
+        from steelyard.app import containing
+
+        containing.contained(engine)
     if form not in formats:
         loads = " or ".join(sorted(formats)) or "no files: it starts no server"
         raise UnsupportedSubject(
@@ -324,6 +337,8 @@ def runtime_of(engine: str, form: str, name: str, asked: str | None) -> str:
             hint="`steelyard models export` writes a GGUF file as a folder for mlx or transformers;"
             " name the engine behind an @",
         )
+    if contained:
+        return images.RUNTIME
     own = {"scripted": "scripted"} | dict.fromkeys(environments.NAMES, environments.ENVIRONMENT)
     if engine in environments.NAMES and asked is not None:
         raise BadInput(

@@ -33,12 +33,13 @@ class Typed:
 @final
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The profile that is launched, the controls over it, and the profile's name and files."""
+    """The profile that is launched, the controls over it, the profile's name, image and files."""
 
     profile: EngineProfile
     threads: int | None
     device: str | None
     name: str = ""
+    image: str = ""
     paths: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -82,4 +83,4 @@ def settle(
             )
         )
     threads = typed.threads or (None if profile.threads else default_threads(cores))
-    return Settled(profile, threads, choice.device, named.name, profiles.paths(named))
+    return Settled(profile, threads, choice.device, named.name, named.image, profiles.paths(named))

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, final
 
-from steelyard.app import accelerators, environments, subjects
+from steelyard.app import accelerators, containing, environments, subjects
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import Controls, Place, Proof
 from steelyard.domain.subject import Artifact, EngineProfile, Subject
 from steelyard.engines import api
+from steelyard.engines.api import Capabilities
 from steelyard.llamalib import conformance, runtimes
 from steelyard.models import disk
 from steelyard.platform import hardware, settings
@@ -51,19 +52,22 @@ def engines_text(*, as_json: bool) -> str:
     engines = {name: api.dialect(name).capabilities for name in api.dialects()}
     found = {name: _runtime(name) for name in runtimes.NAMES}
     own = environments.listed()
+    tools = containing.tools()
     if as_json:
         able = {
             name: {k: sorted(v) if isinstance(v, frozenset) else v for k, v in asdict(can).items()}
             for name, can in engines.items()
         }
-        everything = {"engines": able, "runtimes": found, "environments": own}
+        everything = {"engines": able, "runtimes": found, "environments": own, "containers": tools}
         return json.dumps(everything, indent=1, sort_keys=True)
     lines = []
     for name, can in engines.items():
         flags = [f.name for f in fields(can) if getattr(can, f.name) is True]
-        loads = ", ".join(sorted(can.formats)) or "at its address: it is not started here"
+        loads = _loads(can)
         lines += [f"{name:<12} {loads}", f"{'':<12} {', '.join(flags)}"]
     lines += ["", "llama.cpp here:", *(f"  {name:<8} {what}" for name, what in found.items())]
+    lines += ["", "containers, for `--runtime container`:"]
+    lines += [f"  {name:<8} {what}" for name, what in tools.items()]
     lines += ["", "environments of their own:", *(f"  {name:<12} {w}" for name, w in own.items())]
     return "\n".join(lines)
 
@@ -110,6 +114,7 @@ def doctor(emit: Emit, *, as_json: bool) -> Checked:
         ("disk", _disk),
         ("native llama.cpp", _native),
         ("accelerators", _accelerators),
+        ("containers", _containers),
     )
     found = []
     for name, look in checks:
@@ -123,6 +128,13 @@ def doctor(emit: Emit, *, as_json: bool) -> Checked:
     else:
         text = "\n".join(f"{f.state:<8} {f.name:<18} {f.found}" for f in found)
     return Checked(text, 3 if failed else 0)
+
+
+def _loads(can: Capabilities) -> str:
+    own, images = (", ".join(sorted(each)) for each in (can.formats, can.image_formats))
+    if own or not images:
+        return own or "at its address: it is not started here"
+    return f"{images} in a container (`--runtime container`), else at its address"
 
 
 def _any_subject(engine: str, runtime: str) -> Subject:
@@ -184,6 +196,16 @@ def _disk() -> Finding:
 
 def _native() -> Finding:
     return Finding("native llama.cpp", "ok", _runtime("native"))
+
+
+def _containers() -> Finding:
+    """Say which tool answers, and remove what ended Steelyards have left in it."""
+    removed = containing.clear()
+    told = [f"{name}: {what}" for name, what in containing.tools().items()]
+    if removed:
+        told.append(f"removed {removed} containers that an ended Steelyard had left")
+    state: State = "warning" if removed else "ok"
+    return Finding("containers", state, f"\n{'':<28}".join(told))
 
 
 def _runtime(name: str) -> str:

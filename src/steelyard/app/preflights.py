@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, final
 
-from steelyard.app import subjects
+from steelyard.app import containing, subjects
 from steelyard.domain.errors import BadInput, UnknownName, UnsupportedSubject
 from steelyard.engines import devices, preflight
 from steelyard.engines.preflight import Ok, Skip, Target, Verdict
@@ -98,7 +98,12 @@ def answer(asked: str, engine: str | None, device: str | None, *, as_json: bool)
             | asdict(r.verdict)
             for r in rows
         ]
-        out = {"format": format_name, "quant": quant, "verdicts": found}
+        out = {
+            "format": format_name,
+            "quant": quant,
+            "verdicts": found,
+            "containers": containing.tools(),
+        }
         return Answer(json.dumps(out, indent=1, sort_keys=True), 0 if works else 1)
     return Answer("\n".join(_lines(format_name, quant, rows)), 0 if works else 1)
 
@@ -113,6 +118,9 @@ def _lines(format_name: str, quant: str, rows: tuple[Row, ...]) -> Iterator[str]
                 yield f"{head}yes{f'. {note}' if note else ''}  [{source}]"
             case Skip(reason=reason, nearest=nearest, source=source):
                 yield f"{head}no: {reason}. Nearest: {nearest}  [{source}]"
+    yield ""
+    yield f"{', '.join(containing.published())} are also started from images:"
+    yield from (f"  {name:<8} {what}" for name, what in containing.tools().items())
 
 
 def _asked(asked: str) -> tuple[str, str]:

@@ -17,8 +17,10 @@ from typing import Any, Final, final
 from steelyard.domain.errors import BadInput
 from steelyard.domain.subject import EngineProfile
 from steelyard.engines.devices import ALL_LAYERS, SPLIT_MODES
+from steelyard.engines.images import require_reference
 
 DRAFT: Final = "draft_model"
+IMAGE: Final = "image"
 _MOST: Final = 1 << 31
 
 
@@ -28,7 +30,7 @@ class ProfileFile:
     """One engine profile by name: for which engines, and the fields of `EngineProfile` it sets.
 
     `lines` has the line of each key. `draft` is the file of a draft model as it was written, found
-    from the profile's own folder.
+    from the profile's own folder, `image` the image of an engine that is started in a container.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ProfileFile:
     description: str = ""
     draft: str = ""
     built_in: bool = False
+    image: str = ""
 
     def over(self, usual: EngineProfile) -> EngineProfile:
         """Return `usual` with what this profile sets."""
@@ -70,10 +73,9 @@ def read(path: Path, *, built_in: bool = False) -> ProfileFile:
             f"{path} does not say for which engine it is", hint="add a line: engine: llamacpp"
         )
     description, draft = found.pop("description", ""), found.pop(DRAFT, "")
+    image = found.pop(IMAGE, "")
     _refuse_contradictions(path, lines, found)
-    return ProfileFile(
-        path.stem, path, engines, found, lines, description, draft, built_in=built_in
-    )
+    return ProfileFile(path.stem, path, engines, found, lines, description, draft, built_in, image)
 
 
 def text(engine: str, settings: Mapping[str, Any], comments: tuple[str, ...]) -> str:
@@ -172,6 +174,10 @@ def _word(value: Any) -> str:
     return str(value)
 
 
+def _image(value: Any) -> str:
+    return require_reference(_word(value))
+
+
 def _words(value: Any) -> tuple[str, ...]:
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, list) or not found:
@@ -201,4 +207,5 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "flash_attention": ("true or false", _switch),
     "extra_args": ("a list of words", _arguments),
     DRAFT: ("a file, or bundled", _word),
+    IMAGE: ("an image, best as NAME@sha256:…", _image),
 }

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from steelyard.app import accelerators, profile_files
-from steelyard.app.profile_files import DRAFT, ProfileFile
+from steelyard.app.profile_files import DRAFT, IMAGE, ProfileFile
 from steelyard.domain.errors import BadInput, SteelyardError, UnknownName, UnsupportedSubject
 from steelyard.domain.subject import EngineProfile
 from steelyard.engines import api
+from steelyard.engines.images import RUNTIME
 from steelyard.engines.llamacpp import FULL_PRECISION_KV
 from steelyard.llamalib import options
 from steelyard.models import artifacts
@@ -79,6 +80,11 @@ def check(profile: ProfileFile, engine: str, runtime: str = "wheel") -> None:
                 f"{profile.at(key)}: {engine} cannot be given {key}",
                 hint=f"it takes {', '.join(sorted(able)) or 'no settings'}",
             )
+    if profile.image and runtime != RUNTIME:
+        raise BadInput(
+            f"{profile.at(IMAGE)}: an image is for an engine that is started in a container",
+            hint="add --runtime container, or leave the image out",
+        )
     if engine == _LLAMA:
         _check_llama(profile, runtime)
 
@@ -138,13 +144,15 @@ def show_text(name: str, *, as_json: bool) -> str:
     whole = {key: getattr(found.over(usual), key) for key in usual.__dataclass_fields__}
     if found.draft:
         whole[DRAFT] = str(_draft(found))
+    if found.image:
+        whole[IMAGE] = found.image
     del whole["draft_sha256"]
     if as_json:
         out = {"name": found.name, "path": str(found.path), "engines": found.engines}
         return json.dumps({**out, "settings": whole, "set": sorted(found.settings)}, indent=1)
     lines = [f"# {found.path}", found.path.read_text(encoding="utf-8").rstrip(), ""]
     for key, value in whole.items():
-        by = "set here" if key in found.settings or key == DRAFT else "the usual"
+        by = "set here" if key in found.settings or key in (DRAFT, IMAGE) else "the usual"
         shown = " ".join(value) if isinstance(value, tuple) else value
         lines.append(f"{key:<20} {'' if shown is None else shown!s:<12} {by}")
     return "\n".join(lines)
@@ -160,8 +168,9 @@ def check_text(name_or_file: str, engine: str | None, runtime: str) -> str:
         check(found, each, runtime)
     if found.draft:
         _draft(found)
-    against = options.of(runtime).source if _LLAMA in engines else "what the engine takes"
-    settings_count = len(found.settings) + bool(found.draft)
+    asked = _LLAMA in engines and runtime != RUNTIME
+    against = options.of(runtime).source if asked else "what the engine takes"
+    settings_count = len(found.settings) + bool(found.draft) + bool(found.image)
     return (
         f"{found.name}: {settings_count} settings, checked against {against}; "
         f"for {', '.join(engines) or 'any engine'}"
@@ -213,10 +222,11 @@ def _rows() -> Iterator[dict[str, Any]]:
 
 
 def _check_llama(profile: ProfileFile, runtime: str) -> None:
-    taken = options.of(runtime)
+    # What an image takes, only itself could say: the wheel knows the words that are ours.
+    taken = options.wheel() if runtime == RUNTIME else options.of(runtime)
     for key in ("kv_type", "kv_type_v"):
         wanted = profile.settings.get(key)
-        if wanted is not None and wanted not in taken.kv_types:
+        if runtime != RUNTIME and wanted is not None and wanted not in taken.kv_types:
             near = difflib.get_close_matches(wanted, taken.kv_types, n=1)
             raise BadInput(
                 f"{profile.at(key)}: {taken.source} has no cache of type {wanted!r}",
@@ -232,7 +242,7 @@ def _check_llama(profile: ProfileFile, runtime: str) -> None:
             "flash attention",
             hint="add flash_attention: true, or kv_type_v: f16",
         )
-    if given.gpu_layers:
+    if given.gpu_layers and runtime != RUNTIME:
         _with_line(profile, "gpu_layers", lambda: accelerators.require_gpu(runtime))
     if given.gpus > 1:
         _with_line(profile, "gpus", lambda: accelerators.require_gpu(runtime, given.gpus))
@@ -243,7 +253,8 @@ def _check_llama(profile: ProfileFile, runtime: str) -> None:
         )
     if given.extra_args:
         _refuse_own(profile, given.extra_args, taken.names)
-        _with_line(profile, "extra_args", lambda: taken.refuse(given.extra_args))
+        if runtime != RUNTIME:
+            _with_line(profile, "extra_args", lambda: taken.refuse(given.extra_args))
 
 
 def _refuse_own(

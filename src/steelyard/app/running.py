@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis.validity import telemetry_status
-from steelyard.app import subjects
+from steelyard.app import containing, subjects
 from steelyard.app.keeping import keeper
 from steelyard.domain.caution import quality
 from steelyard.domain.codec import decode, encode, schema
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit
-from steelyard.domain.run import Controls, RunRecord, RunSpec
+from steelyard.domain.run import Container, Controls, RunRecord, RunSpec
 from steelyard.domain.subject import EngineProfile, Subject, Variant
 from steelyard.domain.task import Task
-from steelyard.engines import api
+from steelyard.engines import api, images
 from steelyard.llamalib.kernels import cores
 from steelyard.models import artifacts, disk, find
-from steelyard.platform import atomic, locks, settings
+from steelyard.platform import atomic, containers, locks, settings
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import default_threads, place_for, require_cores
@@ -86,13 +86,20 @@ def run_spec(path: Path, models: Sequence[Path], out: Path | None, emit: Emit) -
     folder = out or home / "runs" / spec.id
     folder = _unfinished(folder, spec, named=out is not None)
     disk.require(folder, 0, what="this run")
-    place = place_for(spec.subject, folder, paths)
+    place = place_for(spec.subject, folder, paths, container=_container(spec, emit))
     with locks.folder_lock(folder):
         atomic.write(folder / SPEC, encode(spec, indent=1).encode())
         record = Executor(Verifier(), emit).run(spec, variant, place)
     with keeper(emit) as keep:
         keep(record)
     return Finished(record, folder)
+
+
+def _container(spec: RunSpec, emit: Emit) -> Container | None:
+    """Return the container of a spec that is to run in one, by whichever tool answers."""
+    if spec.subject.runtime != images.RUNTIME:
+        return None
+    return containing.prepare(spec.subject.engine, spec.controls.device, containers.ANY, None, emit)
 
 
 def _unfinished(folder: Path, spec: RunSpec, *, named: bool) -> Path:

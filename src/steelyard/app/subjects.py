@@ -50,10 +50,11 @@ def bundled(name: str) -> Path:
     return Path(str(files("steelyard.bundled") / name))
 
 
-def choose(subject: str, listed: Files | None = None) -> Chosen:
+def choose(subject: str, listed: Files | None = None, *, contained: bool = False) -> Chosen:
     """Say what a subject stands for. Raises `BadInput` for what cannot be found or read.
 
-    `listed` are the files of a hub's subject that is not here yet, best first.
+    `listed` are the files of a hub's subject that is not here yet, best first; `contained`: its
+    engine is to be started from a published image.
     """
     if "://" in subject:
         raise BadInput(
@@ -66,7 +67,7 @@ def choose(subject: str, listed: Files | None = None) -> Chosen:
     engine, slash, profile = engine.partition("/")
     if engine not in api.dialects():
         raise UnknownName.among("engine", engine, api.dialects())
-    require_loading(engine)
+    require_loading(engine, contained=contained)
     named = profiles.named(profile, engine) if slash else None
     if listed is not None:
         repo = pulling.target(name).name
@@ -74,12 +75,16 @@ def choose(subject: str, listed: Files | None = None) -> Chosen:
     return replace(_chosen(name, engine, at=bool(at)), profile=named)
 
 
-def require_loading(engine: str) -> None:
+def require_loading(engine: str, *, contained: bool = False) -> None:
     """Raise `UnsupportedSubject` for an engine that only somebody else can start."""
-    if not api.dialect(engine).capabilities.formats:
+    able = api.dialect(engine).capabilities
+    if not able.formats and not (contained and able.image_formats):
+        image = "add `--runtime container` to start its published image, or " * bool(
+            able.image_formats
+        )
         raise UnsupportedSubject(
             f"{engine} is not started here, so that no file can be given to it",
-            hint="start it with the model yourself and measure it at its address: "
+            hint=f"{image}start it with the model yourself and measure it at its address: "
             f"`steelyard bench http://HOST:PORT --engine {engine}`, or `steelyard sweep` likewise",
         )
 

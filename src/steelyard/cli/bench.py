@@ -67,8 +67,12 @@ from steelyard.cli.values import DURATION
 @click.option("--threads", type=click.IntRange(1, 1024), help="Of an engine that is started here.")
 @click.option(
     "--runtime",
-    type=click.Choice(["wheel", "native"]),
-    help="Its llama.cpp: the one that came with us, or the one on PATH.  [default: wheel]",
+    type=click.Choice(["wheel", "native", "container", "docker", "podman"]),
+    help="Its llama.cpp: the one that came with us, or the one on PATH; or any engine from its"
+    " published image, by docker or podman.  [default: wheel]",
+)
+@click.option(
+    "--image", metavar="NAME@sha256:…", help="With --runtime container: another image than usual."
 )
 @click.option("--device", help="What it computes on: auto, cpu, cuda, cuda:1, rocm, metal, vulkan.")
 @click.option("--api-key-env", metavar="NAME", help="Variable that holds the API key.")
@@ -91,6 +95,7 @@ def bench(*, as_json: bool, conventions: bool, **options: object) -> int:
     steelyard bench http://127.0.0.1:8080 --concurrency 1,8,32
     steelyard bench http://127.0.0.1:8080 --rate 5 --duration 60s --slo ttft_p95=500ms
     steelyard bench bundled --concurrency 4 --prompts synthetic:in=256,out=64
+    steelyard bench FOLDER@vllm --runtime container --concurrency 8
     """  # noqa: D301 - \b is click's own mark
     from steelyard.app import benching
     from steelyard.app.bench_request import BenchRequest

@@ -6,7 +6,7 @@ import click
 
 _RUNTIME = click.option(
     "--runtime",
-    type=click.Choice(["wheel", "native"]),
+    type=click.Choice(["wheel", "native", "container"]),
     default="wheel",
     show_default=True,
     help="Whose options to check against: those of the wheel, or of llama-server on PATH.",

@@ -66,8 +66,12 @@ def evaluate() -> None:
 @click.option("--threads", type=click.IntRange(1, 1024), help="Of an engine that is started here.")
 @click.option(
     "--runtime",
-    type=click.Choice(["wheel", "native"]),
-    help="Its llama.cpp: the one that came with us, or the one on PATH.  [default: wheel]",
+    type=click.Choice(["wheel", "native", "container", "docker", "podman"]),
+    help="Its llama.cpp: the one that came with us, or the one on PATH; or any engine from its"
+    " published image, by docker or podman.  [default: wheel]",
+)
+@click.option(
+    "--image", metavar="NAME@sha256:…", help="With --runtime container: another image than usual."
 )
 @click.option("--device", help="What it computes on: auto, cpu, cuda, cuda:1, rocm, metal, vulkan.")
 @click.option("--api-key-env", metavar="NAME", help="Variable that holds the API key.")

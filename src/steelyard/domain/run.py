@@ -124,8 +124,27 @@ class RunSpec:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Container:
+    """By which program a server is put into a container, and from which image.
+
+    `tool` is `docker` or `podman` with its version, `image` names content (`NAME@sha256:…`), and
+    `named` is how people call it. `device` is the kind that the image computes on.
+    """
+
+    tool: str
+    program: str
+    image: str
+    named: str
+    device: str = "cpu"
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Place:
-    """One run's local facts: the program, where files lie, the address to serve on."""
+    """One run's local facts: the program, where files lie, the address to serve on.
+
+    Of a server in a container, `program` is empty and `container` says the rest.
+    """
 
     program: tuple[str, ...]
     paths: Mapping[str, Path]
@@ -133,6 +152,7 @@ class Place:
     host: str = "127.0.0.1"
     port: int = 0
     engine_profile: str = ""  # by which name it was found: what it holds is the subject's
+    container: Container | None = None
 
     def path_of(self, artifact: Artifact) -> Path:
         """Return where the artifact's bytes lie on this machine (looked up by sha256)."""

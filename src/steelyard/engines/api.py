@@ -18,6 +18,7 @@ from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.stream import Account, StreamEvent
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
+from steelyard.engines.images import Image
 
 Framing: TypeAlias = Literal["sse", "ndjson"]
 _GROUP: Final = "steelyard.engines"
@@ -28,11 +29,13 @@ _GROUP: Final = "steelyard.engines"
 class Capabilities:
     """What an engine can do; what it cannot is refused or written down, never assumed.
 
-    `profile_keys` are the fields of an engine profile that its launch passes on, `devices` the
-    kinds that it can be told to compute on.
+    `formats` are those that a program started here loads, `image_formats` those that its images
+    load. `profile_keys` are the fields of an engine profile that its launch passes on, `devices`
+    the kinds that it can be told to compute on.
     """
 
     formats: frozenset[str]
+    image_formats: frozenset[str] = frozenset()
     streams: bool = True
     reports_timings: bool = False
     controls_prefix_cache: bool = False
@@ -82,7 +85,10 @@ class LaunchPlan:
     """The exact program to start, and how to tell that it is ready.
 
     `speaks` is the dialect with what it learned of this very model, where it had to. `words` is the
-    program that tells tokens of an engine which has no route for that (`engines.words`).
+    program that tells tokens of an engine which has no route for that (`engines.words`). `first`
+    are requests that bring the model in: only when they are answered has it been loaded. `called`
+    is how the server will call the model, where that is not the artifact's name. Of an engine in a
+    container, `argv` is what stands behind the image.
     """
 
     argv: tuple[str, ...]
@@ -90,6 +96,8 @@ class LaunchPlan:
     env: Mapping[str, str] = field(default_factory=dict)
     speaks: Dialect | None = None
     words: tuple[str, ...] = ()
+    first: tuple[HttpCall, ...] = ()
+    called: str = ""
 
 
 @final
@@ -293,6 +301,15 @@ class Forgets(Protocol):
 
     def unload_call(self) -> HttpCall:
         """Have ours unloaded."""
+
+
+@runtime_checkable
+class Contained(Dialect, Protocol):
+    """A dialect whose engine is published as images, from which its launch plan is started too."""
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The images, each for one kind of device."""
 
 
 def dialect(name: str) -> Dialect:

@@ -3,7 +3,8 @@
 The engine runs in a group of its own on a leash (`platform.process`), writes to a log file and
 never to a pipe, and nothing of it is left afterwards. Its port is found free and held back from
 others until the engine has bound it; before a question is asked, the listener is proved to belong
-to the engine that was started.
+to the engine that was started. An engine in a container is begun by `engines.contained`, whose tool
+binds the port itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -24,18 +25,21 @@ from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.startup import Startup
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
+from steelyard.engines import contained
 from steelyard.engines.api import (
     Asking,
+    Attachable,
     Dialect,
     Evidence,
     HttpCall,
     IdentityClaim,
     LaunchPlan,
     PromptFacts,
-    ReadyProbe,
     ShowsPrompts,
 )
+from steelyard.engines.contained import ContainerChild
 from steelyard.engines.http1 import prepare
+from steelyard.engines.images import RUNTIME
 from steelyard.engines.words import Words
 from steelyard.platform import process
 from steelyard.platform.disk_reads import read_bytes
@@ -48,6 +52,7 @@ _ASK_TIMEOUT_S: Final = 120.0
 _GRACE_S: Final = 5.0
 _LOG_LINES: Final = 20
 _OK: Final = 200
+_PORT_TRIES: Final = 3
 
 
 @final
@@ -58,18 +63,21 @@ class RunningEngine:
         self,
         dialect: Dialect,
         subject: Subject,
-        child: process.Child,
+        begun: _Begun,
         place: Place,
-        plan: LaunchPlan,
         startup: Startup,
     ) -> None:
+        plan = begun.plan
         self.dialect = plan.speaks or dialect
         self.startup = startup
         self.host = place.host
         self.port = place.port
         self.log_path = _log_path(place)
+        self.family = begun.family
+        self.called = plan.called or subject.artifact.name
         self._subject = subject
-        self._child = child
+        self._child = begun.child
+        self._outside = begun.outside
         log = place.folder / "tokenizer.log"
         self._words = Words(plan.words, plan.env, log) if plan.words else None
 
@@ -80,11 +88,18 @@ class RunningEngine:
 
     @property
     def pid(self) -> int:
-        """The process whose tree holds all of the engine's memory and CPU time."""
-        return self._child.pid
+        """The process whose tree holds all of the engine's memory and CPU time.
+
+        Raises `EngineError` for one in a container whose processes we do not see (`family`).
+        """
+        if isinstance(self.family, Missing):
+            raise EngineError(f"{self.dialect.name}: {self.family}")
+        return self.family.value
 
     def alive(self) -> bool:
         """Whether the process is still there."""
+        if isinstance(self._child, ContainerChild):
+            return self._child.alive(self.family)
         return self._child.returncode() is None
 
     def prepare(self, call: HttpCall) -> bytes:
@@ -109,9 +124,12 @@ class RunningEngine:
             raise DialectError(f"{call.path} answered no JSON: {text[:120]!r}") from None
 
     def identity(self) -> IdentityClaim:
-        """Ask what is served."""
-        calls = self.dialect.identity_calls()
-        return self.dialect.read_identity([self.ask(call) for call in calls])
+        """Ask what is served; a file is named as it is called out here."""
+        claim = self.dialect.read_identity(self._identity_answers())
+        told = claim.model_path
+        if isinstance(told, Missing) or told.value not in self._outside:
+            return claim
+        return replace(claim, model_path=replace(told, value=str(self._outside[told.value])))
 
     def tokenise(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         """Return the served model's tokens of a text."""
@@ -132,10 +150,10 @@ class RunningEngine:
     def controls(self, controls: Controls) -> tuple[AppliedControl, ...]:
         """Read back what is in force. Asks for a token or two: not before a cold start is timed."""
         evidence = Evidence(
-            answers=tuple(self.ask(call) for call in self.dialect.identity_calls()),
+            answers=self._identity_answers(),
             probes=tuple(self.ask(call) for call in self.dialect.control_probes(controls)),
             log=self.log_path.read_text(errors="replace"),
-            affinity=_affinity(self.pid),
+            affinity=_affinity(self.family),
         )
         return self.dialect.controls_readback(self._subject, controls, evidence)
 
@@ -144,6 +162,18 @@ class RunningEngine:
         if self._words is not None:
             self._words.stop()
         return self._child.stop(grace_s=_GRACE_S)
+
+    def _identity_answers(self) -> tuple[object, ...]:
+        return tuple(self._answer(call) for call in self.dialect.identity_calls())
+
+    def _answer(self, call: HttpCall) -> object:
+        """Ask; None where a dialect knows that not every version has the route."""
+        try:
+            return self.ask(call)
+        except DialectError:
+            if self._subject.runtime == RUNTIME and isinstance(self.dialect, Attachable):
+                return None
+            raise
 
     def _ask_words(self, question: Mapping[str, object]) -> Mapping[str, Any]:
         if self._words is None:
@@ -173,6 +203,8 @@ def start(
     ends or is not ready in time.
     """
     place.folder.mkdir(parents=True, exist_ok=True)
+    if place.container is not None:
+        return _start_contained(dialect, subject, controls, place, load_timeout_s, poll_max_s)
     with _reserve(place) as reservation:
         place = replace(place, port=reservation.getsockname()[1])
         plan = dialect.launch(subject, controls, place)
@@ -181,8 +213,8 @@ def start(
         looks = _Looks(time.monotonic_ns(), poll_max_s)
         child = process.start(plan.argv, log=log, env=plan.env, affinity=controls.affinity)
         try:
-            _wait_ready(dialect.name, child, place, plan.ready, load_timeout_s, looks)
-            startup = looks.told(child.pid)
+            _wait_ready(dialect.name, child, place, plan, load_timeout_s, looks)
+            startup = looks.told(read_bytes(child.pid))
             if listens(child.pid, place.port) is False:
                 raise Busy(
                     f"port {place.port} is answered by another program than the one started",
@@ -191,7 +223,64 @@ def start(
         except BaseException:
             child.stop(grace_s=_GRACE_S)
             raise
-    return RunningEngine(dialect, subject, child, place, plan, startup)
+    begun = _Begun(child, plan, Measured(child.pid, "client"))
+    return RunningEngine(dialect, subject, begun, place, startup)
+
+
+def _start_contained(
+    dialect: Dialect,
+    subject: Subject,
+    controls: Controls,
+    place: Place,
+    load_timeout_s: float,
+    poll_max_s: float,
+) -> RunningEngine:
+    """Start it in a container; another program may take a free port before the tool does."""
+    tries = 1 if place.port else _PORT_TRIES
+    while True:
+        with _reserve(place) as reservation:
+            chosen = replace(place, port=reservation.getsockname()[1])
+        tries -= 1
+        try:
+            return _contained(dialect, subject, controls, chosen, load_timeout_s, poll_max_s)
+        except Busy:
+            if not tries:
+                raise
+
+
+def _contained(
+    dialect: Dialect,
+    subject: Subject,
+    controls: Controls,
+    place: Place,
+    load_timeout_s: float,
+    poll_max_s: float,
+) -> RunningEngine:
+    log = _log_path(place)
+    log.write_bytes(b"")
+    looks = _Looks(time.monotonic_ns(), poll_max_s)
+    started = contained.start(dialect, subject, controls, place, log)
+    child, plan = started.child, started.plan
+    try:
+        _wait_ready(dialect.name, child, place, plan, load_timeout_s, looks)
+        family = child.family(plan.argv)
+        startup = looks.told(family if isinstance(family, Missing) else read_bytes(family.value))
+        begun = _Begun(child, plan, family, started.outside)
+    except BaseException:
+        child.stop(grace_s=_GRACE_S)
+        raise
+    return RunningEngine(dialect, subject, begun, place, startup)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What was begun: the child, its plan, its first process, where its files lie out here."""
+
+    child: process.Child | ContainerChild
+    plan: LaunchPlan
+    family: Reading[int]
+    outside: Mapping[str, Path] = field(default_factory=dict)
 
 
 @final
@@ -217,14 +306,14 @@ class _Looks:
         time.sleep(self._pause_s)
         self._pause_s = min(self._pause_max_s, self._pause_s * 1.2)
 
-    def told(self, pid: int) -> Startup:
-        """Return how it came up: it is ready now."""
+    def told(self, read: Reading[int]) -> Startup:
+        """Return how it came up: it is ready now, and has read so much from storage."""
         ready_ns = time.monotonic_ns()
         return Startup(
             port_s=((self._open_ns or ready_ns) - self._started_ns) * 1e-9,
             ready_s=(ready_ns - self._started_ns) * 1e-9,
             blind_s=self._blind_ns * 1e-9,
-            read_bytes=read_bytes(pid),
+            read_bytes=read,
         )
 
 
@@ -239,17 +328,19 @@ def last_lines(log: Path, count: int = _LOG_LINES) -> str:
 
 def _wait_ready(
     name: str,
-    child: process.Child,
+    child: process.Child | ContainerChild,
     place: Place,
-    probe: ReadyProbe,
+    plan: LaunchPlan,
     timeout_s: float,
     looks: _Looks,
 ) -> None:
-    end = time.monotonic() + timeout_s
+    end, probe = time.monotonic() + timeout_s, plan.ready
     answer = "no answer"
     call = HttpCall("GET", probe.path)
     while time.monotonic() < end:
         if (code := child.returncode()) is not None:
+            if isinstance(child, ContainerChild):
+                child.refused(last_lines(_log_path(place)))
             raise EngineError(
                 f"{name} ended with code {code} while loading:\n{last_lines(_log_path(place))}",
                 hint=f"its whole log: {_log_path(place)}",
@@ -258,12 +349,15 @@ def _wait_ready(
             status, _ = _call(place.host, place.port, call, _PROBE_TIMEOUT_S)
         except (OSError, http.client.HTTPException) as error:
             answer = str(error)
-            looks.looked(connected=not isinstance(error, ConnectionRefusedError))
+            # In front of a container the tool itself takes connections, and then breaks them off.
+            proxied = isinstance(child, ContainerChild)
+            refused = proxied or isinstance(error, ConnectionRefusedError)
+            looks.looked(connected=not refused)
         else:
             looks.looked(connected=True)
             if status == probe.ready:
-                if probe.proof is not None:
-                    _prove(name, child, place, probe.proof, end - time.monotonic())
+                for proof in (*([probe.proof] if probe.proof else []), *plan.first):
+                    _prove(name, child, place, proof, end - time.monotonic())
                 return
             answer = f"{probe.path} answered {status}"
             if status != probe.loading:
@@ -280,7 +374,11 @@ def _wait_ready(
 
 
 def _prove(
-    name: str, child: process.Child, place: Place, proof: HttpCall, timeout_s: float
+    name: str,
+    child: process.Child | ContainerChild,
+    place: Place,
+    proof: HttpCall,
+    timeout_s: float,
 ) -> None:
     """Have a request answered: only then has the engine loaded what it says it serves."""
     try:
@@ -333,11 +431,13 @@ def _call(host: str, port: int, call: HttpCall, timeout_s: float) -> tuple[int, 
         connection.close()
 
 
-def _affinity(pid: int) -> Reading[tuple[int, ...]]:
+def _affinity(family: Reading[int]) -> Reading[tuple[int, ...]]:
+    if isinstance(family, Missing):
+        return Missing("not_controllable", f"its cores are not seen: {family}")
     if not hasattr(os, "sched_getaffinity"):
         return Missing("not_exposed", "this system does not tell a process's cores")
     try:
-        return Measured(tuple(sorted(os.sched_getaffinity(pid))), source="client")
+        return Measured(tuple(sorted(os.sched_getaffinity(family.value))), source="client")
     except OSError as error:
         return Missing("not_readable", str(error))
 

@@ -20,13 +20,20 @@ T = TypeVar("T", int, str)
 
 
 def verify(
-    claim: IdentityClaim, subject: Subject, facts: ArtifactFacts | None, path: Path
+    claim: IdentityClaim,
+    subject: Subject,
+    facts: ArtifactFacts | None,
+    path: Path,
+    called: str = "",
 ) -> tuple[Proof, ...]:
-    """Return what was proved; raise `WrongModel` naming what was wanted and what is served."""
+    """Return what was proved; raise `WrongModel` naming what was wanted and what is served.
+
+    `called` is how the server is to call the model, where that is not the artifact's name.
+    """
     name, profile = subject.artifact.name, subject.profile
     proofs = [
         _path(claim.model_path, path, name),
-        _same("served name", claim.name, name, name),
+        _same("served name", claim.name, called or name, name),
         _same("context per slot", claim.context_tokens, profile.context_tokens, name),
         _same("slots", claim.slots, profile.slots, name),
     ]

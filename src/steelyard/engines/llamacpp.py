@@ -31,10 +31,44 @@ from steelyard.engines.api import (
     ReadyProbe,
     Served,
 )
+from steelyard.engines.images import ARM, X86, Image
 from steelyard.engines.wires import llama_log, llama_prompts, llama_server, openai, served
 
 FULL_PRECISION_KV: Final = frozenset({"f16", "f32", "bf16"})
 _THEIR_SETTINGS: Final = frozenset({"threads", "context_tokens", "slots"})
+_BOTH: Final = frozenset({X86, ARM})
+_IMAGES: Final = "ghcr.io/ggml-org/llama.cpp"
+_BUILD: Final = "b9014"
+_PUBLISHED: Final = "the table of pins in the documentation of Osmantic/ODS, which runs them"
+
+
+def _image(tag: str, device: str, digest: str, machines: frozenset[str] = _BOTH) -> Image:
+    return Image(_IMAGES, f"{tag}-{_BUILD}", device, machines, digest, _PUBLISHED, own_user=True)
+
+
+IMAGES: Final = (
+    _image(
+        "server",
+        "cpu",
+        "sha256:2e7953dfef88f302bf0683bffa7dc1f8d86ef75910380bc41126ec5b8bedaf53",
+    ),
+    _image(
+        "server-cuda",
+        "cuda",
+        "sha256:fcf285820892e7ce3218379634e3590826fc697e8b6745b9392072462e355c4f",
+    ),
+    _image(
+        "server-rocm",
+        "rocm",
+        "sha256:68403f82fe496302bb1c681bab2ee569a04cc13da8fcf14456376b485562236d",
+        frozenset({X86}),
+    ),
+    _image(
+        "server-vulkan",
+        "vulkan",
+        "sha256:15c30b560d61ead1e08bee837503203a776fd968736118e313240c32157fd973",
+    ),
+)
 
 
 @final
@@ -62,6 +96,7 @@ class LlamaCpp:
         """It can be told everything; tokens are a prompt where its own route has counted them."""
         return Capabilities(
             formats=frozenset({"gguf"}),
+            image_formats=frozenset({"gguf"}),
             reports_timings=True,
             controls_prefix_cache=True,
             honours_seed=True,
@@ -75,6 +110,11 @@ class LlamaCpp:
             profile_keys=frozenset(field.name for field in fields(EngineProfile)),
             devices=frozenset(devices.KINDS),
         )
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Its server, built for each kind of device."""
+        return IMAGES
 
     @property
     def greeting(self) -> HttpCall | None:

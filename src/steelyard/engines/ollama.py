@@ -1,9 +1,11 @@
-"""Ollama, as somebody else has started it, by its own routes. Nothing here acts.
+"""Ollama by its own routes: somebody else's, or its image. Nothing here acts.
 
 Its OpenAI-style routes take no context length and tell no times: `/api/chat` does both. A prompt
 that does not fit is cut there in silence, so that the request asks to be refused instead
 (`truncate`), and a count that reaches the context is not believed. Routes and fields: docs/api.md
-and the API reference of Ollama 0.40; durations are in nanoseconds.
+and the API reference of Ollama 0.40; durations are in nanoseconds. From its image it is given a
+GGUF file as one of its own blobs, of which it then makes a model (`/api/create` with `files`), and
+an empty prompt loads it; variables: docs/faq.mdx.
 """
 
 from __future__ import annotations
@@ -35,14 +37,29 @@ from steelyard.engines.api import (
     Framing,
     HttpCall,
     IdentityClaim,
+    LaunchPlan,
     Met,
+    ReadyProbe,
     Served,
 )
+from steelyard.engines.images import ARM, RUNTIME, X86, Image
 from steelyard.engines.wires import openai, served
 
 _SECONDS_PER_NS: Final = 1e-9
 _VERSION: Final = HttpCall("GET", "/api/version")
 _LOADED: Final = HttpCall("GET", "/api/ps")
+_GIVEN: Final = "given to Ollama with the model"
+_FORMATS: Final = frozenset({"gguf"})
+_BLOB: Final = "/root/.ollama/models/blobs/sha256-{sha256}"
+_BOTH: Final = frozenset({X86, ARM})
+_NAME: Final = "docker.io/ollama/ollama"
+_DIGEST: Final = "sha256:1bef639749741b375e9a1eb2c1346fb57ce52f5432de1f74846e44ccc18e1687"
+_TWO: Final = "the same in two public repositories' deployments of 2026-10"
+IMAGES: Final = (
+    Image(_NAME, "0.40.0", "cpu", _BOTH, _DIGEST, _TWO, path=_BLOB),
+    Image(_NAME, "0.40.0", "cuda", _BOTH, _DIGEST, _TWO, path=_BLOB),
+    Image(_NAME, "0.40.0-rocm", "rocm", path=_BLOB),
+)
 _CACHED_UNKNOWN: Final = Missing(
     "not_reported", "Ollama does not tell how much of a prompt came out of its cache"
 )
@@ -70,12 +87,19 @@ class Ollama:
         """It tells its times; it can be told neither to run on nor to forget a prefix."""
         return Capabilities(
             formats=frozenset(),
+            image_formats=_FORMATS,
+            profile_keys=frozenset({"context_tokens", "slots", "threads", "gpu_layers"}),
             reports_timings=True,
             honours_seed=True,
             tool_calls=True,
             images=True,
             embeddings=True,
         )
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Its server: one image for the processor and NVIDIA's devices, one for AMD's."""
+        return IMAGES
 
     @property
     def greeting(self) -> HttpCall | None:
@@ -103,14 +127,40 @@ class Ollama:
             return loaded
         return wanted if trained is None else min(wanted, trained)
 
-    def launch(
-        self,
-        subject: Subject,
-        controls: Controls,  # noqa: ARG002 - the protocol's
-        place: Place,  # noqa: ARG002 - the protocol's
-    ) -> NoReturn:
-        """Refuse: it is not started from here."""
-        served.refuse_launch(self.name, subject)
+    def launch(self, subject: Subject, controls: Controls, place: Place) -> LaunchPlan:
+        """Plan the server of an image; one that is no image's is somebody else's."""
+        served.require_container(self.name, _FORMATS, subject)
+        artifact, profile = subject.artifact, subject.profile
+        threads = controls.threads or profile.threads
+        name = _own_name(artifact.name)
+        found = Served(name, profile.context_tokens, controls.reuse_prefix)
+        # Of the model itself: a request that did not repeat them would have it loaded anew.
+        options = {
+            "num_ctx": profile.context_tokens,
+            "num_gpu": profile.gpu_layers,
+            **({"num_thread": threads} if threads else {}),
+        }
+        made: dict[str, object] = {
+            "model": name,
+            "files": {"model.gguf": f"sha256:{artifact.sha256}"},
+            "parameters": options,
+            "stream": False,
+        }
+        load: dict[str, object] = {"model": name, "stream": False}
+        env = {
+            "OLLAMA_HOST": f"{place.host}:{place.port}",
+            "OLLAMA_NUM_PARALLEL": str(profile.slots),
+            "OLLAMA_KEEP_ALIVE": "-1",
+            "OLLAMA_NOPRUNE": "1",  # the file is mounted, and no manifest names it yet
+        }
+        return LaunchPlan(
+            ("serve",),
+            ReadyProbe("/api/version"),
+            env,
+            speaks=Ollama(found),
+            called=name,
+            first=(HttpCall("POST", "/api/create", made), HttpCall("POST", "/api/generate", load)),
+        )
 
     def encode(self, request: GenerationRequest) -> HttpCall:
         """State the context, the sampling and the length; ask to be refused rather than cut."""
@@ -187,7 +237,7 @@ class Ollama:
 
     def controls_readback(
         self,
-        subject: Subject,  # noqa: ARG002 - what a file's profile asks for was not asked of anybody
+        subject: Subject,
         controls: Controls,
         evidence: Evidence,
     ) -> tuple[AppliedControl, ...]:
@@ -195,7 +245,10 @@ class Ollama:
         own = {"cache": served.CACHE_THEIRS, "length": served.NO_IGNORE_EOS}
         asked = served.OPEN if self.context_tokens is None else str(self.context_tokens)
         claim = self.read_identity(evidence.answers)
-        return served.readback(controls, evidence, claim, own, context_asked=asked)
+        seen = served.readback(controls, evidence, claim, own, context_asked=asked)
+        if subject.runtime == RUNTIME:
+            return served.launched(subject, controls, seen, _GIVEN, threads=True)
+        return seen
 
     def loaded_call(self) -> HttpCall:
         """Ask what is loaded."""
@@ -249,6 +302,13 @@ class Ollama:
         shown = self.found.answers[3] if len(self.found.answers) > 3 else None  # noqa: PLR2004
         info = _object(_object(shown).get("model_info"))
         return _count(info, f"{info.get('general.architecture')}.context_length")
+
+
+def _own_name(name: str) -> str:
+    """Return a file's name as Ollama takes it, with the tag that it would add."""
+    stem = name.removesuffix(".gguf").rpartition("/")[2].lower()
+    plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in stem)
+    return f"{plain.strip('._-') or 'model'}:latest"
 
 
 def _line(data: str) -> Mapping[str, Any]:

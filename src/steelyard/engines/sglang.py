@@ -1,14 +1,15 @@
-"""SGLang's server, as somebody else has started it. Nothing here acts.
+"""SGLang's server: somebody else's, or one of its images. Nothing here acts.
 
 Routes and fields: its OpenAI-style routes, `/tokenize`, `/get_model_info` and `/server_info`
-(`/get_server_info` in older ones), as SGLang 0.5 documents them.
+(`/get_server_info` in older ones), as SGLang 0.5 documents them. Images and options: its pages on
+installation and server arguments, 0.5.17.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, final
+from typing import Any, Final, final
 
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import AppliedControl, Controls, Place
@@ -21,14 +22,31 @@ from steelyard.engines.api import (
     Framing,
     HttpCall,
     IdentityClaim,
+    LaunchPlan,
     Met,
+    ReadyProbe,
     Served,
 )
+from steelyard.engines.images import RUNTIME, Image
 from steelyard.engines.wires import openai, served
 
 _MODEL: Final = HttpCall("GET", "/get_model_info")
 _SETTINGS: Final = HttpCall("GET", "/server_info")
 _SETTINGS_BEFORE: Final = HttpCall("GET", "/get_server_info")
+_GIVEN: Final = "given to SGLang on its command line"
+_FORMATS: Final = frozenset({"safetensors"})
+_SHARED_BYTES: Final = 8 << 30
+IMAGES: Final = (
+    Image(
+        "docker.io/lmsysorg/sglang",
+        "v0.5.17",
+        "cuda",
+        digest="sha256:16aba8925507e631e1dc1e23d95d026533602591775f6a8db68b74ee99746155",
+        source="the same in two public repositories' deployments of 2026-09",
+        entrypoint="python3",
+        shared_bytes=_SHARED_BYTES,
+    ),
+)
 
 
 @final
@@ -53,6 +71,8 @@ class SgLang:
         """It runs to a length and takes tokens; a seed counts only in its deterministic mode."""
         return Capabilities(
             formats=frozenset(),
+            image_formats=_FORMATS,
+            profile_keys=frozenset({"context_tokens", "slots", "extra_args"}),
             controls_prefix_cache=True,
             exact_tokens=True,
             token_prompts=self.found.tokenises,
@@ -63,6 +83,11 @@ class SgLang:
             embeddings=True,
             metrics=True,
         )
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Its server for NVIDIA's devices: those for AMD's are tagged by model of device."""
+        return IMAGES
 
     @property
     def greeting(self) -> HttpCall | None:
@@ -79,14 +104,20 @@ class SgLang:
         """Return the dialect with what was found out."""
         return SgLang(found)
 
-    def launch(
-        self,
-        subject: Subject,
-        controls: Controls,  # noqa: ARG002 - the protocol's
-        place: Place,  # noqa: ARG002 - the protocol's
-    ) -> NoReturn:
-        """Refuse: it is not started from here."""
-        served.refuse_launch(self.name, subject)
+    def launch(self, subject: Subject, controls: Controls, place: Place) -> LaunchPlan:
+        """Plan the server of an image; one that is no image's is somebody else's."""
+        served.require_container(self.name, _FORMATS, subject)
+        profile, name = subject.profile, subject.artifact.name
+        argv = (
+            *("-m", "sglang.launch_server", "--model-path", str(place.path_of(subject.artifact))),
+            *("--served-model-name", name, "--host", place.host, "--port", str(place.port)),
+            *("--context-length", str(profile.context_tokens)),
+            *("--max-running-requests", str(profile.slots), "--random-seed", str(controls.seed)),
+            *(() if controls.reuse_prefix else ("--disable-radix-cache",)),
+            *profile.extra_args,
+        )
+        found = Served(name, profile.context_tokens, controls.reuse_prefix, tokenises=True)
+        return LaunchPlan(argv, ReadyProbe("/health"), served.OFFLINE, speaks=SgLang(found))
 
     def encode(self, request: GenerationRequest) -> HttpCall:
         """Use the chat route, or for tokens the completions route; salt against the cache."""
@@ -151,7 +182,7 @@ class SgLang:
 
     def controls_readback(
         self,
-        subject: Subject,  # noqa: ARG002 - what a file's profile asks for was not asked of anybody
+        subject: Subject,
         controls: Controls,
         evidence: Evidence,
     ) -> tuple[AppliedControl, ...]:
@@ -164,7 +195,10 @@ class SgLang:
             "kv_type": served.text(settings, "kv_cache_dtype", who="/server_info"),
         }
         claim = self.read_identity(evidence.answers)
-        return served.readback(controls, evidence, claim, own)
+        seen = served.readback(controls, evidence, claim, own)
+        if subject.runtime == RUNTIME:
+            return served.launched(subject, controls, seen, _GIVEN, threads=False)
+        return seen
 
 
 def _settings(answers: Sequence[object]) -> Mapping[str, Any]:

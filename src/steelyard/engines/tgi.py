@@ -1,14 +1,15 @@
-"""Hugging Face's Text Generation Inference, as somebody else has started it. Nothing here acts.
+"""Hugging Face's Text Generation Inference: somebody else's, or its image. Nothing here acts.
 
 Routes and fields: its Messages API, `/info` and `/tokenize`, as docs/openapi.json of TGI 3.3 has
-them. It serves one model and answers whatever name is asked for.
+them. It serves one model and answers whatever name is asked for. Image and options: its quick tour
+and the launcher's arguments, 3.3.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn, final
+from typing import Final, final
 
 from steelyard.domain.errors import DialectError
 from steelyard.domain.run import AppliedControl, Controls, Place
@@ -21,14 +22,26 @@ from steelyard.engines.api import (
     Framing,
     HttpCall,
     IdentityClaim,
+    LaunchPlan,
     Met,
+    ReadyProbe,
     Served,
 )
+from steelyard.engines.images import RUNTIME, Image
 from steelyard.engines.wires import openai, served
 
 _INFO: Final = HttpCall("GET", "/info")
 # Its chat route has no such fields.
 _WITHOUT: Final = frozenset({"top_k", "min_p"})
+_GIVEN: Final = "given to TGI on its command line"
+_FORMATS: Final = frozenset({"safetensors"})
+_PATH: Final = "/models/{name}"  # by which it calls the model: it has no other name for it
+_SHARED_BYTES: Final = 1 << 30
+_NAME: Final = "ghcr.io/huggingface/text-generation-inference"
+IMAGES: Final = (
+    Image(_NAME, "3.3.7", "cuda", path=_PATH, shared_bytes=_SHARED_BYTES),
+    Image(_NAME, "3.3.7-rocm", "rocm", path=_PATH, shared_bytes=_SHARED_BYTES),
+)
 
 
 @final
@@ -53,6 +66,8 @@ class Tgi:
         """It stops where the model does, and keeps what it computed of prompts."""
         return Capabilities(
             formats=frozenset(),
+            image_formats=_FORMATS,
+            profile_keys=frozenset({"context_tokens", "slots", "extra_args"}),
             honours_seed=True,
             logprobs=True,
             grammar=True,
@@ -60,6 +75,11 @@ class Tgi:
             images=True,
             metrics=True,
         )
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Its server, built for each kind of device."""
+        return IMAGES
 
     @property
     def greeting(self) -> HttpCall | None:
@@ -75,14 +95,21 @@ class Tgi:
         """Return the dialect with what was found out."""
         return Tgi(found)
 
-    def launch(
-        self,
-        subject: Subject,
-        controls: Controls,  # noqa: ARG002 - the protocol's
-        place: Place,  # noqa: ARG002 - the protocol's
-    ) -> NoReturn:
-        """Refuse: it is not started from here."""
-        served.refuse_launch(self.name, subject)
+    def launch(self, subject: Subject, controls: Controls, place: Place) -> LaunchPlan:
+        """Plan the server of an image; one that is no image's is somebody else's."""
+        served.require_container(self.name, _FORMATS, subject)
+        profile, path = subject.profile, str(place.path_of(subject.artifact))
+        argv = (
+            *("--model-id", path, "--hostname", place.host, "--port", str(place.port)),
+            *("--max-total-tokens", str(profile.context_tokens)),
+            *("--max-input-tokens", str(profile.context_tokens - 1)),
+            *("--max-batch-size", str(profile.slots)),
+            *profile.extra_args,
+        )
+        found = Served(path, profile.context_tokens, controls.reuse_prefix, tokenises=True)
+        return LaunchPlan(
+            argv, ReadyProbe("/health"), served.OFFLINE, speaks=Tgi(found), called=path
+        )
 
     def encode(self, request: GenerationRequest) -> HttpCall:
         """Use the chat route, without the sampling that it does not have."""
@@ -135,11 +162,14 @@ class Tgi:
 
     def controls_readback(
         self,
-        subject: Subject,  # noqa: ARG002 - what a file's profile asks for was not asked of anybody
+        subject: Subject,
         controls: Controls,
         evidence: Evidence,
     ) -> tuple[AppliedControl, ...]:
         """Say what is listed, and of what is sent that it is not confirmed."""
         own = {"cache": served.CACHE_THEIRS, "length": served.NO_IGNORE_EOS}
         claim = self.read_identity(evidence.answers)
-        return served.readback(controls, evidence, claim, own, without=_WITHOUT)
+        seen = served.readback(controls, evidence, claim, own, without=_WITHOUT)
+        if subject.runtime == RUNTIME:
+            return served.launched(subject, controls, seen, _GIVEN, threads=False)
+        return seen

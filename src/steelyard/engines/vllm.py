@@ -1,14 +1,15 @@
-"""vLLM's OpenAI-compatible server, as somebody else has started it. Nothing here acts.
+"""vLLM's OpenAI-compatible server: somebody else's, or one of its images. Nothing here acts.
 
 Routes and fields: its `/v1/chat/completions`, `/v1/completions`, `/v1/models`, `/version` and
-`/tokenize`, and `metrics` of an answer, as vLLM 0.33 documents them.
+`/tokenize`, and `metrics` of an answer, as vLLM 0.33 documents them. Images and the options of
+`vllm serve`: its pages on deployment with Docker, on the CPU and on environment variables, 0.30.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, final
+from typing import Any, Final, final
 
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
@@ -21,12 +22,44 @@ from steelyard.engines.api import (
     Framing,
     HttpCall,
     IdentityClaim,
+    LaunchPlan,
     Met,
+    ReadyProbe,
     Served,
 )
+from steelyard.engines.images import RUNTIME, Image
 from steelyard.engines.wires import openai, served
 
 _SECONDS_PER_MS: Final = 1e-3
+_GIVEN: Final = "given to vLLM on its command line"
+_FORMATS: Final = frozenset({"safetensors"})
+_SHARED_BYTES: Final = 4 << 30
+_TAG: Final = "v0.30.0"
+IMAGES: Final = (
+    Image(
+        "docker.io/vllm/vllm-openai",
+        _TAG,
+        "cuda",
+        digest="sha256:8a69ffad015f138d7170c4ddc429e230a3bc1c1719f67e14324749df200a4b90",
+        source="the same in eight public repositories' deployments of 2026-09 and 2026-10",
+        entrypoint="vllm",
+        shared_bytes=_SHARED_BYTES,
+    ),
+    Image(
+        "docker.io/vllm/vllm-openai-rocm",
+        _TAG,
+        "rocm",
+        entrypoint="vllm",
+        shared_bytes=_SHARED_BYTES,
+    ),
+    Image(
+        "docker.io/vllm/vllm-openai-cpu",
+        _TAG,
+        "cpu",
+        entrypoint="vllm",
+        shared_bytes=_SHARED_BYTES,
+    ),
+)
 _VERSION: Final = HttpCall("GET", "/version")
 
 
@@ -52,6 +85,8 @@ class Vllm:
         """It runs to a length and takes tokens, whose counts come from its tokenise route."""
         return Capabilities(
             formats=frozenset(),
+            image_formats=_FORMATS,
+            profile_keys=frozenset({"context_tokens", "slots", "threads", "extra_args"}),
             reports_timings=True,
             controls_prefix_cache=True,
             honours_seed=True,
@@ -66,6 +101,11 @@ class Vllm:
         )
 
     @property
+    def images(self) -> tuple[Image, ...]:
+        """Its server, built for each kind of device."""
+        return IMAGES
+
+    @property
     def greeting(self) -> HttpCall | None:
         """None: other engines have a `/version` too, and it lists its models as its own."""
         return None
@@ -78,14 +118,26 @@ class Vllm:
         """Return the dialect with what was found out."""
         return Vllm(found)
 
-    def launch(
-        self,
-        subject: Subject,
-        controls: Controls,  # noqa: ARG002 - the protocol's
-        place: Place,  # noqa: ARG002 - the protocol's
-    ) -> NoReturn:
-        """Refuse: it is not started from here."""
-        served.refuse_launch(self.name, subject)
+    def launch(self, subject: Subject, controls: Controls, place: Place) -> LaunchPlan:
+        """Plan the server of an image; one that is no image's is somebody else's."""
+        served.require_container(self.name, _FORMATS, subject)
+        profile, name = subject.profile, subject.artifact.name
+        threads = controls.threads or profile.threads
+        argv = (
+            *("serve", str(place.path_of(subject.artifact)), "--served-model-name", name),
+            *("--host", place.host, "--port", str(place.port), "--seed", str(controls.seed)),
+            *("--max-model-len", str(profile.context_tokens)),
+            *("--max-num-seqs", str(profile.slots)),
+            *(() if controls.reuse_prefix else ("--no-enable-prefix-caching",)),
+            *profile.extra_args,
+        )
+        env = {**served.OFFLINE, "VLLM_NO_USAGE_STATS": "1"}
+        if not profile.gpu_layers and threads:
+            # Else it binds them to cores of its own choice, for which it would need a right.
+            env["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+            env["OMP_NUM_THREADS"] = str(threads)
+        found = Served(name, profile.context_tokens, controls.reuse_prefix, tokenises=True)
+        return LaunchPlan(argv, ReadyProbe("/health"), env, speaks=Vllm(found))
 
     def encode(self, request: GenerationRequest) -> HttpCall:
         """Use the chat route, or for tokens the completions route; salt against the cache."""
@@ -153,17 +205,22 @@ class Vllm:
 
     def controls_readback(
         self,
-        subject: Subject,  # noqa: ARG002 - what a file's profile asks for was not asked of anybody
+        subject: Subject,
         controls: Controls,
         evidence: Evidence,
     ) -> tuple[AppliedControl, ...]:
-        """Say what is listed, and of what is sent that it is not confirmed."""
+        """Say what is listed, and of what is sent or was given that it is not confirmed."""
         own = {
             "cache": served.NOT_ECHOED if controls.reuse_prefix else served.SALTED,
             "length": served.NOT_ECHOED,
         }
         claim = self.read_identity(evidence.answers)
-        return served.readback(controls, evidence, claim, own)
+        seen = served.readback(controls, evidence, claim, own)
+        if subject.runtime == RUNTIME:
+            return served.launched(
+                subject, controls, seen, _GIVEN, threads=not subject.profile.gpu_layers
+            )
+        return seen
 
 
 def _seconds(metrics: Mapping[str, Any], key: str) -> Reading[float]:

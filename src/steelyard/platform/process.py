@@ -8,6 +8,7 @@ whole group when it is stopped, when it crashes, and when we end in any way, SIG
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -87,15 +88,19 @@ def start(
     env: Mapping[str, str] | None = None,
     affinity: Sequence[int] | None = None,
     pipes: bool = False,
+    afterwards: Sequence[str] = (),
 ) -> Child:
     """Start a program with its output in `log` (with `pipes`, only its errors go there).
 
     A program that cannot be started ends with code 127 and says so in the log. `env` is added to
     our own environment. `affinity` pins it to these cores before its first instruction.
+    `afterwards` is a command that is run when the program has ended or we have, whatever ended us:
+    it removes what the program has had others start.
     """
     read_end, write_end = os.pipe()
     cores = "-" if affinity is None else ",".join(str(core) for core in affinity)
-    command = [sys.executable, "-I", "-S", str(_LEASH), str(read_end), cores, *argv]
+    then = json.dumps(list(afterwards)) if afterwards else "-"
+    command = [sys.executable, "-I", "-S", str(_LEASH), str(read_end), cores, then, *argv]
     try:
         with log.open("ab") as log_file:
             popen = subprocess.Popen(

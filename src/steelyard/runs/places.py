@@ -13,9 +13,10 @@ from typing import Final
 
 from steelyard.domain.errors import BadInput
 from steelyard.domain.reading import Measured, Reading
-from steelyard.domain.run import Controls, Place
+from steelyard.domain.run import Container, Controls, Place
 from steelyard.domain.subject import Subject
 from steelyard.engines import environments
+from steelyard.engines.images import RUNTIME
 from steelyard.llamalib import runtimes
 
 # Beside the stand-in files of a ladder on the scripted engine: what it is to do.
@@ -23,17 +24,25 @@ SCRIPT: Final = "scripted.json"
 
 
 def place_for(
-    subject: Subject, folder: Path, paths: Mapping[str, Path], *, engine_profile: str = ""
+    subject: Subject,
+    folder: Path,
+    paths: Mapping[str, Path],
+    *,
+    engine_profile: str = "",
+    container: Container | None = None,
 ) -> Place:
     """Return the place of one run of `subject`. Raises `BadInput` when its runtime is missing.
 
-    `engine_profile` is the name under which the subject's was found.
+    `engine_profile` is the name under which the subject's was found; `container` says from which
+    image a server in one is started.
     """
+    contained = subject.runtime == RUNTIME
     return Place(
-        program=_program(subject, paths),
+        program=() if contained else _program(subject, paths),
         paths=dict(paths),
         folder=folder,
         engine_profile=engine_profile,
+        container=container if contained else None,
     )
 
 
@@ -59,8 +68,16 @@ def default_threads(cores: int) -> int:
     return max(1, cores - 1)
 
 
-def build_of(subject: Subject, claimed: Reading[str]) -> Reading[str]:
-    """Return the engine's build: the wheel's server does not know its own, its package does."""
+def build_of(subject: Subject, claimed: Reading[str], place: Place) -> Reading[str]:
+    """Return the engine's build: the wheel's server does not know its own, its package does.
+
+    That of a server in a container is its image, by content, and what it says itself.
+    """
+    if place.container is not None:
+        said = f" ({claimed.value})" if isinstance(claimed, Measured) else ""
+        of = place.container
+        named = "" if of.image.startswith(of.named) else f" ({of.named})"
+        return Measured(f"{of.image}{named}, by {of.tool}{said}", "client")
     if subject.runtime == environments.ENVIRONMENT:
         return Measured(environments.required(subject.engine).described, "engine")
     if subject.runtime not in runtimes.NAMES:

@@ -114,14 +114,15 @@ def hosted(
         found.startup = Measured(engine.startup, "client")
         found.load_s = Measured(engine.startup.ready_s, "client")
         claim = engine.identity()
-        found.build = build_of(spec.subject, claim.build)
-        found.proofs += identity.verify(claim, spec.subject, variant.file, path)
+        found.build = build_of(spec.subject, claim.build, place)
+        found.proofs += identity.verify(claim, spec.subject, variant.file, path, engine.called)
         verifier.verify(spec.subject.artifact, path)
         found.proofs += (Proof("file", passed=True, found=spec.subject.artifact.sha256),)
-        pid = Measured(engine.pid, "client")
         url = f"http://{engine.host}:{engine.port}"
         metrics = url if dialect.capabilities.metrics and watch.server else None
-        with _watched(spec, engine, pid, place.folder, found, emit, watch, metrics) as bench:
+        with _watched(
+            spec, engine, engine.family, place.folder, found, emit, watch, metrics
+        ) as bench:
             yield bench
         models = (a.model for section in found.sections for a in section.attempts)
         found.proofs += (identity.verify_answers(claim, models),)
@@ -221,7 +222,12 @@ def _watched(
             bench.remember(earlier)
             yield bench
     found.warmed = bench.warmed
-    found.vitals = _ELSEWHERE if sampler is None else Measured(sampler.vitals(), "client")
+    if sampler is not None:
+        found.vitals = Measured(sampler.vitals(), "client")
+    elif isinstance(engine, host.RunningEngine) and isinstance(pid, Missing):
+        found.vitals = pid
+    else:
+        found.vitals = _ELSEWHERE
     found.first_request_s = _first_request(bench)
     if scraper is not None:
         found.server = scraper.series()

@@ -23,6 +23,7 @@ from steelyard.domain.serverside import NO_SPEED, Sidecar, SpeedMetric
 from steelyard.domain.subject import Artifact, Subject, Variant
 from steelyard.domain.workload import Workload
 from steelyard.engines import devices
+from steelyard.engines.images import RUNTIME
 from steelyard.llamalib import bench
 from steelyard.llamalib.kernels import cores
 from steelyard.platform import atomic, clock
@@ -105,6 +106,11 @@ def runtime_program(runtime: str) -> bench.Program:
 
 def require(engine: str, runtime: str) -> None:
     """Raise `BadInput` for an engine that has no raw speed, or without the program it takes."""
+    if runtime == RUNTIME:
+        raise UnsupportedSubject(
+            "--sidecar times llama.cpp here, and this one is in an image",
+            hint="leave --sidecar out",
+        )
     if engine != ENGINE:
         raise UnsupportedSubject(
             f"--sidecar times llama.cpp itself, and this is served by {engine}",

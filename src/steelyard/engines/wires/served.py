@@ -19,12 +19,15 @@ from steelyard.domain.stream import EngineTimings
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines.api import Evidence, HttpCall, IdentityClaim, Served
+from steelyard.engines.images import RUNTIME
 from steelyard.engines.wires import openai
 
 MODELS: Final = HttpCall("GET", "/v1/models")
 CHAT: Final = "/v1/chat/completions"
 COMPLETIONS: Final = "/v1/completions"
 OPEN: Final = "engine's choice"
+# A server in a container is offline: what it loads is mounted, and it tells nobody of it.
+OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 THEIRS: Final = Missing(
     "not_controllable", "the server was started by somebody else, and its settings are theirs"
 )
@@ -44,6 +47,7 @@ CACHE_THEIRS: Final = Missing(
 NO_IGNORE_EOS: Final = Missing(
     "not_controllable", "this server is not known to take ignore_eos: answers may end early"
 )
+_NO_THREADS: Final = Missing("not_controllable", "this server is not told how many threads to take")
 _SHOWN: Final = 20
 _LATEST: Final = ":latest"  # the tag that Ollama means where none is written
 
@@ -129,6 +133,61 @@ def tokens(answer: object, *, who: str) -> tuple[int, ...]:
 
 
 # ── requests ────────────────────────────────────────────────────────────────────────────────────
+
+
+def require_container(engine: str, formats: frozenset[str], subject: Subject) -> None:
+    """Raise `UnsupportedSubject` unless a published image of the engine is to load the subject."""
+    artifact = subject.artifact
+    if subject.runtime != RUNTIME:
+        raise UnsupportedSubject(
+            f"{engine} starts no server here, and {artifact.name!r} was to be loaded by one",
+            hint="`--runtime container` starts it from its published image; or start it yourself "
+            "and give its URL",
+        )
+    if artifact.format not in formats:
+        raise UnsupportedSubject(
+            f"{engine} loads {' or '.join(sorted(formats))}; {artifact.name!r} is "
+            f"{artifact.format}",
+            hint="`steelyard engines preflight` says which engine loads what",
+        )
+
+
+def launched(
+    subject: Subject,
+    controls: Controls,
+    readback: tuple[AppliedControl, ...],
+    given: str,
+    *,
+    threads: bool,
+) -> tuple[AppliedControl, ...]:
+    """Say of a server that we have started from an image what it was given, where it is silent.
+
+    `given` says how; `threads` whether it is told how many to take.
+    """
+    profile = subject.profile
+    told = Missing("not_controllable", f"{given}; the server does not say what it made of it")
+    asked = {
+        "threads": str(controls.threads or profile.threads or OPEN) if threads else OPEN,
+        "context_tokens": str(profile.context_tokens),
+        "slots": str(profile.slots),
+    }
+
+    def applied(control: AppliedControl) -> Reading[str]:
+        if control.name == "threads" and not threads:
+            return _NO_THREADS
+        if isinstance(control.applied, Measured):
+            return control.applied
+        return told if control.name in asked else _unconfirmed(control.applied)
+
+    return tuple(
+        AppliedControl(each.name, asked.get(each.name, each.asked), applied(each))
+        for each in readback
+    )
+
+
+def _unconfirmed(missing: Missing) -> Missing:
+    """Return a missing word as what it is of our own server: nothing that could be controlled."""
+    return Missing("not_controllable", missing.detail)
 
 
 def refuse_launch(engine: str, subject: Subject) -> NoReturn:
