@@ -2,7 +2,7 @@
 
 A tag can be pushed again, so that what is started is always `NAME@sha256:…`. Where a dialect's file
 has no digest, the one that its tag stood for when it was first fetched is kept here and used from
-then on (docs/decisions/0007-images.md). Not aware of container tools.
+then on (docs/decisions/0008-images.md). Not aware of container tools.
 """
 
 from __future__ import annotations
