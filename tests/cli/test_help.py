@@ -23,6 +23,7 @@ COMMANDS = (
         "run",
         "models",
         "models list",
+        "models lab",
         "models show",
         "models quantise",
         "engines",

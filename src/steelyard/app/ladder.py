@@ -15,7 +15,7 @@ from steelyard.app.subjects import Chosen
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.progress import Advanced, Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.subject import Artifact, ArtifactFacts, Variant
-from steelyard.models import disk, ladder, quants
+from steelyard.models import disk, experts, ladder, quants
 from steelyard.models.ladder import Runtime
 from steelyard.platform import clock
 
@@ -110,6 +110,9 @@ def make(order: Order, folder: Path, emit: Emit) -> tuple[tuple[Variant, ...], d
     variants += [_add(paths, names[path], path, emit) for path, _ in order.chosen.files[1:]]
     if order.made:
         folder.mkdir(parents=True, exist_ok=True)
+        if (matrix := order.made[0].imatrix) is not None:
+            for warning in experts.warnings(matrix, facts.experts):
+                emit(Noted(warning, warning=True))
     for one in order.made:
         made = quantise(order, one, folder, emit)
         variants += [_add(paths, one.quant.name, made, emit)]

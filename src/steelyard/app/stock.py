@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from steelyard.app import history, ladder, subjects
+from steelyard.app import history, ladder, mix_recipes, subjects
 from steelyard.app.subjects import Chosen
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
@@ -66,6 +66,15 @@ def quantise_text(order: QuantiseOrder, emit: Emit) -> str:
         )
     variants, paths = ladder.make(made, out, emit)
     return "\n\n".join(_shown(v, paths[v.artifact.sha256]) for v in variants[1:])
+
+
+def recipe_text(
+    subject: str, recipe: Path, out: Path | None, imatrix_file: str | None, emit: Emit
+) -> str:
+    """Make the mix of a recipe, verify it, and say what came out."""
+    matrix = None if imatrix_file is None else Path(imatrix_file)
+    order = mix_recipes.RecipeOrder(subject, recipe, out, matrix)
+    return _shown(*mix_recipes.apply(order, emit))
 
 
 def _imatrix(order: QuantiseOrder, chosen: Chosen, out: Path, emit: Emit) -> Path | None:

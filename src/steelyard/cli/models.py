@@ -12,6 +12,7 @@ from steelyard.cli import (
     models_fit,
     models_frontier,
     models_hub,
+    models_lab,
     models_scan,
     models_synth,
 )
@@ -50,11 +51,16 @@ def show_model(*, subject: str, as_json: bool) -> None:
 
 @models.command("quantise")
 @click.argument("subject")
-@click.argument("quants", nargs=-1, required=True)
+@click.argument("quants", nargs=-1)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder. [default: beside the file]")
 @click.option(
     "--imatrix",
     help="Importance matrix file, or `compute` to make one from generated text.",
+)
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Make the mix of a recipe that `models lab` found.",
 )
 @click.option("--requantise", is_flag=True, help="Quantise from an already quantised file.")
 @click.option("--runtime", type=click.Choice(["wheel", "native"]), default="wheel")
@@ -64,17 +70,29 @@ def quantise(
     quants: tuple[str, ...],
     out: Path | None,
     imatrix: str | None,
+    recipe: Path | None,
     requantise: bool,
     runtime: Literal["wheel", "native"],
 ) -> None:
-    """Make QUANTS of a model, each verified against its own header.
+    """Make QUANTS of a model, or the mix of a recipe, verified against the file's own header.
 
     \b
     steelyard models quantise bundled Q4_K_M Q3_K_M --out /tmp/ladder
+    steelyard models quantise bundled --recipe mix.recipe.json --out /tmp/ladder
     """  # noqa: D301 - \b is click's own mark
     from steelyard.app import stock
 
+    if bool(quants) == (recipe is not None):
+        raise click.UsageError("name QUANTS, or a mix with --recipe FILE, and not both")
+    if recipe is not None and (requantise or runtime != "wheel" or imatrix == "compute"):
+        raise click.UsageError(
+            "a recipe is made by the wheel from full precision and with its own importance matrix: "
+            "--requantise, --runtime native and --imatrix compute do not go with it"
+        )
     with Screen() as screen:
+        if recipe is not None:
+            click.echo(stock.recipe_text(subject, recipe, out, imatrix, screen.emit))
+            return
         order = stock.QuantiseOrder(subject, quants, out, imatrix, requantise, runtime)
         click.echo(stock.quantise_text(order, screen.emit))
 
@@ -82,5 +100,6 @@ def quantise(
 for _command in (
     *(*models_scan.COMMANDS, *models_hub.COMMANDS),
     *(models_export.export, models_synth.synth, models_fit.fit, models_frontier.frontier),
+    models_lab.lab,
 ):
     models.add_command(_command)

@@ -57,6 +57,11 @@ class Imatrix:
     chunk_tokens: int
     datasets: tuple[str, ...]
 
+    @property
+    def plain_name(self) -> str:
+        """A file name that follows from the content alone."""
+        return f"imatrix-{self.sha256[:16]}.gguf"
+
     def importance(self, tensor: str) -> Floats | None:
         """Return a tensor's importances, expert after expert, or None where it was not seen."""
         statistic = self.statistics.get(tensor)

@@ -33,6 +33,7 @@ _REPLACED: Final = frozenset(
         *("general.quantization_version", "general.file_type", "steelyard.quantised_by"),
         *("quantize.imatrix.file", "quantize.imatrix.dataset", "steelyard.imatrix.sha256"),
         *("quantize.imatrix.entries_count", "quantize.imatrix.chunks_count"),
+        "steelyard.recipe",
     }
 )
 _SPLIT: Final = frozenset({"split.no", "split.count", "split.tensors.count"})
@@ -42,12 +43,16 @@ _PIECE: Final = 1 << 24
 @final
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One quantisation, decided: what becomes what, and how large the result will be."""
+    """One quantisation, decided: what becomes what, and how large the result will be.
+
+    `recipe` is the id of a mix's recipe: the file then says that and claims no quant's name.
+    """
 
     model: shards.Model
     quant: quants.Quant
     targets: tuple[recipes.Target, ...]
     imatrix: Imatrix | None
+    recipe: str | None = None
 
     @property
     def rows(self) -> list[writer.Row]:
@@ -63,16 +68,21 @@ class Order:
             if key not in _REPLACED | _SPLIT
         ]
         kept.append(writer.number("general.quantization_version", QUANTISATION_VERSION))
-        kept.append(writer.number("general.file_type", self.quant.file_type))
+        if self.recipe is None:
+            kept.append(writer.number("general.file_type", self.quant.file_type))
+        else:
+            kept.append(writer.text("steelyard.recipe", self.recipe))
         if self.imatrix is not None:
-            kept.append(writer.text("quantize.imatrix.file", self.imatrix.name))
+            # A recipe's bytes may not depend on how somebody calls the matrix's file.
+            named = self.imatrix.name if self.recipe is None else self.imatrix.plain_name
+            kept.append(writer.text("quantize.imatrix.file", named))
             if self.imatrix.datasets:
                 kept.append(writer.text("quantize.imatrix.dataset", self.imatrix.datasets[-1]))
             entries = len(self.imatrix.statistics)
             kept.append(writer.number("quantize.imatrix.entries_count", entries))
             kept.append(writer.number("quantize.imatrix.chunks_count", self.imatrix.chunks))
             kept.append(writer.text("steelyard.imatrix.sha256", self.imatrix.sha256))
-        return [*kept, writer.text("steelyard.quantised_by", _maker())]
+        return [*kept, writer.text("steelyard.quantised_by", maker())]
 
     @property
     def file_bytes(self) -> int:
@@ -97,11 +107,17 @@ def quantise(
     quant does not suit the model, `TooLittleRoom`, `UnreadableModel`, or `ConformanceError`.
     """
     order = plan(source, quant, imatrix=imatrix, requantise=requantise, runtime=runtime)
-    if out.resolve() in {shard.path.resolve() for shard in order.model.shards}:
-        raise BadInput(f"{out} is the source itself", hint="choose another name for the result")
-    disk.require(out.parent, order.file_bytes, what=f"{order.quant.name} of {source.name}")
     if runtime == "native":
+        _require_place(order, out)
         return _native(order, out, imatrix, requantise=requantise, threads=threads)
+    return perform(order, out, threads=threads, progress=progress)
+
+
+def perform(
+    order: Order, out: Path, *, threads: int | None = None, progress: Progress | None = None
+) -> Path:
+    """Do what `order` says with the wheel's kernels; return `out`. Raises as `quantise` does."""
+    _require_place(order, out)
     conformance.require_kernels({target.type.name for target in order.targets})
     kernels = Kernels(threads)
     total = sum(target.tensor.elements for target in order.targets)
@@ -109,6 +125,13 @@ def quantise(
     with atomic.replacing(out) as stream:
         _write(order, kernels, stream, counter)
     return out
+
+
+def _require_place(order: Order, out: Path) -> None:
+    if out.resolve() in {shard.path.resolve() for shard in order.model.shards}:
+        raise BadInput(f"{out} is the source itself", hint="choose another name for the result")
+    name = f"{order.quant.name} of {order.model.path.name}"
+    disk.require(out.parent, order.file_bytes, what=name)
 
 
 def plan(
@@ -129,8 +152,7 @@ def plan(
     exact = runtime == "wheel"
     targets = recipes.plan(wanted, tensors, shape, imatrix=with_imatrix, exact=exact)
     order = Order(model, wanted, tuple(targets), matrix)
-    for target in targets:
-        _permit(order, target, requantise=requantise)
+    permit(order, requantise=requantise)
     if runtime == "native":
         runtimes.native().require("llama-quantize")
     return order
@@ -161,6 +183,12 @@ def model_shape(model: shards.Model) -> recipes.ModelShape:
         kv_heads=head.integer(f"{arch}.attention.head_count_kv", heads),
         experts=head.integer(f"{arch}.expert_count", 0),
     )
+
+
+def permit(order: Order, *, requantise: bool = False) -> None:
+    """Raise `UnsupportedSubject` for what may not be done."""
+    for target in order.targets:
+        _permit(order, target, requantise=requantise)
 
 
 def _permit(order: Order, target: recipes.Target, *, requantise: bool) -> None:
@@ -285,7 +313,8 @@ def _native(
     return out
 
 
-def _maker() -> str:
+def maker() -> str:
+    """Say what quantises here: the wheel, its version, and the machine, which decides bytes."""
     return f"{library.WHEEL} {library.version()} {platform.machine().lower()}"
 
 

@@ -65,7 +65,7 @@ _FALLBACK: Final = {
     "Q6_K": "Q8_0",
 }
 _LOWEST: Final = frozenset({"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M"})
-_IMATRIX_TYPES: Final = frozenset({"IQ3_XXS", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ1_M", "IQ1_S"})
+IMATRIX_TYPES: Final = frozenset({"IQ3_XXS", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ1_M", "IQ1_S"})
 _BLOCK: Final = re.compile(r"^blk\.(\d+)\.")
 
 
@@ -368,4 +368,4 @@ def _fit(kind: TensorType, row: int) -> TensorType:
 def _needs_imatrix(name: str, kind: TensorType, quant: Quant) -> bool:
     if name in _EMBEDDINGS or name == "output.weight":
         return False
-    return kind.name in _IMATRIX_TYPES or (kind.name == "Q2_K" and quant.name == "Q2_K_S")
+    return kind.name in IMATRIX_TYPES or (kind.name == "Q2_K" and quant.name == "Q2_K_S")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import functools
 import random
+from collections.abc import Sequence
 from typing import Final
 
 from steelyard.domain.task import Split, Task
+from steelyard.tasks.items import Question
 from steelyard.tasks.registry import FAMILIES, questions
 
 _FIDELITY_SEED: Final = 7
+_SEARCH_SEED: Final = 11
 _PASSAGES: Final = 120
 
 
@@ -34,6 +37,19 @@ def fidelity_text() -> str:
     return _written("held_out")
 
 
+def search_text() -> str:
+    """Return a text to choose a mix of tensor types on, so that fidelity's text can prove it.
+
+    It is in the same style, and no passage, puzzle or form of it is in fidelity's.
+    """
+    proof = {q.cluster for family in FAMILIES for q in questions(_drawn(family, _FIDELITY_SEED))}
+    pools = [
+        [q for q in questions(_drawn(family, _SEARCH_SEED)) if q.cluster not in proof]
+        for family in FAMILIES
+    ]
+    return _joined(pools)
+
+
 def importance_text() -> str:
     """Return the text that an importance matrix is made from: no item of it is in fidelity's.
 
@@ -43,11 +59,15 @@ def importance_text() -> str:
 
 
 def _written(split: Split) -> str:
+    return _joined([questions(_drawn(family, _FIDELITY_SEED, split)) for family in FAMILIES])
+
+
+def _drawn(family: str, seed: int, split: Split = "held_out") -> Task:
+    return Task(family, items=_PASSAGES, seed=seed, split=split)
+
+
+def _joined(pools: Sequence[Sequence[Question]]) -> str:
     written = []
-    pools = [
-        questions(Task(family, items=_PASSAGES, seed=_FIDELITY_SEED, split=split))
-        for family in FAMILIES
-    ]
-    for turn in zip(*pools, strict=True):
+    for turn in zip(*pools, strict=False):
         written += [f"{question.prompt}\n{question.answer}\n" for question in turn]
     return "\n".join(written)
