@@ -62,5 +62,19 @@ def adherence(
     return share_estimate(held, owners, confidence)
 
 
+def by_constraint(
+    marks: Mapping[str, Mark], clusters: Mapping[str, str], confidence: float = 0.95
+) -> dict[str, Estimate]:
+    """Estimate for each constraint by name how often it held, where an answer was asked for it."""
+    names = sorted({name for mark in marks.values() for name in mark.constraints})
+    found = {}
+    for name in names:
+        items = [item for item in sorted(marks) if name in marks[item].constraints]
+        held = [marks[item].constraints[name] for item in items]
+        owners = [clusters.get(item, item) for item in items]
+        found[name] = share_estimate(held, owners, confidence)
+    return found
+
+
 def _share(part: int, whole: int) -> Reading[float]:
     return Measured(part / whole, "derived") if whole else _NO_ITEMS

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import evaluation as scores
-from steelyard.app import bench_request, benching, eval_texts, results
+from steelyard.app import bench_request, benching, eval_texts, result_tables, results
 from steelyard.app.bench_request import BenchRequest
 from steelyard.app.comparison import axes
 from steelyard.app.keeping import keeper
@@ -56,10 +56,14 @@ class EvalRequest:
 @final
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What to print, and how to exit: 3 where the tasks did not come to their end."""
+    """What to print, and how to exit: 3 where the tasks did not come to their end.
+
+    `forms` says how much the form of a prompt mattered, where that was asked.
+    """
 
     found: Evaluation
     folder: Path
+    forms: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -71,7 +75,7 @@ class Evaluated:
         if as_json:
             return encode(self.found, indent=1)
         where = f"Record: {self.folder / RECORD_NAME}"
-        return f"{eval_texts.evaluation_text(self.found)}\n{where}"
+        return "\n".join(filter(None, (eval_texts.evaluation_text(self.found), self.forms, where)))
 
 
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
@@ -101,7 +105,7 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
         record = executor.record(session)
     with keeper(emit) as keep:
         keep(record)
-    return Evaluated(scores.evaluate(record), folder)
+    return Evaluated(scores.evaluate(record), folder, result_tables.forms_text(record))
 
 
 def compare_text(first: str, second: str, margin: float, *, as_json: bool) -> str:

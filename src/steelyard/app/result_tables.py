@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Final
 
-from steelyard.analysis.marks import adherence, count
+from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.metrics.registry import METRICS, OF_RUN
 from steelyard.analysis.metrics.speeds import speeds
+from steelyard.app import forms
 from steelyard.app.comparison import CONFIDENCE, Comparison, PairedRight
 from steelyard.domain.campaign import (
     AA_REPLICA,
@@ -90,6 +91,7 @@ def _record_lines(record: RunRecord) -> Iterator[str]:
     for section in record.sections:
         yield ""
         yield from _section_lines(section)
+        yield from _form_lines(record, section)
     for caution in record.cautions:
         yield f"caution   {caution.code}: {caution.seen} → {caution.advice}"
 
@@ -106,8 +108,40 @@ def _section_lines(section: Section) -> Iterator[str]:
         yield f"  {_marks(count(section.marks, section.clusters, CONFIDENCE))}"
         held = adherence(section.marks, section.clusters, CONFIDENCE)
         yield f"  adherence {_estimate(held, 1, '%', _PERCENT)}"
+        parts = by_constraint(section.marks, section.clusters, CONFIDENCE)
+        if len(parts) > 1:
+            for name, part in parts.items():
+                yield f"    {name:<18} {_estimate(part, 1, '%', _PERCENT)}"
     for speed in speeds((section,)):
         yield f"  {speed.metric:<20} {_speed(speed)}   {_at(speed)}"
+
+
+def forms_text(record: RunRecord) -> str:
+    """Return how much the form of a prompt mattered, where a run asked that."""
+    return "\n".join(line for s in record.sections for line in _form_lines(record, s))
+
+
+def _form_lines(record: RunRecord, section: Section) -> Iterator[str]:
+    found = forms.of_section(record, section)
+    if found is None:
+        return
+    if isinstance(found, str):
+        yield f"  forms — ({found})"
+        return
+    heads = ("  form", "right", "pairs", "lost", "won")
+    rows = [
+        (f"  {each.form}", _estimate(each.right, 1, "%", _PERCENT), str(each.pairs), str(each.lost),
+         str(each.won))
+        for each in found.forms
+    ]  # fmt: skip
+    yield _table([heads, *rows])
+    match found.spread:
+        case Measured(value=value):
+            yield f"  spread {value * _PERCENT:.1f} points between the best and the worst form"
+        case Missing():
+            yield f"  spread — ({found.spread})"
+    yield f"  worst case, right in every form {_estimate(found.worst_case, 1, '%', _PERCENT)}"
+    yield f"  flip rate against the clean item {_estimate(found.flip_rate, 1, '%', _PERCENT)}"
 
 
 def _comparison_lines(found: Comparison) -> Iterator[str]:

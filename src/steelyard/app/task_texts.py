@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from steelyard.domain.task import Task
 from steelyard.tasks import registry
+from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.items import Family, Question
 
 _WIDTH: Final = 14
+_TURN_ITEMS: Final = 16  # so many that every kind of question has had its turn
 
 
 def list_text(*, as_json: bool) -> str:
@@ -48,7 +50,7 @@ def task(name: str, level: int | None, items: int, seed: int, private_seed: str 
 
 def sample_text(task: Task, *, answers: bool, as_json: bool) -> str:
     """Print the items of a task, as a run would ask them."""
-    found = registry.questions(task)
+    found = registry.drawn(task)
     if as_json:
         return json.dumps([_row(question) for question in found], indent=1, ensure_ascii=False)
     return "\n\n".join("\n".join(_asked(question, answers=answers)) for question in found)
@@ -61,31 +63,41 @@ def _shown(family: Family) -> Iterator[str]:
         yield f"level {level}: {', '.join(dict.fromkeys(family.kinds(level)))}"
     yield ""
     kinds = dict.fromkeys(family.kinds(family.levels[0]))
-    task = Task(family.name, family.levels[0], items=4 * len(kinds), revision=family.revision)
-    first: dict[str, Question] = {}
-    for question in registry.questions(task):
-        first.setdefault(question.kind, question)
+    task = Task(
+        family.name, family.levels[0], items=_TURN_ITEMS * len(kinds), revision=family.revision
+    )
+    first: dict[str, Question | Conversation] = {}
+    for item in registry.drawn(task):
+        # Of items that other families lend, each form once.
+        first.setdefault(item.kind.rpartition("/")[2], item)
     yield "\n\n".join("\n".join(_asked(one, answers=True)) for one in first.values())
 
 
-def _asked(question: Question, *, answers: bool) -> Iterator[str]:
-    yield f"── {question.kind}, level {question.level}, item {question.id[:12]}"
-    yield question.prompt
-    if answers:
-        yield f"→ {question.answer}"
+def _asked(item: Question | Conversation, *, answers: bool) -> Iterator[str]:
+    yield f"── {item.kind}, level {item.level}, item {item.id[:12]}"
+    for number, (prompt, answer) in enumerate(_turns(item), 1):
+        yield f"[turn {number}] {prompt}" if isinstance(item, Conversation) else prompt
+        if answers:
+            yield f"→ {answer}"
 
 
-def _row(question: Question) -> dict[str, Any]:
-    return {
-        "id": question.id,
-        "cluster": question.cluster,
-        "family": question.family,
-        "level": question.level,
-        "kind": question.kind,
-        "prompt": question.prompt,
-        "answer": question.answer,
-        "max_tokens": question.max_tokens,
+def _turns(item: Question | Conversation) -> list[tuple[str, str]]:
+    if isinstance(item, Conversation):
+        return [(turn.prompt, turn.answer) for turn in item.turns]
+    return [(item.prompt, item.answer)]
+
+
+def _row(item: Question | Conversation) -> dict[str, Any]:
+    about = {
+        "id": item.id,
+        "cluster": item.cluster,
+        "family": item.family,
+        "level": item.level,
+        "kind": item.kind,
     }
+    said = [{"prompt": prompt, "answer": answer} for prompt, answer in _turns(item)]
+    told = {"turns": said} if isinstance(item, Conversation) else said[0]
+    return {**about, **told, "max_tokens": item.max_tokens}
 
 
 def _about(family: Family) -> dict[str, Any]:

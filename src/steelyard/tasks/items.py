@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Final, Protocol, final
@@ -44,11 +45,43 @@ class Draft:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What the user says, and the answer that is known."""
+
+    prompt: str
+    answer: str
+    scorer: Scorer
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """A conversation before it has an identity. `key` holds what determines the answers."""
+
+    kind: str
+    key: tuple[str, ...]
+    turns: tuple[Turn, ...]
+    max_tokens: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Cluster:
-    """Drafts that share a passage, or one alone. All of them are on one side of the split."""
+    """Drafts that share a passage, or one alone. All of them are on one side of the split.
+
+    `family` names where the content comes from, if from another family: what one of them trains
+    on, the other may not ask. `late` are drafts that take long to write, and dialogues: written
+    once the cluster is known to be on the wanted side.
+    """
 
     key: tuple[str, ...]
-    drafts: tuple[Draft, ...]
+    drafts: tuple[Draft, ...] = ()
+    family: str = ""
+    late: Callable[[], Iterable[Draft | Dialogue]] = tuple
+
+    def written(self) -> tuple[Draft | Dialogue, ...]:
+        """Return all of the drafts. Ask once: what is late is drawn anew each time."""
+        return (*self.drafts, *self.late())
 
 
 class Family(Protocol):

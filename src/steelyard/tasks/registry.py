@@ -2,7 +2,8 @@
 
 The same task gives the same items on every machine: draws come from a hash of the task, each kind
 gets its turn, and a cluster is kept only if its content is on the asked side of the split.
-Families register as entry points `steelyard.tasks`; the shipped four are always known.
+Families register as entry points `steelyard.tasks`; the shipped ones are always known. A sweep asks
+four of them (`FAMILIES`); the others run where they are named.
 """
 
 from __future__ import annotations
@@ -13,11 +14,16 @@ from typing import Final
 
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.task import Item, Task
+from steelyard.tasks.business import Business
+from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.formats import Formats
-from steelyard.tasks.items import Cluster, Draft, Family, Question, content_hash, split_of
+from steelyard.tasks.items import Cluster, Dialogue, Draft, Family, Question, content_hash, split_of
 from steelyard.tasks.logic import Logic
 from steelyard.tasks.math_words import MathWords
+from steelyard.tasks.multi_turn import MultiTurn
 from steelyard.tasks.reading import Reading
+from steelyard.tasks.robustness import Robustness
+from steelyard.tasks.tools_prompted import ToolsPrompted
 
 FAMILIES: Final = ("math_words", "reading", "logic", "formats")
 _SHIPPED: Final[dict[str, type[Family]]] = {
@@ -25,6 +31,10 @@ _SHIPPED: Final[dict[str, type[Family]]] = {
     "reading": Reading,
     "logic": Logic,
     "formats": Formats,
+    "multi_turn": MultiTurn,
+    "business": Business,
+    "tools_prompted": ToolsPrompted,
+    "robustness": Robustness,
 }
 _FRUITLESS: Final = 4000  # draws of one kind without a new item: there are no more
 
@@ -36,7 +46,7 @@ def names() -> tuple[str, ...]:
 
 
 def family(name: str) -> Family:
-    """Return the family of this name: one of the shipped four, or an entry point."""
+    """Return the family of this name: a shipped one, or an entry point."""
     if name in _SHIPPED:
         return _SHIPPED[name]()
     found = {point.name: point for point in entry_points(group="steelyard.tasks")}
@@ -48,20 +58,28 @@ def family(name: str) -> Family:
 
 def generate(task: Task) -> list[Item]:
     """Return the items of a task, the same ones every time."""
-    return list(questions(task))
+    return list(drawn(task))
 
 
 def questions(task: Task) -> list[Question]:
-    """Return the items with their wording and known answers: for training and for tests."""
+    """Return the items with their wording and known answers: for training and for tests.
+
+    Raises `BadInput` for a family of conversations, whose items are no single questions.
+    """
+    return [_single(item) for item in drawn(task)]
+
+
+def drawn(task: Task) -> list[Question | Conversation]:
+    """Draw clusters until the task has its items."""
     source = family(task.family)
     _refuse(task, source)
     kinds = source.kinds(task.level)
-    made: dict[str, Question] = {}
+    made: dict[str, Question | Conversation] = {}
     turn = index = fruitless = 0
     while len(made) < task.items and fruitless < _FRUITLESS:
         cluster = source.draft(kinds[turn % len(kinds)], task.level, _random(task, index))
         index, fruitless = index + 1, fruitless + 1
-        if split_of(task.family, cluster.key) != task.split:
+        if split_of(cluster.family or task.family, cluster.key) != task.split:
             continue
         fresh = [q for q in _identified(task, cluster) if q.id not in made]
         made.update((question.id, question) for question in fresh)
@@ -74,6 +92,15 @@ def questions(task: Task) -> list[Question]:
         f"{task.items} were asked for",
         hint="ask for fewer items, or for another level",
     )
+
+
+def _single(item: Question | Conversation) -> Question:
+    if isinstance(item, Conversation):
+        raise BadInput(
+            f"the items of {item.family} are conversations, not single questions",
+            hint=f"take one of {', '.join(FAMILIES)} where single questions are wanted",
+        )
+    return item
 
 
 def _refuse(task: Task, source: Family) -> None:
@@ -95,14 +122,25 @@ def _random(task: Task, index: int) -> Random:
     return Random(content_hash(*map(str, parts), *private))
 
 
-def _identified(task: Task, cluster: Cluster) -> list[Question]:
+def _identified(task: Task, cluster: Cluster) -> list[Question | Conversation]:
     group = content_hash(task.family, "cluster", *cluster.key)[:16]
-    return [_question(task, draft, group) for draft in cluster.drafts]
+    return [_item(task, draft, group) for draft in cluster.written()]
 
 
-def _question(task: Task, draft: Draft, cluster: str) -> Question:
+def _item(task: Task, draft: Draft | Dialogue, cluster: str) -> Question | Conversation:
+    named = content_hash(task.family, str(task.revision), draft.kind, *draft.key)[:32]
+    if isinstance(draft, Dialogue):
+        return Conversation(
+            id=named,
+            cluster=cluster,
+            family=task.family,
+            level=task.level,
+            kind=draft.kind,
+            turns=draft.turns,
+            max_tokens=draft.max_tokens,
+        )
     return Question(
-        id=content_hash(task.family, str(task.revision), draft.kind, *draft.key)[:32],
+        id=named,
         cluster=cluster,
         family=task.family,
         level=task.level,

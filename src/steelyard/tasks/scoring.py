@@ -23,8 +23,13 @@ _REFUSAL: Final = re.compile(
     r"as an AI|unable to (?:help|answer|assist))",
     re.IGNORECASE,
 )
-_NUMBER: Final = re.compile(r"(?<![\w.])[-+\u2212]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
-_BARE_NUMBER: Final = re.compile(_NUMBER.pattern + r"\.?")
+NUMBER: Final = re.compile(r"(?<![\w.])[-+\u2212]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
+_BARE_NUMBER: Final = re.compile(NUMBER.pattern + r"\.?")
+
+
+def without_thought(answer: Answer) -> str:
+    """Return what was said aloud."""
+    return _THOUGHT.sub("", answer.text).strip()
 
 
 def finished_part(answer: Answer) -> str:
@@ -44,7 +49,7 @@ def outcome_of(answer: Answer, extracted: str | None, *, right: bool) -> Outcome
     return Invalid("truncated" if answer.finish_reason == "length" else "unparsable")
 
 
-def _final_line(text: str) -> str | None:
+def final_line(text: str) -> str | None:
     """Return what follows the last `Answer:` that starts a line."""
     for line in reversed(text.splitlines()):
         if (found := _FINAL.match(line.strip())) is not None:
@@ -52,7 +57,8 @@ def _final_line(text: str) -> str | None:
     return None
 
 
-def _as_number(text: str) -> Fraction | None:
+def as_number(text: str) -> Fraction | None:
+    """Return the number that the text is."""
     try:
         return Fraction(text.rstrip(".").replace(",", "").replace("\u2212", "-"))
     except (ValueError, ZeroDivisionError):
@@ -72,7 +78,7 @@ class NumberScorer:
         text = finished_part(answer)
         strict = self._strict(text)
         flexible = strict if strict is not None else self._flexible(text, answer)
-        value = None if flexible is None else _as_number(flexible)
+        value = None if flexible is None else as_number(flexible)
         return Mark(
             outcome_of(answer, flexible, right=value == self.value),
             {"strict": strict, "flexible": flexible},
@@ -80,16 +86,16 @@ class NumberScorer:
         )
 
     def _strict(self, text: str) -> str | None:
-        line = _final_line(text) if self.worked else text
+        line = final_line(text) if self.worked else text
         if line is None or _BARE_NUMBER.fullmatch(line.strip("* $")) is None:
             return None
         return line.strip("* $.")
 
     def _flexible(self, text: str, answer: Answer) -> str | None:
-        said = _final_line(text)
+        said = final_line(text)
         if said is None and answer.finish_reason == "length":
             return None
-        found = _NUMBER.findall(said if said is not None else text)
+        found = NUMBER.findall(said if said is not None else text)
         return found[-1] if found else None
 
 
@@ -114,7 +120,7 @@ class ChoiceScorer:
         )
 
     def _strict(self, text: str) -> str | None:
-        line = _final_line(text) if self.worked else text
+        line = final_line(text) if self.worked else text
         if line is None:
             return None
         bare = line.strip("* .\"'").lower()
@@ -122,7 +128,7 @@ class ChoiceScorer:
         return bare if re.fullmatch(r"[a-z]+", bare) else None
 
     def _flexible(self, text: str, answer: Answer) -> str | None:
-        said = _final_line(text)
+        said = final_line(text)
         if said is None and answer.finish_reason == "length":
             return None
         named = "|".join(sorted((re.escape(option) for option in self.options), key=len)[::-1])
@@ -160,7 +166,7 @@ class FormScorer:
 
     def mark(self, answer: Answer) -> Mark:
         """Right only if every constraint holds and the content is right too."""
-        text = _THOUGHT.sub("", answer.text).strip()
+        text = without_thought(answer)
         held = {constraint.name: constraint.holds(text) for constraint in self.constraints}
         strict = text if all(held.values()) else None
         right = strict is not None and self._same(text)

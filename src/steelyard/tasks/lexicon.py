@@ -1,0 +1,100 @@
+"""The words that prompts are written with, and typos that leave no doubt which one was meant.
+
+A typo is one slip (two letters swapped, one left out, one doubled, one taken from the next key),
+kept only if no other word of the lexicon is one slip away from the outcome. The distance is that
+of optimal string alignment. Not aware of families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from string import ascii_lowercase
+from typing import Final
+
+from steelyard.tasks import words
+
+_LISTS: Final = (
+    words.NAMES, words.OBJECTS, words.PLACES, words.COLOURS, words.ANIMALS, words.CITIES,
+    words.JOBS, words.TRAITS, words.KINDS,
+)  # fmt: skip
+# Words that stand for themselves: a slip in one of them could make it another.
+CONTENT: Final = frozenset(
+    form.lower() for listed in _LISTS for word in listed for form in (word, words.plural(word))
+)
+_SAID: Final = """
+a about access account act action add after age agreed ahead all among amount an and another
+answer answers any apart archive are argument arguments arrived as ask asked assign at away back
+bags be before beginning begins behind between billing board booking boolean box boxes buys by
+call calls came can cancel cannot capital carries case change charged city closed closing colons
+color colour come comes commas contract copies correction cost costs crack csv customer date day
+days dd defect delivery description did discount discovers do does draft drop due each else end
+ended ending ends enum equally euros every everybody exactly extend facts far faster fastest fewer
+figures finds first for forget forgot form format friend from get gets give given gives go goes
+good group had hand handed hands has have heads help here high higher hold holds home hour how
+hyphens i id if in indeed inside integer inv invoice invoices is it its job json keeps kg know
+largest left let lets letters lie lies lifts like line lines live lives locked log longer loses
+low make makes many match me meeting memory minutes missing mm money more move moved my name need
+neighbour next no nobody none normal not noted nothing notify now number numbers object objection
+obtains of off older oldest on one ones only open opened opening or order orders out over owner
+page paid paper parameters partial parts passed passes password pause payments people person pet
+picks place please plus poorer poorest postponed price print priority produce product purchase put
+question rank read reason received rejected remember reply request required respond responsible
+reverse richer richest run said say says see semicolons send separated set several share shares
+shift shorter shortest side slashes slower slowest slowly small smallest so some somebody
+something sorted space spaces stands starting starts stated step stop stopped sum t take takes
+taller tallest task tell telling text than thank thanks that the them then there these they thing
+think this through time times to today together told tool tools topic total totals travel treat
+turn twice type unit unknown until up upon upper urgent use value values van wait walks wanted
+wants was we week weigh weighed weighs weight weights went what where whether which who wipe wish
+with without word words work working write x yes yet you younger youngest your yours yyyy z
+"""
+SAID: Final = frozenset(_SAID.split())
+_EVERY: Final = CONTENT | SAID
+_KEYS: Final = {
+    letter: row[max(0, at - 1) : at] + row[at + 1 : at + 2]
+    for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+    for at, letter in enumerate(row)
+}
+_TRIES: Final = 12
+
+
+def mistyped(rng: Random, word: str) -> str | None:
+    """Return the word with one slip behind its first letter, or None if each is ambiguous."""
+    for _ in range(_TRIES):
+        typed = _slip(rng, word)
+        lower = typed.lower()
+        if lower not in _EVERY and _nearby(lower) == {word.lower()}:
+            return typed
+    return None
+
+
+def _slip(rng: Random, word: str) -> str:
+    at = rng.randrange(1, len(word))
+    before, letter, after = word[:at], word[at], word[at + 1 :]
+    match rng.randrange(4):
+        case 0:
+            return before + after
+        case 1:
+            return before + letter + letter + after
+        case 2 if after:
+            return before + after[0] + letter + after[1:]
+        case _:
+            key = rng.choice(_KEYS[letter.lower()])
+            return before + (key.upper() if letter.isupper() else key) + after
+
+
+def _nearby(typed: str) -> set[str]:
+    """Return the words of the lexicon that are one slip away."""
+    return {near for near in _one_away(typed) if near in _EVERY}
+
+
+def _one_away(text: str) -> Iterator[str]:
+    for at in range(len(text) + 1):
+        before, after = text[:at], text[at:]
+        yield before + after[1:]
+        if len(after) > 1:
+            yield before + after[1] + after[0] + after[2:]
+        for letter in ascii_lowercase:
+            yield before + letter + after
+            yield before + letter + after[1:]

@@ -1,0 +1,180 @@
+"""More scorers: one value of any shape, and one JSON object, each read strictly and flexibly.
+
+A value is an id, a date, a word or a number out of those that a prompt shows. A JSON answer is
+compared field by field with exact types: `12` is no `"12"`, and `true` is no `1`. The strict
+reading wants the bare form, the flexible one also finds it in a sentence or a fence, and decides.
+Not aware of families.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias, final
+
+from steelyard.domain.task import Answer, Mark
+from steelyard.tasks.scoring import (
+    NUMBER,
+    as_number,
+    final_line,
+    finished_part,
+    outcome_of,
+    without_thought,
+)
+
+JsonObject: TypeAlias = dict[str, object]
+_BARE: Final = "* .\"'`"
+_FENCE: Final = re.compile(r"```(?:json)?\s*\n(.*?)\n?```", re.DOTALL)
+_TOO_DEEP: Final = (ValueError, RecursionError)
+
+
+def same_value(left: str, right: str) -> bool:
+    """Say whether two texts are one number, or one word whatever its case."""
+    if NUMBER.fullmatch(left) and NUMBER.fullmatch(right):
+        return as_number(left) == as_number(right)
+    return left.lower() == right.lower()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ValueScorer:
+    """One value: a number where `numeric`, and always one of the options.
+
+    `aside` are words that an instruction adds around the value, such as a unit. Where `worked`,
+    the value stands behind `Answer:`.
+    """
+
+    value: str
+    options: tuple[str, ...]
+    numeric: bool = False
+    aside: tuple[str, ...] = ()
+    worked: bool = False
+
+    def mark(self, answer: Answer) -> Mark:
+        """Compare numbers by value and words without regard to case."""
+        text = finished_part(answer)
+        strict = self._strict(text)
+        flexible = strict if strict is not None else self._flexible(text, answer)
+        right = flexible is not None and same_value(flexible, self.value)
+        return Mark(
+            outcome_of(answer, flexible, right=right),
+            {"strict": strict, "flexible": flexible},
+            {"answer_form": strict is not None},
+        )
+
+    def _strict(self, text: str) -> str | None:
+        line = final_line(text) if self.worked else text
+        if line is None:
+            return None
+        bare = self._without_aside(line).strip(_BARE)
+        if self.numeric and re.fullmatch(NUMBER, bare):
+            return bare
+        return next((option for option in self.options if option.lower() == bare.lower()), None)
+
+    def _flexible(self, text: str, answer: Answer) -> str | None:
+        said = final_line(text)
+        if said is None and answer.finish_reason == "length":
+            return None
+        rest = self._without_aside(said if said is not None else text)
+        named = {option.lower(): option for option in self.options if _names(rest, option)}
+        numbers = re.findall(NUMBER, rest) if self.numeric else []
+        if numbers:
+            return str(numbers[-1])
+        if len(named) == 1:
+            return next(iter(named.values()))
+        # One word that is none of those on offer is an answer too, and another one.
+        bare = rest.strip(_BARE)
+        return bare if not named and re.fullmatch(r"[\w-]+", bare) and not self.numeric else None
+
+    def _without_aside(self, text: str) -> str:
+        for word in self.aside:
+            text = re.sub(rf"(?<![a-z]){re.escape(word)}\b", " ", text, flags=re.IGNORECASE)
+        return text.strip()
+
+
+def _names(text: str, option: str) -> bool:
+    found = re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text, re.IGNORECASE)
+    return found is not None
+
+
+def bare_object(text: str) -> JsonObject | None:
+    """Return the object that the whole text is."""
+    try:
+        value: object = json.loads(text)
+    except _TOO_DEEP:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def found_object(text: str) -> JsonObject | None:
+    """Return the object that the text is, or its last fence, or the last one inside it."""
+    whole = bare_object(text)
+    if whole is not None:
+        return whole
+    for fenced in reversed(_FENCE.findall(text)):
+        if (inner := bare_object(fenced)) is not None:
+            return inner
+    return _last_object(text)
+
+
+def _last_object(text: str) -> JsonObject | None:
+    decoder, at, last = json.JSONDecoder(), text.find("{"), None
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            # What was read whole inside a broken object is a part of it, not an answer.
+            value, end = None, max(error.pos, at + 1)
+        except RecursionError:
+            return last
+        if isinstance(value, dict):
+            last = value
+        at = text.find("{", end)
+    return last
+
+
+def same_json(left: object, right: object) -> bool:
+    """Compare two JSON values with exact types, save that `12` is `12.0`."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same_json(left[k], right[k]) for k in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same_json, left, right))
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return left == right
+
+
+def json_mark(
+    answer: Answer,
+    right: Callable[[JsonObject], bool],
+    held: Callable[[JsonObject | None], dict[str, bool]],
+) -> Mark:
+    """Mark a JSON answer: `right` judges the object, `held` names what holds of it."""
+    text = without_thought(answer)
+    strict = bare_object(text)
+    found = strict if strict is not None else found_object(text)
+    shown = None if found is None else json.dumps(found)
+    return Mark(
+        outcome_of(answer, shown, right=found is not None and right(found)),
+        {"strict": shown if strict is not None else None, "flexible": shown},
+        {"json_only": strict is not None, **held(found)},
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FieldsScorer:
+    """One JSON object with these fields, in any order."""
+
+    expected: str
+
+    def mark(self, answer: Answer) -> Mark:
+        """Right only if every field is there with its exact value, and no other field."""
+        wanted = bare_object(self.expected) or {}
+
+        def held(found: JsonObject | None) -> dict[str, bool]:
+            return {"json_keys": found is not None and found.keys() == wanted.keys()}
+
+        return json_mark(answer, lambda found: same_json(found, wanted), held)
