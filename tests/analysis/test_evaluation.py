@@ -6,6 +6,7 @@ import pytest
 
 from steelyard.analysis import evaluation
 from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.task import Mark, Right, Wrong
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,12 @@ def test_bands_begin_at_their_limits(task: str, share: float, band: str) -> None
 
 def test_a_family_without_agreed_limits_has_no_band() -> None:
     assert isinstance(evaluation.band("mine/l1", 1.0), Missing)
+
+
+def test_only_answers_that_both_readings_found_can_disagree() -> None:
+    def mark(strict: str | None, flexible: str | None) -> Mark:
+        return Mark(Wrong(), {"strict": strict, "flexible": flexible})
+
+    marks = [mark("7", "7"), mark("7", "8"), mark(None, "8"), mark(None, None)]
+    assert evaluation.disagreement(marks) == Measured(0.5, "derived")
+    assert isinstance(evaluation.disagreement([Mark(Right())]), Missing)

@@ -107,7 +107,7 @@ def _score(task: str, sections: Sequence[Section]) -> TaskScore:
         task=task,
         marks=marks,
         adherence=adherence(marked.marks, marked.clusters),
-        disagreement=_disagreement(marked.marks.values()),
+        disagreement=disagreement(marked.marks.values()),
         output_tokens=tokens,
         answer_s=seconds,
         band=band(task, share.value) if isinstance(share, Measured) else _NONE_RUN,
@@ -132,11 +132,16 @@ def _per_item(sections: Sequence[Section], what: str) -> Reading[float]:
     return Measured(statistics.fmean(sums.values()), "derived") if sums else _NONE_RUN
 
 
-def _disagreement(marks: Iterable[Mark]) -> Reading[float]:
+def disagreement(marks: Iterable[Mark]) -> Reading[float]:
+    """Count answers that both readings found and took for different ones.
+
+    Where only the flexible one found any, the form was not kept: that is told as adherence.
+    """
     pairs = [
-        mark.extracted["strict"] != mark.extracted["flexible"]
+        strict != flexible
         for mark in marks
-        if {"strict", "flexible"} <= mark.extracted.keys()
+        if (strict := mark.extracted.get("strict")) is not None
+        and (flexible := mark.extracted.get("flexible")) is not None
     ]
     return Measured(sum(pairs) / len(pairs), "derived") if pairs else _NOT_READ
 

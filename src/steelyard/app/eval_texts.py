@@ -74,7 +74,9 @@ def _why(score: TaskScore) -> str:
     if marks.not_run:
         parts.append(f"{marks.not_run} not run: {_bounds(marks)}")
     if isinstance(score.disagreement, Measured) and score.disagreement.value:
-        parts.append(f"{score.disagreement.value:.1%} of the answers read two ways differ")
+        parts.append(
+            f"{score.disagreement.value:.1%} of the answers that both readings find differ"
+        )
     return f"  {score.task}: {'; '.join(parts)}" if parts else ""
 
 

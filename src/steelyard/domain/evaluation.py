@@ -19,8 +19,9 @@ from steelyard.domain.summary import Estimate, Marks, Verdict
 class TaskScore:
     """One task of a run: the four counts, the format kept, and how rightly an answer was read.
 
-    `disagreement` is the share of answers that the strict and the flexible extraction read
-    differently; `output_tokens` and `answer_s` are means for each item that was run.
+    `disagreement` is the share of the answers found by both extractions, the strict and the
+    flexible one, that they read differently; `output_tokens` and `answer_s` are means
+    for each item that was run.
     """
 
     task: str
