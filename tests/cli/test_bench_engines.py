@@ -89,3 +89,25 @@ def test_a_file_is_not_given_to_a_server_of_somebody_elses(
     done = bench(tmp_path, *words, "--out", "out")
     assert done.returncode == 2
     assert "steelyard bench http://HOST:PORT --engine vllm" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("bundled@mlx", "--engine", "llamacpp"), "names the engine mlx, and --engine llamacpp"),
+        (("bundled", "--engine", "mlx"), "mlx loads mlx or safetensors; 'base.gguf' is gguf"),
+        (("bundled", "--engine", "lamacpp"), "did you mean 'llamacpp'"),
+    ],
+)
+def test_of_a_file_the_option_says_what_is_to_serve_it(
+    words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    done = bench(tmp_path, *words, *SHORT, "--out", "out")
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+def test_a_file_is_benched_on_the_engine_that_the_option_names(tmp_path: Path) -> None:
+    done = bench(tmp_path, "bundled", "--engine", "llamacpp", *SHORT, "--out", "out")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "out" / "bench_summary.json").read_text())
+    assert summary["measurements"][0]["engine"] == "llamacpp"

@@ -271,18 +271,25 @@ def _as_recorded(trace: Trace) -> Prompts | None:
 # ── what says nothing here ──────────────────────────────────────────────────────────────────────
 
 
+def with_engine(subject: str, request: BenchRequest) -> str:
+    """Return a file with --engine behind an @; beside an address that option is the server's."""
+    if request.engine is None or any(map(is_address, request.subjects)):
+        return subject
+    from steelyard.app import subjects
+
+    return subjects.on(subject, request.engine)
+
+
 def _refuse_what_says_nothing(request: BenchRequest, loads: tuple[Load, ...]) -> None:
     addresses = [is_address(subject) for subject in request.subjects]
     if request.engine is not None:
         if not any(addresses):
             from steelyard.app import subjects
 
+            subjects.on(request.subject, request.engine)
             subjects.require_loading(request.engine, contained=request.contained)
-            raise BadInput(
-                "--engine is for a server that somebody else runs: a file is served here",
-                hint=f"write {request.subject.partition('@')[0]}@{request.engine}",
-            )
-        meeting.chosen(request.engine)
+        else:
+            meeting.chosen(request.engine)
     if not any(addresses):
         _without(request, _OF_SERVERS, "a server that somebody else runs", "a file is served here")
     elif not any(subject.startswith("https:") for subject in request.subjects):
@@ -391,7 +398,7 @@ def _named(request: BenchRequest, loads: tuple[Load, ...]) -> tuple[Workload, ..
     if not is_address(request.subject):
         from steelyard.app import subjects
 
-        chosen = subjects.choose(request.subject, contained=request.contained)
+        chosen = subjects.choose(with_engine(request.subject, request), contained=request.contained)
         trained = chosen.files[0][1].context_tokens
     return named(request, trained)
 

@@ -254,6 +254,7 @@ def _file(
     from steelyard.app import engine_settings, history, subjects
     from steelyard.llamalib.kernels import cores  # brings numpy, which a server needs not
 
+    subject = bench_request.with_engine(subject, request)
     chosen = subjects.choose(subject, contained=request.contained)
     if len(chosen.files) != 1:
         raise BadInput(f"{subject} holds several models", hint="name one file: a bench takes one")

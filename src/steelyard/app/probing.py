@@ -46,6 +46,7 @@ def _sized(request: BenchRequest) -> BenchRequest:
     """Give a server that is started here the context of its model, as far as that is common."""
     if is_address(request.subject):
         return request
-    trained = subjects.choose(request.subject).files[0][1].context_tokens or _CONTEXT_MOST
+    chosen = subjects.choose(bench_request.with_engine(request.subject, request))
+    trained = chosen.files[0][1].context_tokens or _CONTEXT_MOST
     tokens = min(trained, _CONTEXT_MOST) - _AROUND
     return replace(request, prompts=f"synthetic:in={tokens},out=1")

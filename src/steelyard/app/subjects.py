@@ -107,7 +107,7 @@ def on(subject: str, engine: str | None) -> str:
             hint="leave --engine out: llamacpp serves it then",
         )
     if engine not in api.dialects():
-        raise UnknownName.among("engine", engine, (*api.dialects(), meeting.ANY))
+        raise UnknownName.among("engine", engine, {*api.dialects(), meeting.ANY})
     if Path(subject).expanduser().exists() or "@" not in subject:
         return f"{subject}@{engine}"
     own = subject.rpartition("@")[2].partition("/")[0]

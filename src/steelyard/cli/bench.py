@@ -13,7 +13,7 @@ from steelyard.cli.values import DURATION
 
 @click.command()
 @click.argument("subject")
-@click.option("--engine", help="What the server is, e.g. ollama or vllm.  [default: ask it]")
+@click.option("--engine", help="What the server is, e.g. ollama; of a file: what is to serve it.")
 @click.option("--model", help="The model to ask for, where the server has several.")
 @click.option("--concurrency", help="Requests at a time, e.g. 8 or 1,8,32.  [default: 1]")
 @click.option(

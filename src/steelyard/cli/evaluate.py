@@ -54,7 +54,7 @@ def evaluate() -> None:
 @click.option("--private-seed", help="Draw the items from a seed that only you know.")
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
 @click.option("--streams", type=click.IntRange(1, 64), default=2, help="Requests at a time.")
-@click.option("--engine", help="What the server is, e.g. ollama or vllm.  [default: ask it]")
+@click.option("--engine", help="What the server is, e.g. ollama; of a file: what is to serve it.")
 @click.option("--model", help="The model to ask for, where the server has several.")
 @click.option(
     "--timeout",
