@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from tests.llamalib import tiny
 
+from steelyard.app import subjects
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import Controls
 from steelyard.domain.subject import EngineProfile, Subject
@@ -22,6 +23,7 @@ from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import api, environments, host
 from steelyard.engines.wires import openai
 from steelyard.models import artifacts
+from steelyard.runs import proofs
 from steelyard.runs.places import place_for
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("other_engines")]
@@ -76,9 +78,10 @@ def test_a_bench_of_a_folder_is_a_bench_like_any_other(home: Path, engine: str) 
     assert {usage["output_tokens"] for usage in usages} == {24}  # lengths are met exactly
     applied = {control["name"]: control["applied"] for control in record["controls"]}
     assert applied["seed"]["value"] == str(record["spec"]["controls"]["seed"])
-    proofs = {proof["name"]: proof["passed"] for proof in record["proofs"]}
-    assert proofs["model file"]
-    assert proofs["file"]
+    passed = {proof["name"]: proof["passed"] for proof in record["proofs"]}
+    assert passed["model file"]
+    assert passed["file"]
+    assert passed["arithmetic"]
     assert (out / "report.html").is_file()
 
 
@@ -168,6 +171,73 @@ def test_grouped_heads_and_an_untied_output_are_exported_right(
     others, said = greedy(engine, tmp_path / "tiny-hf", tmp_path / "b")
     assert tokens == others
     assert said.strip() == text.strip()
+
+
+def test_two_engines_do_not_take_turns_on_two_prompts(home: Path) -> None:
+    other = home / "turns"
+    steelyard(home, "models", "export", "bundled", "--format", "safetensors", "--out", other)
+    path = other / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    config["chat_template"] = config["chat_template"].replace("<|im_end|>\n", "<|im_end|>\n\n")
+    path.write_text(json.dumps(config))
+    short = ("--requests", "8", "--prompts", "synthetic:in=32,out=4")
+    said = steelyard(
+        home,
+        *("bench", "bundled", "--compare", "turns@mlx", *short, "--out", home / "refused"),
+        expect=2,
+    )
+    assert "do not get the same prompt" in said
+    assert "chat template:" in said
+    for side in ("a", "b"):
+        record = json.loads((home / "refused" / side / "record.json").read_text())
+        assert not record["sections"]
+    said = steelyard(
+        home, "bench", "bundled", "--compare", "model@mlx", *short, "--out", home / "taken"
+    )
+    assert "do not get the same prompt" not in said
+
+
+@pytest.mark.parametrize(
+    ("engine", "words", "said"),
+    [
+        ("mlx", "[--kv-bit, 8]", "did you mean --kv-bits?"),
+        ("transformers", "[--continous-batching]", "did you mean --continuous-batching?"),
+        ("mlx", "[--port, 8]", "--port is already said by the run's place"),
+        ("mlx", "[--kv-bits, 8]", ""),
+    ],
+)
+def test_words_for_an_engine_are_looked_up_in_its_own_help(
+    home: Path, engine: str, words: str, said: str
+) -> None:
+    profile = home / "words.yaml"
+    profile.write_text(f"engine: {engine}\nextra_args: {words}\n")
+    told = steelyard(home, "engines", "profiles", "check", profile, expect=2 if said else 0)
+    assert said in told
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_its_arithmetic_is_proved_and_a_wrong_rotation_is_found(
+    home: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEELYARD_HOME", str(home))
+    assert "right logits. 923 positions" in steelyard(home, "engines", "check", engine)
+    wrong = home / f"wrong-{engine}"
+    steelyard(home, "models", "export", "bundled", "--format", "safetensors", "--out", wrong)
+    config = json.loads((wrong / "config.json").read_text())
+    config["rope_theta"] = config.get("rope_theta", 10_000.0) * 1.1
+    if "rope_parameters" in config:
+        config["rope_parameters"]["rope_theta"] *= 1.1
+    (wrong / "config.json").write_text(json.dumps(config))
+    found = proofs.prove_engine(
+        Subject(artifacts.fingerprint(wrong), engine, environments.ENVIRONMENT),
+        wrong,
+        subjects.bundled("proof.json"),
+        lambda named, model: place_for(named, home / engine, {named.artifact.sha256: model}),
+        Controls(threads=1),
+        lambda _event: None,
+    )
+    assert isinstance(found, Measured)
+    assert not found.value.passed
 
 
 def swept(out: Path) -> dict[str, dict[str, Any]]:

@@ -497,7 +497,7 @@ def _refused(seed: int, rng: random.Random) -> Case:
             (502, b"", b"<html>bad gateway</html>", "bad_gateway"),
             (504, b"Content-Encoding: gzip\r\n", b"\x1f\x8b", "gateway_timeout"),
             (429, b"Retry-After: 3\r\n", b'{"error":{"message":"slow down"}}', "overloaded"),
-            (401, b"", b'{"error":{"message":"no key"}}', "http_401"),
+            (401, b"", b'{"error":{"message":"no key"}}', "not_allowed"),
         )
     )
     wire = _wire(rng, body, [], "text/plain", status=status, header=header)

@@ -44,10 +44,14 @@ def attempts(
 
 
 def answers(
-    engine: AttachedEngine, requests: Sequence[GenerationRequest], folder: Path
+    engine: AttachedEngine,
+    requests: Sequence[GenerationRequest],
+    folder: Path,
+    *,
+    streams: int = 1,
 ) -> list[Attempt]:
     """Send all of them to a server that was up; read what came."""
-    with Client(engine.host, engine.port, folder / "spool.bin") as client:
+    with Client(engine.host, engine.port, folder / "spool.bin", streams=streams) as client:
         for number, request in enumerate(requests):
             client.submit(str(number), engine.prepare(engine.dialect.encode(request)))
         found = sorted(client.drain(), key=lambda exchange: int(exchange.id))

@@ -84,16 +84,19 @@ class Replica:
 
 @dataclass(frozen=True)
 class Manner:
-    """How it answers: `other` puts another transcript in a route's place.
+    """How it answers: `other` puts another transcript in a route's place, `turns` several in turn.
 
     `cuts`: it does not know how to refuse a prompt that is too long, and keeps half a context;
-    `context` is then what it has, whatever it is asked for. `late`: so many answers of a route are
-    that there is no such thing yet.
+    `context` is then what it has, whatever it is asked for. `breaks_after` so many events it closes
+    the connection under a streamed answer. `late`: so many answers of a route are that there is no
+    such thing yet.
     """
 
     other: Mapping[str, str] = field(default_factory=dict)
+    turns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     cuts: bool = False
     context: int | None = None
+    breaks_after: int | None = None
     late: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -102,6 +105,7 @@ class Book:
 
     def __init__(self, name: str, manner: Manner) -> None:
         self.folder, self.manner = FOLDER / name, manner
+        self.taken = {route: iter(files) for route, files in manner.turns.items()}
         self.rules: dict[str, Any] = json.loads((self.folder / "replica.json").read_text())
         self.late = dict(manner.late)
 
@@ -140,6 +144,8 @@ class Book:
         return self._of(self._file(route, wish)), values, tokens, ""
 
     def _file(self, route: str, wish: Mapping[str, Any]) -> str:
+        if route in self.taken:
+            return next(self.taken[route])
         found = self.manner.other.get(route, self.rules["routes"][route])
         if isinstance(found, str):
             return found
@@ -200,7 +206,11 @@ def _handler(replica: Replica, book: Book) -> type[BaseHTTPRequestHandler]:
             data = [piece.encode() for piece in pieces]
             lines = [*head, *([] if chunked else [f"Content-Length: {sum(map(len, data))}"])]
             self.wfile.write("\r\n".join([*lines, "", ""]).encode())
-            for piece in data:
+            breaks_after = book.manner.breaks_after if chunked else None
+            for number, piece in enumerate(data):
+                if number == breaks_after:
+                    self.close_connection = True
+                    return
                 framed = b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
                 self.wfile.write(framed)
                 time.sleep(PACE_S if chunked else 0)
@@ -243,7 +253,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--cuts", action="store_true")
     parser.add_argument("--context", type=int)
-    typed = parser.parse_args()
+    typed, _ = parser.parse_known_args()  # started in the place of a server, it is told more
     replica = Replica(typed.name, typed.port)
     book = Book(typed.name, Manner(cuts=typed.cuts, context=typed.context))
     server = _Quiet(("127.0.0.1", typed.port), _handler(replica, book))

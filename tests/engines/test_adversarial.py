@@ -101,7 +101,7 @@ def test_the_corpus_holds_every_way_to_end() -> None:
         None,
         *("error_in_stream", "zero_tokens", "disconnected", "truncated_stream"),
         *("malformed_stream", "redirected", "compressed_body", "proxy_wants_login"),
-        *("bad_gateway", "gateway_timeout", "overloaded", "http_401"),
+        *("bad_gateway", "gateway_timeout", "overloaded", "not_allowed"),
     }
     assert ends[None] > 1_000
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.engines.drive import answers
 from tests.engines.places import HERE
-from tests.engines.replica import FOLDER, NAMES, OVERHEAD, Replica, replaying
+from tests.engines.replica import FOLDER, NAMES, OVERHEAD, Manner, Replica, replaying
 
 from steelyard.analysis.validity import REQUIRED_CONTROLS
 from steelyard.domain.errors import BadInput, SteelyardError, UnsupportedSubject
@@ -27,8 +27,9 @@ from steelyard.engines.url import Endpoint
 
 HELLO = GenerationRequest((Message("user", "what did the river do"),), max_tokens=6, seed=3)
 MET: dict[str, AttachedEngine] = {}
-COUNTING = {"localai", "sglang", "tabbyapi", "tgi", "vllm"}
-ANSWERS_ANY_NAME = {"tgi"}
+COUNTING = {"ik_llamacpp", "localai", "sglang", "tabbyapi", "tgi", "vllm"}
+ANSWERS_ANY_NAME = {"ik_llamacpp", "tgi"}
+SAYS_STOP_AT_THE_LIMIT = {"ik_llamacpp"}
 LONG = GenerationRequest((Message("user", "word " * 5000),), max_tokens=6)
 
 
@@ -93,19 +94,22 @@ def test_it_answers_with_as_many_tokens_as_it_says(replica: Replica, tmp_path: P
     engine = at(replica)
     (attempt,) = answers(engine, [HELLO], tmp_path)
     assert attempt.outcome == Completed()
-    assert attempt.finish_reason == "length"
+    if replica.name in SAYS_STOP_AT_THE_LIMIT:
+        assert not engine.dialect.capabilities.tells_limit
+    else:
+        assert attempt.finish_reason == "length"
     assert (usage(attempt).prompt_tokens, usage(attempt).output_tokens) == (5 + OVERHEAD, 6)
     assert attempt.text == "so then the river ran on"
     assert replica.refused == []
 
 
 def test_arrivals_come_in_order_and_after_the_sending(replica: Replica, tmp_path: Path) -> None:
-    (attempt,) = answers(at(replica), [HELLO], tmp_path)
+    (attempt,) = answers(at(replica), [replace(HELLO, max_tokens=48)], tmp_path)
     stamps = [arrival.at_ns for arrival in attempt.arrivals]
     kinds = [arrival.kind for arrival in attempt.arrivals]
     assert stamps == sorted(stamps)
     assert attempt.intended_ns <= attempt.sent_ns < stamps[0] <= stamps[-1] <= attempt.done_ns
-    assert kinds.count("content") == 6
+    assert kinds.count("content") == 48
     assert kinds[0] in ("role", "content")
     assert "content" not in kinds[kinds.index("finish") :]
     assert len({a.at_ns for a in attempt.arrivals if a.kind == "content"}) > 1
@@ -243,7 +247,29 @@ def test_its_clock_is_read_where_it_shows_one(replica: Replica, tmp_path: Path) 
         assert 0.001 < clock.decode_s.value < 60
 
 
+def test_several_streams_are_all_answered_whole(replica: Replica, tmp_path: Path) -> None:
+    found = answers(at(replica), [HELLO] * 9, tmp_path, streams=3)
+    assert [attempt.outcome for attempt in found] == [Completed()] * 9
+    assert {usage(attempt).output_tokens for attempt in found} == {6}
+    assert len({attempt.text for attempt in found}) == 1
+
+
+def test_a_server_that_ends_under_an_answer_is_a_failure_of_that_answer(
+    replica: Replica, tmp_path: Path
+) -> None:
+    with replaying(replica.name, Manner(breaks_after=3)) as server:
+        engine = at(server)
+        broken, refused = answers(engine, [HELLO, HELLO], tmp_path)
+    assert isinstance(broken.outcome, Failed)
+    assert broken.outcome.why == "disconnected"
+    assert broken.text.startswith("so")
+    assert isinstance(refused.outcome, Failed)
+    assert refused.outcome.why in ("disconnected", "connection_refused")
+
+
 def test_nothing_of_it_is_started_here(replica: Replica) -> None:
+    if dialect(replica.name).capabilities.formats:  # ik_llama.cpp's server can be
+        return
     subject = Subject(Artifact("m.gguf", "gguf", "ab" * 32), replica.name)
     with pytest.raises(UnsupportedSubject, match="starts no server") as caught:
         dialect(replica.name).launch(subject, Controls(), HERE)

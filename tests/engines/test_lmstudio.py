@@ -64,6 +64,9 @@ def test_the_quant_and_the_loaded_context_are_told() -> None:
         Measured(4096, "engine"),
     )
     assert controls["format"] == Measured("gguf", "engine")
+    assert controls["runtime"] == Measured(
+        "llama.cpp-mac-arm64-apple-metal-advsimd 1.3.0", "engine"
+    )
 
 
 def test_a_context_is_not_claimed_before_the_model_is_loaded() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from tests.llamalib import tiny
 
 from steelyard.domain.errors import ConformanceError
 from steelyard.domain.progress import Progress
+from steelyard.domain.reading import Measured
 from steelyard.domain.run import Controls, Place, Proof
 from steelyard.domain.subject import Artifact, EngineProfile, Subject
+from steelyard.engines.api import LaunchPlan, ReadyProbe
 from steelyard.llamalib import evaluate, passages
 from steelyard.llamalib.passages import Passage
 from steelyard.runs import proofs
@@ -206,9 +209,10 @@ def proved(model: Path, answers: Path, folder: Path) -> Proof:
         return place_for(subject, folder, {subject.artifact.sha256: path})
 
     subject = Subject(Artifact("none", "gguf", ""), "llamacpp", "wheel", EngineProfile())
-    proof = proofs.prove_engine(subject, model, answers, place_of, Controls(threads=2), told.append)
+    found = proofs.prove_engine(subject, model, answers, place_of, Controls(threads=2), told.append)
     assert told
-    return proof
+    assert isinstance(found, Measured)
+    return found.value
 
 
 def test_the_wheels_engine_is_proved_right_on_a_model_whose_answers_are_known(
@@ -227,3 +231,37 @@ def test_an_engine_that_computes_too_coarsely_is_found(
     tmp_path: Path, tiny_q2: Path, answers: Path
 ) -> None:
     assert not proved(tiny_q2, answers, tmp_path).passed
+
+
+# ── an engine whose server takes no tokens: asked by its own library ────────────────────────────
+
+LIBRARY = """
+import json, sys
+table = json.load(open(sys.argv[1]))
+for line in sys.stdin:
+    asked = json.loads(line)["logits"]
+    rows = table[str(len(asked["tokens"]))][asked["first"]:]
+    print(json.dumps({"logits": [row[: asked["top"]] for row in rows]}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("fault", [None, late, heated])
+def test_a_library_is_asked_prompt_by_prompt_and_a_fault_of_it_is_found(
+    logits: Floats, fault: Callable[[Floats], list[Answer]] | None, tmp_path: Path
+) -> None:
+    right = top(log_softmax(logits), STORED)
+    told = engine(logits) if fault is None else fault(logits)
+    cut, first = 350, 40  # two prompts: one from its beginning, one from a later position
+    prompts: list[dict[str, object]] = [
+        {"tokens": list(range(cut)), "first": 0, "top": right[:cut]},
+        {"tokens": list(range(first + POSITIONS - cut)), "first": first, "top": right[cut:]},
+    ]
+    known = proofs.read_known(written(tmp_path / "proof.json", prompts))
+    table = {cut: told[:cut], first + POSITIONS - cut: [()] * first + told[cut:]}
+    (tmp_path / "table.json").write_text(json.dumps(table))
+    words = (sys.executable, "-I", "-c", LIBRARY, str(tmp_path / "table.json"))
+    plan = LaunchPlan((), ReadyProbe("/"), words=words)
+    place = Place((), {}, tmp_path / "place")
+    replayed = proofs.recall(plan, known, place, lambda _event: None)
+    assert len(replayed) == POSITIONS
+    assert proofs.judge(known, replayed).passed is (fault is None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from steelyard.analysis.failure_hints import hints
 from steelyard.domain.bench import Batching, Difference, Knee, Level, Measurement, Statistic
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate
@@ -82,6 +83,7 @@ def _beside(level: Level) -> Iterator[str]:
         whys = ", ".join(f"{n} {why.replace('_', ' ')}" for why, n in counts.failures.items())
         failed = f"{counts.failed:,} of {counts.sent:,} requests failed"
         yield f"{_place(level.load)}: {failed} ({whys})."
+        yield from (f"{said[:1].upper()}{said[1:]}." for said in hints(counts.failures))
     if counts.dropped:
         yield (
             f"{_place(level.load)}: {counts.dropped:,} of {counts.planned:,} requests were never"

@@ -19,7 +19,7 @@ from steelyard.app.bench_request import Asked, BenchRequest, is_address
 from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Reading, value_of
-from steelyard.domain.run import ControlProfile, Controls, Place, RunSpec
+from steelyard.domain.run import ControlProfile, Controls, Place, Proof, RunSpec
 from steelyard.domain.serverside import Sidecar
 from steelyard.domain.subject import Artifact, EngineProfile, Subject, Variant
 from steelyard.engines import api, attached, environments, images, keys
@@ -30,7 +30,7 @@ from steelyard.models import disk, memory
 from steelyard.platform import clock, containers, hardware, locks
 from steelyard.runs.execute import Executor, Session
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import place_for
+from steelyard.runs.places import own_runtime, place_for
 from steelyard.runs.session import Watch
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def perform(request: BenchRequest, emit: Emit) -> Benched:
         emit,
         instrument=calibrating.instrument(emit),
         watch=Watch(server=True, processes=request.processes),
+        proving=proved,
     )
     with locks.folder_lock(folder):
         return _performed(request, asked, targets, folder, executor, emit)
@@ -139,8 +140,10 @@ def _measured(
             _hand_over(request, asked, first, second)
             # One that did not come up has said so; it is no failure of the other.
             if first.bench is not None and second.bench is not None:
+                from steelyard.app import same_prompt
                 from steelyard.runs import interleaved
 
+                same_prompt.require(first, second, emit)
                 interleaved.measure(
                     (first, second), asked.workloads[0], request.turns, request.seed, emit
                 )
@@ -313,6 +316,13 @@ def _file(
     return Target(variant.artifact.name, spec, place, variant)
 
 
+def proved(subject: Subject, controls: Controls, emit: Emit) -> Reading[Proof]:
+    """Prove an engine of ours, or find the proof that is kept."""
+    from steelyard.app import proving  # brings numpy, which a server needs not
+
+    return proving.proved(subject, controls, emit)
+
+
 def context_of(asked: Asked) -> int:
     """Return the context that the longest request takes, rounded up."""
     return -(-(asked.tokens + 64) // 256) * 256
@@ -338,15 +348,19 @@ def runtime_of(engine: str, form: str, name: str, asked: str | None) -> str:
             hint="`steelyard models export` writes a GGUF file as a folder for mlx or transformers;"
             " name the engine behind an @",
         )
+    if engine == "ik_llamacpp" and asked == "wheel":
+        raise BadInput(
+            "the wheel holds llama.cpp; ik_llamacpp is the llama-server that is first on PATH",
+            hint="leave --runtime out",
+        )
     if contained:
         return images.RUNTIME
-    own = {"scripted": "scripted"} | dict.fromkeys(environments.NAMES, environments.ENVIRONMENT)
     if engine in environments.NAMES and asked is not None:
         raise BadInput(
             f"--runtime chooses between runtimes of llama.cpp; {engine} has an environment",
             hint="leave --runtime out",
         )
-    return own.get(engine, asked or "wheel")
+    return own_runtime(engine) or asked or "wheel"
 
 
 def new_folder(kind: str, subject: str) -> Path:

@@ -19,7 +19,7 @@ from steelyard.analysis.marks import count
 from steelyard.analysis.metrics.registry import METRICS
 from steelyard.analysis.metrics.speeds import speeds
 from steelyard.analysis.sameness import EngineComparison, EngineRow
-from steelyard.app import benching, calibrating, history, subjects
+from steelyard.app import benching, calibrating, history, proving, subjects
 from steelyard.app.keeping import keeper
 from steelyard.domain.caution import quality
 from steelyard.domain.errors import BadInput, EngineError
@@ -132,7 +132,7 @@ def _compared(
     differs = sameness.differences({name: list(facts.values()) for name, facts in shown.items()})
     if differs:
         return EngineComparison(order.prompts, differs)
-    executor = replace(executor, instrument=calibrating.instrument(emit))
+    executor = replace(executor, instrument=calibrating.instrument(emit), proving=proving.proved)
     measured = [
         _run(side, executor, folder / str(number), emit) for number, side in enumerate(sides)
     ]

@@ -55,7 +55,7 @@ def settle(
     choice = accelerators.choose(typed.device, chosen.engine, runtime)
     if choice.said:
         emit(Noted(choice.said))
-    preflights.require(chosen.engine, path, facts.quant, choice.device)
+    preflights.require(chosen.engine, path, facts.quant, choice.device, facts.type_elements)
     usual = replace(needed, gpu_layers=choice.gpu_layers)
     if named is None:
         return Settled(usual, typed.threads or default_threads(cores), choice.device)

@@ -93,7 +93,7 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     spec = replace(target.spec, workloads=(), tasks=tasks, task_streams=request.streams)
     _refuse_other(folder, spec)
     emit(Noted(eval_texts.foresight(len(items), len(tasks))))
-    executor = Executor(Verifier(), emit)
+    executor = Executor(Verifier(), emit, proving=benching.proved)
     started_ns = clock.monotonic_ns()
     with locks.folder_lock(folder):
         atomic.write(folder / SPEC, encode(spec, indent=1).encode())

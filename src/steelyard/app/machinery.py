@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeAlias, final
 
-from steelyard.app import accelerators, containing, environments, subjects
+from steelyard.app import accelerators, containing, proving, subjects
+from steelyard.app import environments as installed
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing
-from steelyard.domain.run import Controls, Place, Proof
+from steelyard.domain.run import Controls, Proof
 from steelyard.domain.subject import Artifact, EngineProfile, Subject
 from steelyard.engines import api
 from steelyard.engines.api import Capabilities
 from steelyard.llamalib import conformance, runtimes
+from steelyard.llamalib.kernels import cores
 from steelyard.models import disk
 from steelyard.platform import hardware, settings
 from steelyard.platform.accelerators import detect
 from steelyard.runs import calibration, proofs
-from steelyard.runs.places import place_for
+from steelyard.runs.execute import WRONG_LOGITS
+from steelyard.runs.places import default_threads, own_runtime
 from steelyard.store.database import Store
 
 State: TypeAlias = Literal["ok", "warning", "failed"]
@@ -51,7 +54,7 @@ def engines_text(*, as_json: bool) -> str:
     """List engines with what they can do, and the runtimes of llama.cpp found here."""
     engines = {name: api.dialect(name).capabilities for name in api.dialects()}
     found = {name: _runtime(name) for name in runtimes.NAMES}
-    own = environments.listed()
+    own = installed.listed()
     tools = containing.tools()
     if as_json:
         able = {
@@ -74,33 +77,24 @@ def engines_text(*, as_json: bool) -> str:
 
 def check_engine(engine: str, runtime: str, emit: Emit) -> Checked:
     """Replay known arithmetic on an engine. Raises what kept it from answering."""
-    if not api.dialect(engine).capabilities.logprobs:
-        return Checked(f"{engine} computes no logits: there is nothing to check", 0)
-    proof = prove(_any_subject(engine, runtime), Controls(), emit)
-    words = "right logits" if proof.passed else "WRONG_LOGITS"
-    return Checked(f"{engine} ({runtime}): {words}. {proof.found}", 0 if proof.passed else 3)
+    if not api.dialect(engine).capabilities.simulated:
+        subjects.require_loading(engine)
+    runtime = own_runtime(engine) or runtime
+    match proving.prove(_any_subject(engine, runtime), _usual(), emit):
+        case Missing() as reason:
+            return Checked(f"{engine}: there is nothing to check: {reason}", 0)
+        case Measured(value=proof):
+            words = "right logits" if proof.passed else WRONG_LOGITS
+            text = f"{engine} ({runtime}): {words}. {proof.found}"
+            return Checked(text, 0 if proof.passed else 3)
 
 
 def prove(subject: Subject, controls: Controls, emit: Emit) -> Proof:
-    """Start the subject's engine with the bundled model and compare with the stored answers.
-
-    Those are of a cache in half precision and of no draft: what is proved are the kernels.
-    """
-    exact = replace(subject.profile, kv_type="f16", kv_type_v=None, draft_sha256=None)
-    subject = replace(subject, profile=exact)
-    with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
-
-        def place_of(named: Subject, model: Path) -> Place:
-            return place_for(named, Path(folder), {named.artifact.sha256: model})
-
-        return proofs.prove_engine(
-            subject,
-            subjects.bundled("base.gguf"),
-            subjects.bundled("proof.json"),
-            place_of,
-            controls,
-            emit,
-        )
+    """Prove an engine for a campaign, which goes on where there is nothing to prove."""
+    found = proving.prove(subject, controls, emit)
+    if isinstance(found, Missing):
+        return Proof(proofs.NAME, passed=True, found=f"not applicable: {found}")
+    return found.value
 
 
 def doctor(emit: Emit, *, as_json: bool) -> Checked:
@@ -128,6 +122,11 @@ def doctor(emit: Emit, *, as_json: bool) -> Checked:
     else:
         text = "\n".join(f"{f.state:<8} {f.name:<18} {f.found}" for f in found)
     return Checked(text, 3 if failed else 0)
+
+
+def _usual() -> Controls:
+    """Leave a core to others: an engine with a thread on each spins while it waits for them."""
+    return Controls(threads=default_threads(cores()))
 
 
 def _loads(can: Capabilities) -> str:
@@ -161,7 +160,7 @@ def _kernels() -> Finding:
 
 
 def _engine(emit: Emit) -> Finding:
-    proof = prove(_any_subject("llamacpp", "wheel"), Controls(), emit)
+    proof = prove(_any_subject("llamacpp", "wheel"), _usual(), emit)
     return Finding("engine arithmetic", "ok" if proof.passed else "failed", proof.found)
 
 

@@ -7,7 +7,7 @@ builds: whether this llama.cpp was built for the GPU, `app.accelerators` says.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, final
@@ -17,7 +17,9 @@ from steelyard.domain.errors import BadInput, UnknownName, UnsupportedSubject
 from steelyard.engines import devices, preflight
 from steelyard.engines.preflight import Ok, Skip, Target, Verdict
 from steelyard.engines.preflight_facts import ENGINES, FORMATS
-from steelyard.models import artifacts
+from steelyard.llamalib import tensor_types
+from steelyard.models import artifacts, quants
+from steelyard.models.hub import names
 from steelyard.platform import accelerators
 
 _CONFIG: Final = "config.json"
@@ -42,9 +44,12 @@ class Answer:
     exit_code: int
 
 
-def require(engine: str, path: Path, quant: str, device: str | None) -> None:
+def require(
+    engine: str, path: Path, quant: str, device: str | None, types: Iterable[str] = ()
+) -> None:
     """Raise `UnsupportedSubject` where an engine cannot load what lies at a path.
 
+    `types` are those of the tensors: one that an engine does not know decides, whatever the quant.
     An engine that nothing is written about, such as the scripted one, is not asked.
     """
     if engine not in ENGINES:
@@ -56,7 +61,8 @@ def require(engine: str, path: Path, quant: str, device: str | None) -> None:
             f"{path.name} is quantised by {format_name!r}, which no engine is known to load",
             hint="take the model in another format: `steelyard engines preflight gguf` shows where",
         )
-    match preflight.verdict(engine, format_name, target, quant):
+    foreign = next((name for name in sorted(types) if preflight.of_ik(name)), quant)
+    match preflight.verdict(engine, format_name, target, foreign):
         case Skip() as skip:
             raise UnsupportedSubject(skip.reason, hint=skip.nearest)
         case Ok():
@@ -126,6 +132,8 @@ def _lines(format_name: str, quant: str, rows: tuple[Row, ...]) -> Iterator[str]
 def _asked(asked: str) -> tuple[str, str]:
     name, _, quant = asked.partition(":")
     if name.lower() in FORMATS:
+        if name.lower() == "gguf" and quant:
+            _require_quant(quant)
         return name.lower(), quant
     try:
         chosen = subjects.choose(asked)
@@ -134,6 +142,14 @@ def _asked(asked: str) -> tuple[str, str]:
     path, facts = chosen.files[0]
     artifacts.inspect(path)
     return format_of(path), facts.quant
+
+
+def _require_quant(quant: str) -> None:
+    """Raise `UnknownName` for a quant that no llama.cpp has a name for."""
+    known = {*quants.BY_NAME, *tensor_types.BY_NAME, *tensor_types.REMOVED.values()}
+    claimed = names.of_gguf(f"-{quant}.gguf").label  # an uploader's own mixtures too
+    if quant.upper() not in known and not names.same(claimed, quant) and not preflight.of_ik(quant):
+        raise UnknownName.among("quant", quant, known)
 
 
 def _target(device: str) -> Target:

@@ -19,7 +19,7 @@ from steelyard.app import accelerators, profile_files
 from steelyard.app.profile_files import DRAFT, IMAGE, ProfileFile
 from steelyard.domain.errors import BadInput, SteelyardError, UnknownName, UnsupportedSubject
 from steelyard.domain.subject import EngineProfile
-from steelyard.engines import api
+from steelyard.engines import api, environments
 from steelyard.engines.images import RUNTIME
 from steelyard.engines.llamacpp import FULL_PRECISION_KV
 from steelyard.llamalib import options
@@ -28,6 +28,7 @@ from steelyard.platform import settings
 
 ANY: Final = "any"
 _LLAMA: Final = "llamacpp"
+_IK: Final = "ik_llamacpp"
 _SUFFIXES: Final = (".yaml", ".yml")
 # What Steelyard gives llama-server itself: said a second time, the record would lie.
 _OWN: Final = {
@@ -55,6 +56,14 @@ _OWN: Final = {
     "--fit": "Steelyard: the subject may not be resized",
     "--model-draft": DRAFT,
     "--device": "--device of the command",
+}
+# And what it gives the servers that live in an environment of their own.
+_OWN_THERE: Final = _OWN | {
+    "--prompt-concurrency": "slots",
+    "--decode-concurrency": "slots",
+    "--prefill-step-size": "batch_tokens",
+    "--prompt-cache-size": "Steelyard: kept prompts are not computed again",
+    "--default-seed": "--seed of the command",
 }
 
 
@@ -85,8 +94,10 @@ def check(profile: ProfileFile, engine: str, runtime: str = "wheel") -> None:
             f"{profile.at(IMAGE)}: an image is for an engine that is started in a container",
             hint="add --runtime container, or leave the image out",
         )
-    if engine == _LLAMA:
-        _check_llama(profile, runtime)
+    if engine in environments.NAMES:
+        _check_environment(profile, engine)
+    if engine in (_LLAMA, _IK):
+        _check_llama(profile, engine, runtime if engine == _LLAMA else "native")
 
 
 def _require_engine(profile: ProfileFile, engine: str) -> None:
@@ -168,8 +179,9 @@ def check_text(name_or_file: str, engine: str | None, runtime: str) -> str:
         check(found, each, runtime)
     if found.draft:
         _draft(found)
-    asked = _LLAMA in engines and runtime != RUNTIME
-    against = options.of(runtime).source if asked else "what the engine takes"
+    against = "what the engine takes"
+    if {_LLAMA, _IK} & {*engines} and runtime != RUNTIME:
+        against = options.of(runtime if _LLAMA in engines else "native").source
     settings_count = len(found.settings) + bool(found.draft) + bool(found.image)
     return (
         f"{found.name}: {settings_count} settings, checked against {against}; "
@@ -221,7 +233,11 @@ def _rows() -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _check_llama(profile: ProfileFile, runtime: str) -> None:
+def _check_llama(profile: ProfileFile, engine: str, runtime: str) -> None:
+    if engine == _IK:
+        if not profile.settings.keys() & {"kv_type", "kv_type_v", "extra_args"}:
+            return  # nothing of which its own options could tell
+        options.server_of(ik=True)
     # What an image takes, only itself could say: the wheel knows the words that are ours.
     taken = options.wheel() if runtime == RUNTIME else options.of(runtime)
     for key in ("kv_type", "kv_type_v"):
@@ -242,7 +258,7 @@ def _check_llama(profile: ProfileFile, runtime: str) -> None:
             "flash attention",
             hint="add flash_attention: true, or kv_type_v: f16",
         )
-    if given.gpu_layers and runtime != RUNTIME:
+    if given.gpu_layers and engine == _LLAMA and runtime != RUNTIME:
         _with_line(profile, "gpu_layers", lambda: accelerators.require_gpu(runtime))
     if given.gpus > 1:
         _with_line(profile, "gpus", lambda: accelerators.require_gpu(runtime, given.gpus))
@@ -257,12 +273,30 @@ def _check_llama(profile: ProfileFile, runtime: str) -> None:
             _with_line(profile, "extra_args", lambda: taken.refuse(given.extra_args))
 
 
+def _check_environment(profile: ProfileFile, engine: str) -> None:
+    """Look its own words up in the engine's help, where it is installed."""
+    words = profile.settings.get("extra_args", ())
+    if not words or environments.found(engine) is None:
+        return
+    known = environments.options(engine)
+    own = {name: (name,) for name in _OWN_THERE}
+    _refuse_own(profile, words, {name: own.get(name, ()) for name in known})
+    for word in words:
+        name = word.partition("=")[0]
+        if name.startswith("--") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise BadInput(
+                f"{profile.at('extra_args')}: the server of {engine} has no option {name}",
+                hint=f"did you mean {near[0]}?" if near else "its --help lists what it takes",
+            )
+
+
 def _refuse_own(
     profile: ProfileFile, words: tuple[str, ...], names: Mapping[str, tuple[str, ...]]
 ) -> None:
     for word in words:
         spellings = names.get(word.partition("=")[0], ())
-        own = next((_OWN[each] for each in spellings if each in _OWN), None)
+        own = next((_OWN_THERE[each] for each in spellings if each in _OWN_THERE), None)
         if own is not None:
             raise BadInput(
                 f"{profile.at('extra_args')}: {word} is already said by {own}",

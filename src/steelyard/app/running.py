@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis.validity import telemetry_status
-from steelyard.app import containing, subjects
+from steelyard.app import containing, proving, subjects
 from steelyard.app.keeping import keeper
 from steelyard.domain.caution import quality
 from steelyard.domain.codec import decode, encode, schema
@@ -89,7 +89,7 @@ def run_spec(path: Path, models: Sequence[Path], out: Path | None, emit: Emit) -
     place = place_for(spec.subject, folder, paths, container=_container(spec, emit))
     with locks.folder_lock(folder):
         atomic.write(folder / SPEC, encode(spec, indent=1).encode())
-        record = Executor(Verifier(), emit).run(spec, variant, place)
+        record = Executor(Verifier(), emit, proving=proving.proved).run(spec, variant, place)
     with keeper(emit) as keep:
         keep(record)
     return Finished(record, folder)

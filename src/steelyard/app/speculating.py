@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import speculation as figures
-from steelyard.app import history, subjects
+from steelyard.app import history, proving, subjects
 from steelyard.app.keeping import keeper
 from steelyard.app.subjects import Chosen
 from steelyard.domain.codec import encode
@@ -89,7 +89,7 @@ def speculate(order: SpeculateOrder, emit: Emit, *, as_json: bool) -> Speculated
     _require_room(facts, draft_facts, profile)
     files = {variant.artifact.sha256: path.absolute(), guess.artifact.sha256: draft_path.absolute()}
     controls = Controls(seed=order.seed, threads=order.threads or default_threads(cores()))
-    executor = Executor(Verifier(), emit)
+    executor = Executor(Verifier(), emit, proving=proving.proved)
     found: speculation.Found | None = None
     sides: list[Session] = []
     with ExitStack() as stack:

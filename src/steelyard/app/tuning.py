@@ -23,6 +23,7 @@ from steelyard.app import (
     history,
     profile_files,
     profile_places,
+    proving,
     subjects,
 )
 from steelyard.app import tuning_texts as texts
@@ -121,7 +122,9 @@ def perform(request: TuneRequest, emit: Emit) -> Tuned:
     """Search until the winner is beyond noise or the budget ends."""
     started_ns = clock.monotonic_ns()
     ground = _ground(request, emit)
-    executor = Executor(Verifier(), emit, instrument=calibrating.instrument(emit))
+    executor = Executor(
+        Verifier(), emit, instrument=calibrating.instrument(emit), proving=proving.proved
+    )
     with locks.folder_lock(ground.folder), keeper(emit) as keep:
         emit(PhaseStarted("tuning", None, ground.variant.artifact.name))
         bout = _Bout(ground, executor, emit, keep, started_ns)

@@ -30,13 +30,15 @@ class Capabilities:
     """What an engine can do; what it cannot is refused or written down, never assumed.
 
     `formats` are those that a program started here loads, `image_formats` those that its images
-    load. `profile_keys` are the fields of an engine profile that its launch passes on, `devices`
-    the kinds that it can be told to compute on.
+    load. `tells_limit`: an answer that ran into its limit ends with `length` and not with `stop`.
+    `profile_keys` are the fields of an engine profile that its launch passes on, `devices` the
+    kinds that it can be told to compute on.
     """
 
     formats: frozenset[str]
     image_formats: frozenset[str] = frozenset()
     streams: bool = True
+    tells_limit: bool = True
     reports_timings: bool = False
     controls_prefix_cache: bool = False
     honours_seed: bool = False

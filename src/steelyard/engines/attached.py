@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, final
+from typing import Any, Final, final
 
 from steelyard.domain.errors import BadInput, DialectError, EngineError, UnsupportedSubject
 from steelyard.domain.ids import content_id
@@ -25,6 +25,7 @@ from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import meeting
 from steelyard.engines.api import (
+    Asking,
     Attachable,
     Dialect,
     Evidence,
@@ -32,7 +33,9 @@ from steelyard.engines.api import (
     IdentityClaim,
     KeepsAccounts,
     Met,
+    PromptFacts,
     Served,
+    ShowsPrompts,
 )
 from steelyard.engines.calls import Answer, Caller, Trust
 from steelyard.engines.http1 import Headers, prepare_for
@@ -179,6 +182,15 @@ class AttachedEngine:
         """Return the served model's tokens; raise `UnsupportedSubject` where no route tells."""
         return self.dialect.read_tokens(self.ask(self.dialect.tokenise_call(text, special=special)))
 
+    def prompt_facts(self, request: GenerationRequest) -> PromptFacts:
+        """Return what the engine makes of a request; `UnsupportedSubject` if it cannot say."""
+        if not isinstance(self.dialect, ShowsPrompts):
+            raise UnsupportedSubject(
+                f"{self.dialect.name} does not show the tokens that it makes of a conversation",
+                hint="compare engines that do: llamacpp, mlx, transformers",
+            )
+        return self.dialect.prompt_facts(request, Asking(self.ask, self._no_words, ""))
+
     def wake(self, timeout_s: float = _WAKE_S) -> None:
         """Have one token said, so that a model which is loaded when it is asked for is loaded.
 
@@ -228,6 +240,9 @@ class AttachedEngine:
 
     def __exit__(self, *_: object) -> None:
         """Leave it running: it is not ours."""
+
+    def _no_words(self, question: Mapping[str, object]) -> Mapping[str, Any]:  # noqa: ARG002
+        raise UnsupportedSubject(f"the tokenizer of {self.dialect.name} is not here to be asked")
 
     def _identity_answers(self) -> tuple[object, ...]:
         return _answers(self._caller(), self.dialect, self.model)

@@ -7,12 +7,15 @@ aware of how an environment is made (`platform.venvs`) or how an engine is spoke
 
 from __future__ import annotations
 
+import functools
+import re
+import subprocess
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from steelyard.domain.errors import BadInput, UnknownName
+from steelyard.domain.errors import BadInput, EngineError, UnknownName
 from steelyard.platform import settings, venvs
 from steelyard.platform.venvs import Installed, Recipe
 
@@ -33,6 +36,10 @@ _MODULES: Final = {
 }
 _TELL: Final = {"mlx": ("mlx-lm", "mlx"), "transformers": ("transformers", "torch")}
 NAMES: Final = tuple(sorted(_PROGRAMS))
+_HELP_LIMIT_S: Final = 60.0  # with torch to be read first
+# The names in the first column of a help text; words stand apart from them by two spaces or more.
+_OPTION: Final = re.compile(r"^[ \t]*(-\S.*?)(?:[ \t]{2,}|$)", re.MULTILINE)
+_NAME: Final = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
 
 
 def recipe(name: str) -> Recipe:
@@ -61,6 +68,30 @@ def required(name: str) -> Installed:
             f"{name} is not installed here", hint=f"`steelyard engines install {name}` does it"
         )
     return there
+
+
+@functools.cache
+def options(name: str) -> frozenset[str]:
+    """Return the options of an engine's server, by its own help; raise `EngineError` for none."""
+    try:
+        ended = subprocess.run(
+            [*program(name), "--help"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_HELP_LIMIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EngineError(f"{name} --help failed: {error}") from None
+    found = read_options(ended.stdout.decode("utf-8", "replace"))
+    if "--host" not in found:
+        raise EngineError(f"the help of {name} lists no options")
+    return found
+
+
+def read_options(text: str) -> frozenset[str]:
+    """Read the names of options in a help text as argparse and click write it."""
+    return frozenset(name for entry in _OPTION.findall(text) for name in _NAME.findall(entry))
 
 
 def program(name: str) -> tuple[str, ...]:

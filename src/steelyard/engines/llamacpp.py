@@ -122,11 +122,13 @@ class LlamaCpp:
         return HttpCall("GET", "/props")
 
     def recognises(self, met: Met) -> bool:
-        """Know it by the owner of its model, its header, or its properties."""
+        """Know it by its properties and the build that they name.
+
+        Who owns its model and its header say no more than that it is of llama.cpp's kin.
+        """
         props = openai.as_object(met.own) or {}
-        scripted = str(props.get("build_info", "")).startswith("scripted")
-        listed = "llamacpp" in served.owners(met.listing) or met.header.lower() == "llama.cpp"
-        return not scripted and (listed or "total_slots" in props)
+        build = str(props.get("build_info", ""))
+        return bool(build) and not build.startswith("scripted") and "total_slots" in props
 
     def serving(self, found: Served) -> LlamaCpp:
         """Return the dialect with what was found out."""

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, final
 
-from steelyard.domain.reading import Missing
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.stream import StreamEvent
 from steelyard.domain.subject import Subject
+from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines.api import (
     Capabilities,
@@ -30,6 +31,7 @@ from steelyard.engines.wires import openai, served
 _MODELS: Final = HttpCall("GET", "/api/v0/models")
 _CHAT: Final = "/api/v0/chat/completions"
 _WITHOUT: Final = frozenset({"min_p"})
+_HELLO: Final = Message("user", "a")
 _NO_PREFILL: Final = Missing(
     "not_reported", "LM Studio tells the time to the first token, queue and template included"
 )
@@ -135,9 +137,10 @@ class LmStudio:
         """Read a list under `tokens`, which it never sends."""
         return served.tokens(answer, who="lmstudio")
 
-    def control_probes(self, controls: Controls) -> tuple[HttpCall, ...]:  # noqa: ARG002
-        """Ask nothing: no answer of it shows a setting."""
-        return ()
+    def control_probes(self, controls: Controls) -> tuple[HttpCall, ...]:
+        """Ask for one token: a whole answer names the runtime and its version."""
+        one = GenerationRequest((_HELLO,), max_tokens=1, seed=controls.seed, stream=False)
+        return (self.encode(one),)
 
     def controls_readback(
         self,
@@ -145,12 +148,23 @@ class LmStudio:
         controls: Controls,
         evidence: Evidence,
     ) -> tuple[AppliedControl, ...]:
-        """Say what is listed: the quant, the format, and the context that is loaded."""
+        """Say what is listed (quant, format, context) and which runtime has answered."""
         entry = served.entry_of(evidence.answers[1], self.found.model)
         own = {
             "cache": served.CACHE_THEIRS,
             "length": served.NO_IGNORE_EOS,
             "format": served.text(entry, "compatibility_type", who="/api/v0/models"),
+            "runtime": _runtime(evidence.probes),
         }
         claim = self.read_identity(evidence.answers)
         return served.readback(controls, evidence, claim, own, without=_WITHOUT)
+
+
+def _runtime(probes: Sequence[object]) -> Reading[str]:
+    """Read name and version of what computes: llama.cpp or MLX, in a build of LM Studio's own."""
+    answer = openai.as_object(probes[0]) if probes else None
+    told = openai.as_object((answer or {}).get("runtime")) or {}
+    name, version = (told.get(key) for key in ("name", "version"))
+    if isinstance(name, str) and isinstance(version, str):
+        return Measured(f"{name} {version}", "engine")
+    return Missing("not_reported", "its answer names no runtime")

@@ -14,12 +14,16 @@ from typing import Final, TypeAlias, final
 
 from steelyard.domain.errors import UnknownName
 from steelyard.engines.preflight_facts import ENGINES, FORMATS, RULES, On, Rule
-from steelyard.llamalib.tensor_types import REMOVED
+from steelyard.llamalib.tensor_types import OF_IK, REMOVED
 
 KINDS: Final = ("cpu", "cuda", "rocm", "metal", "vulkan")
 _CAPABILITY: Final = re.compile(r"sm_(\d+)(\d)\w?")
 _SLOW_I_QUANTS: Final = frozenset({"cpu", "metal", "vulkan"})
+_IK: Final = "ik_llamacpp"
 _OF_LLAMA: Final = frozenset({"llamacpp", "ollama", "lmstudio", "localai"})
+# Rows of several interleaved, of whatever type: `Q4_K_R4`, `IQ4_KS_R4`, `Q8_K_R8`.
+_INTERLEAVED: Final = re.compile(r"I?Q\d_\w+_R(4|8|16)")
+_MIXED: Final = frozenset({"IQ3_KL", "Q8_KV"})  # mixtures and types that only it writes
 # What `quantization_config.quant_method` of a config.json says, in our words.
 _METHODS: Final = {
     "awq": "awq",
@@ -81,6 +85,12 @@ def anywhere(format_name: str, target: Target, quant: str = "") -> Mapping[str, 
     return {engine: verdict(engine, format_name, target, quant) for engine in ENGINES}
 
 
+def of_ik(quant: str) -> bool:
+    """Whether a quant is one that ik_llama.cpp alone loads."""
+    name = quant.upper()
+    return name in OF_IK or name in _MIXED or _INTERLEAVED.fullmatch(name) is not None
+
+
 def format_of_config(config: Mapping[str, object]) -> str:
     """Tell a folder's format by its config.json; `quantization` is what mlx-lm writes.
 
@@ -125,6 +135,12 @@ def _plain(engine: str, format_name: str, target: Target, quant: str) -> Verdict
         return Skip(f"{engine} loads {loads}, and no {format_name}", "", source)
     if format_name == "gguf" and quant.upper() in REMOVED.values():
         return Skip(f"llama.cpp has removed the type {quant.upper()}", "", rule.source)
+    if format_name == "gguf" and engine != _IK and of_ik(quant):
+        return Skip(
+            f"{quant.upper()} is a type of ik_llama.cpp, which {engine} does not load",
+            "",
+            rule.source,
+        )
     on = next((each for each in rule.on if each.kind == target.kind), None)
     if on is None:
         kinds = ", ".join(each.kind for each in rule.on)

@@ -70,6 +70,7 @@ _FP_QUANT: Final = "transformers: quantization/fp_quant, 5.x"
 _AWQ: Final = f"{_TRANSFORMERS}; AutoAWQ's README"
 _MXFP4: Final = "transformers: quantizers/quantizer_mxfp4.py, 5.x"
 _BNB: Final = "bitsandbytes: installation page, 0.50.2"
+_IK: Final = "ik_llama.cpp: README at 075234f"
 _LOCALAI: Final = "LocalAI: its llama-cpp back end, which is llama.cpp"
 
 _CPU, _METAL, _VULKAN, _ROCM = On("cpu"), On("metal"), On("vulkan"), On("rocm")
@@ -150,5 +151,12 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("tabbyapi", "exl2", (_CUDA, _ROCM), _TABBY),
     Rule("tabbyapi", "exl3", (_cuda("7.5"), On("rocm", ("gfx1",))), _EXL3),
     Rule("tabbyapi", "gptq", (_CUDA, _ROCM), _TABBY),
+    Rule(
+        "ik_llamacpp",
+        "gguf",
+        (On("cpu", ("x86_64", "aarch64", "arm64")), _cuda("7.5")),
+        _IK,
+        note="its own types too (IQ4_KS, IQ3_K, …), which no other engine loads",
+    ),
 )
 ENGINES: Final = tuple(dict.fromkeys(rule.engine for rule in RULES))

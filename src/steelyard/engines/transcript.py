@@ -42,12 +42,15 @@ _OK: Final = 200
 _DONE: Final = "[DONE]"
 _OPEN, _CLOSE = "<think>", "</think>"
 _DETAIL_MAX: Final = 500
+_FILTERED: Final = "content_filter"
 _BOM: Final = b"\xef\xbb\xbf"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CUT_SHARE: Final = 0.2
 _CUT_TOKENS: Final = 32
 _BY_STATUS: Final = {
+    401: "not_allowed",
     402: "quota",
+    403: "not_allowed",
     407: "proxy_wants_login",
     429: "overloaded",
     502: "bad_gateway",
@@ -328,6 +331,8 @@ def _outcome(
         return Failed(
             openai.failure_code(story.error, otherwise=otherwise), story.error[:_DETAIL_MAX]
         )
+    if story.finish_reason == _FILTERED:
+        return Failed(_FILTERED, "a filter ended the answer")
     if story.finish_reason is None:
         return _unfinished(exchange.body, cover)
     if not _generated(story):

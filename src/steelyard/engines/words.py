@@ -1,4 +1,4 @@
-"""Tokens of an engine that has no route for them, asked of its own tokenizer in a child process.
+"""What an engine has no route for (its tokens, its logits), asked of its own library in a child.
 
 The child is `in_environment.py`, run by the interpreter of the engine's environment; it is started
 with the first question and ends with the engine. Not aware of what the questions mean.
@@ -47,11 +47,11 @@ class Words:
         if not line:
             self.stop()
             raise EngineError(
-                f"the engine's tokenizer gave no answer: {why}", hint=f"its log: {self._log}"
+                f"the engine's library gave no answer: {why}", hint=f"its log: {self._log}"
             )
         said: Mapping[str, Any] = json.loads(line)
         if "error" in said:
-            raise DialectError(f"the engine's tokenizer refused: {said['error']}")
+            raise DialectError(f"the engine's library refused: {said['error']}")
         return said
 
     def stop(self) -> None:

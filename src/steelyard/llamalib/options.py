@@ -10,6 +10,7 @@ import contextlib
 import functools
 import io
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,12 @@ from steelyard.domain.errors import BadInput, EngineError
 from steelyard.llamalib import runtimes, server
 
 _HELP_LIMIT_S: Final = 30.0
-# `-c,    --ctx-size N    size of the prompt context`: names, then a gap, then words.
-_ENTRY: Final = re.compile(r"^(-[\w-]+(?:,\s+-[\w-]+)*)")
+# `-c,    --ctx-size N    size of the prompt context`: names, then a gap, then words. ik_llama.cpp
+# sets names in by up to nine spaces, words that go on by more.
+_ENTRY: Final = re.compile(r"^ {0,9}(-[\w-]+(?:,\s+-[\w-]+)*)")
+_BEGINS: Final = re.compile(r"\n(?= {0,9}-[\w-])")
+# What ik_llama.cpp alone has.
+_IK_MARK: Final = "--run-time-repack"
 _NAME: Final = re.compile(r"-[\w-]+")
 _ALLOWED: Final = re.compile(r"allowed values: ([\w, \n]+)")
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
@@ -38,6 +43,11 @@ class Options:
     names: Mapping[str, tuple[str, ...]]
     kv_types: tuple[str, ...]
     parses: bool = field(default=False)
+
+    @property
+    def of_ik(self) -> bool:
+        """Whether it is ik_llama.cpp's."""
+        return _IK_MARK in self.names
 
     def refuse(self, words: Sequence[str]) -> None:
         """Raise `BadInput` for the first word that is no option, or a value that it refuses."""
@@ -61,6 +71,36 @@ def of(runtime: str) -> Options:
     if runtime == "wheel":
         return wheel()
     return native(runtimes.native().require("llama-server"))
+
+
+def server_of(*, ik: bool) -> str:
+    """Return the path of the `llama-server` on PATH; raise `BadInput` where it is of the other kin.
+
+    One that does not list its options is taken for llama.cpp's: it will speak for itself.
+    """
+    if ik and shutil.which("llama-server") is None:
+        raise BadInput(
+            "ik_llamacpp needs the llama-server of ik_llama.cpp on PATH, and there is none",
+            hint="build ik_llama.cpp and put its build/bin first on PATH",
+        )
+    program = runtimes.native().require("llama-server")
+    try:
+        is_ik = native(program).of_ik
+    except EngineError:
+        if ik:
+            raise
+        return program
+    if is_ik and not ik:
+        raise BadInput(
+            f"{program} is ik_llama.cpp's server, not llama.cpp's",
+            hint="name it behind the model: @ik_llamacpp; or put llama.cpp's first on PATH",
+        )
+    if ik and not is_ik:
+        raise BadInput(
+            f"{program} is llama.cpp's server, not ik_llama.cpp's: it has no {_IK_MARK}",
+            hint="put the folder with ik_llama.cpp's llama-server first on PATH",
+        )
+    return program
 
 
 @functools.cache
@@ -97,7 +137,7 @@ def read_help(text: str, program: str) -> Options:
     """Read the help text of llama-server."""
     names: dict[str, tuple[str, ...]] = {}
     kv_types: tuple[str, ...] = ()
-    entries = re.split(r"\n(?=-)", f"\n{text}")
+    entries = _BEGINS.split(f"\n{text}")
     for entry in entries:
         head = _ENTRY.match(entry)
         if head is None:

@@ -1,7 +1,9 @@
 """ggml's tensor types: identity, block length and block bytes. Pure; a test asks the library.
 
 Source: `ggml_type`, `ggml_blck_size` and `ggml_type_size` of ggml. Types that ggml has removed are
-kept by name, so that a reader can say why it refuses them.
+kept by name, so that a reader can say why it refuses them; those of ik_llama.cpp (`ggml.h` and the
+row sizes of `ggml.c` in ikawrakow/ik_llama.cpp, 2026-11) are known, so that its files can be told
+apart and read about, and are loaded by nothing else.
 """
 
 from __future__ import annotations
@@ -15,12 +17,16 @@ from typing import Final, final
 @final
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """One way to store weights: `block` consecutive weights of a row take `block_bytes` bytes."""
+    """One way to store weights: `block` consecutive weights of a row take `block_bytes` bytes.
+
+    Each row begins with `row_bytes_more`, a scale of its own, in some types of ik_llama.cpp.
+    """
 
     id: int
     name: str
     block: int
     block_bytes: int
+    row_bytes_more: int = 0
 
     @property
     def quantised(self) -> bool:
@@ -34,7 +40,7 @@ class TensorType:
 
     def row_bytes(self, elements: int) -> int:
         """Return the bytes of one row; `elements` must be a multiple of the block."""
-        return elements // self.block * self.block_bytes
+        return self.row_bytes_more + elements // self.block * self.block_bytes
 
 
 _TABLE: Final = (
@@ -58,8 +64,20 @@ _TABLE: Final = (
     *(TensorType(39, "MXFP4", 32, 17), TensorType(40, "NVFP4", 64, 36)),
     *(TensorType(41, "Q1_0", 128, 18), TensorType(42, "Q2_0", 64, 18)),
 )
-BY_ID: Final[Mapping[int, TensorType]] = MappingProxyType({kind.id: kind for kind in _TABLE})
-BY_NAME: Final[Mapping[str, TensorType]] = MappingProxyType({kind.name: kind for kind in _TABLE})
+_IK: Final = (
+    *(TensorType(133, "Q6_0", 32, 26), TensorType(137, "IQ2_K", 256, 76)),
+    *(TensorType(138, "IQ3_K", 256, 110), TensorType(139, "IQ4_K", 256, 144)),
+    *(TensorType(140, "IQ5_K", 256, 176), TensorType(141, "IQ6_K", 256, 212)),
+    *(TensorType(144, "IQ4_KS", 256, 136, 4), TensorType(145, "IQ2_KS", 256, 70, 2)),
+    *(TensorType(146, "IQ4_KSS", 256, 128, 4), TensorType(152, "IQ5_KS", 256, 168, 4)),
+    *(TensorType(153, "IQ2_KT", 256, 68, 4), TensorType(154, "IQ3_KT", 256, 100, 4)),
+    *(TensorType(155, "IQ4_KT", 256, 128, 4), TensorType(156, "IQ3_KS", 256, 102, 2)),
+    *(TensorType(157, "IQ2_KL", 256, 86, 2), TensorType(158, "IQ1_KT", 256, 56, 4)),
+)
+_ALL: Final = (*_TABLE, *_IK)
+BY_ID: Final[Mapping[int, TensorType]] = MappingProxyType({kind.id: kind for kind in _ALL})
+BY_NAME: Final[Mapping[str, TensorType]] = MappingProxyType({kind.name: kind for kind in _ALL})
+OF_IK: Final[frozenset[str]] = frozenset(kind.name for kind in _IK)
 
 REMOVED: Final[Mapping[int, str]] = MappingProxyType(
     {

@@ -274,10 +274,9 @@ class _Reader:
         shape = tuple(self._u64() for _ in range(dimensions))
         kind = self._type(name, self._u32())
         offset = self._u64()
-        size = kind.block_bytes
-        for length in shape:
+        size = kind.row_bytes(shape[0])
+        for length in shape[1:]:
             size *= length
-        size //= kind.block
         if 0 in shape or shape[0] % kind.block:
             raise self._lie(f"tensor {name!r} of shape {shape} cannot be stored as {kind.name}")
         if offset + size > self._size:

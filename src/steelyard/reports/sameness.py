@@ -21,7 +21,7 @@ _WIDTH: Final = 100
 def text(found: EngineComparison, metrics: Mapping[str, Declared]) -> str:
     """Return the comparison for a terminal."""
     if found.differs:
-        return "\n".join(_refused(found.differs))
+        return refused(found.differs)
     lines = [
         f"{found.prompts} prompts, the same for all: rendered tokens, chat template, beginning,"
     ]
@@ -46,6 +46,11 @@ def markdown(found: EngineComparison, metrics: Mapping[str, Declared]) -> str:
         head, *body = rows
         lines += [_piped(head), _piped(["---"] * len(head)), *map(_piped, body), ""]
     return "\n".join([*lines, *_notes(found.engines), ""])
+
+
+def refused(differs: Sequence[Difference]) -> str:
+    """Return why engines are not compared: everything that is not the same, engine by engine."""
+    return "\n".join(_refused(differs))
 
 
 def _refused(differs: Sequence[Difference]) -> Iterator[str]:

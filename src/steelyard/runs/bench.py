@@ -18,7 +18,7 @@ from steelyard.domain.run import RunSpec
 from steelyard.domain.stream import Attempt, Exchange
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import transcript
-from steelyard.engines.api import Dialect, HttpCall
+from steelyard.engines.api import Dialect, HttpCall, PromptFacts
 from steelyard.engines.attached import AttachedEngine
 from steelyard.loadgen.client import Client
 from steelyard.platform import clock
@@ -58,6 +58,9 @@ class Engine(Protocol):
 
     def prepare(self, call: HttpCall) -> bytes:
         """Return the complete bytes of a measured request."""
+
+    def prompt_facts(self, request: GenerationRequest) -> PromptFacts:
+        """Return what the engine makes of a request; `UnsupportedSubject` if it cannot say."""
 
 
 @final

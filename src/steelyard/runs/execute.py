@@ -1,4 +1,4 @@
-"""Execute one RunSpec whole: verify, start, verify again, warm up, drive, sample, stop, record.
+"""Execute one RunSpec whole: prove, verify, start, verify again, warm up, drive, stop, record.
 
 Whatever happens, a record comes back: a crash of the engine is a row, not a hole. An engine of ours
 that dies is started again, and what it had not answered is asked once more. Only the user's own
@@ -17,6 +17,7 @@ from typing import Final, final
 from steelyard.analysis.validity import cautions
 from steelyard.domain.errors import (
     BadInput,
+    ConformanceError,
     EngineDied,
     EngineError,
     SteelyardError,
@@ -27,14 +28,23 @@ from steelyard.domain.instrument import Instrument
 from steelyard.domain.probe import Probed
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.run import Device, Environment, Place, Proof, RunRecord, RunSpec, Section
-from steelyard.domain.subject import ArtifactFacts, Variant
+from steelyard.domain.run import (
+    Controls,
+    Device,
+    Environment,
+    Place,
+    Proof,
+    RunRecord,
+    RunSpec,
+    Section,
+)
+from steelyard.domain.subject import ArtifactFacts, Subject, Variant
 from steelyard.domain.task import Task
 from steelyard.domain.workload import Workload
 from steelyard.engines import api, host
 from steelyard.engines.attached import AttachedEngine
 from steelyard.platform import clock, hardware
-from steelyard.runs import judged, probe, timed
+from steelyard.runs import judged, probe, proofs, timed
 from steelyard.runs.bench import Bench
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import without_folders
@@ -42,6 +52,7 @@ from steelyard.runs.session import Found, Watch, attached, called, hosted
 from steelyard.store.records import write_record
 
 ENGINE_LOG: Final = "engine.log"
+WRONG_LOGITS: Final = "WRONG_LOGITS"
 _LOG_LINES: Final = 40
 # Between an engine's death and its next start: what killed it, a lack of memory say, may pass.
 PAUSES_S: Final = (1.0, 2.0, 4.0)
@@ -159,6 +170,8 @@ class Executor:
     """Runs specs on this machine. `verifier` remembers which bytes were hashed already.
 
     An engine that loads is looked at again after `poll_max_s` at the latest.
+    `proving` says whether an engine of ours computes right, before it is started for a run; without
+    it somebody else has seen to that.
     """
 
     verifier: Verifier
@@ -169,6 +182,7 @@ class Executor:
     watch: Watch = Watch()
     device: Callable[[], Device] = hardware.device
     environment: Callable[[], Environment] = hardware.environment
+    proving: Callable[[Subject, Controls, Emit], Reading[Proof]] | None = None
 
     def run(self, spec: RunSpec, variant: Variant, place: Place) -> RunRecord:
         """Execute one spec and write its record into the place's folder."""
@@ -210,6 +224,7 @@ class Executor:
         """Open a run of an engine of ours; what goes wrong inside ends it and is kept."""
 
         def opening(found: Found) -> AbstractContextManager[Bench]:
+            self._prove(spec, found)
             return hosted(
                 spec,
                 variant,
@@ -237,6 +252,20 @@ class Executor:
         session = Session(spec, place, opening)
         session.simulated = engine.dialect.capabilities.simulated
         return _opened(session)
+
+    def _prove(self, spec: RunSpec, found: Found) -> None:
+        """Keep what was proved of the engine; one that computes something else is not started."""
+        if self.proving is None:
+            return
+        match self.proving(spec.subject, spec.controls, self.emit):
+            case Missing() as reason:
+                found.proofs += (Proof(proofs.NAME, passed=False, found=str(reason)),)
+            case Measured(value=proof):
+                found.proofs += (proof,)
+                if not proof.passed:
+                    raise ConformanceError(
+                        proof.found, hint="choose another runtime or build: this one computes wrong"
+                    )
 
     def record(self, session: Session) -> RunRecord:
         """Return the record of a run that has ended, and write it into its folder."""
@@ -308,6 +337,8 @@ def _kept(found: Found) -> Iterator[None]:
                 found.proofs += (Proof("identity", passed=False, found=str(error)),)
             case BadInput():
                 code = "bad_input"
+            case ConformanceError():
+                code = WRONG_LOGITS
             case _:
                 code = type(error).__name__
         found.outcome, found.reason = "failed", f"{code}: {error}"

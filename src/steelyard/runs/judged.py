@@ -10,6 +10,7 @@ from typing import Final, final
 
 from steelyard.domain.errors import EngineDied
 from steelyard.domain.ids import content_id
+from steelyard.domain.reading import Missing
 from steelyard.domain.run import Section
 from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
 from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
@@ -48,6 +49,7 @@ class _Asking:
         self._marks: dict[str, Mark] = {}
         self._attempts: list[Attempt] = []
         self._known: dict[tuple[str, int], Exchange] = {}
+        self._limits: dict[tuple[str, int], int] = {}
         self._earlier_ns = 0
         self._started_ns = 0
         self._ended_ns = 0
@@ -86,6 +88,7 @@ class _Asking:
         )
 
     def _ask(self, item_id: str, ask: Ask, key: Key) -> None:
+        self._limits[item_id, key.ask] = ask.max_tokens
         answered = self._known.pop((item_id, key.ask), None)
         if answered is not None:
             self._settle(key, answered)
@@ -114,12 +117,19 @@ class _Asking:
             case Failed(why=why):
                 self._mark(key.sample, Mark(NotRun(why)))
             case Completed():
-                answer = Answer(attempt.text, attempt.finish_reason, attempt.reasoning)
+                reason = self._reason(attempt, self._limits[key.sample, key.ask])
+                answer = Answer(attempt.text, reason, attempt.reasoning)
                 match item.on(answer):
                     case Mark() as mark:
                         self._mark(key.sample, mark)
                     case Ask() as ask:
                         self._ask(key.sample, ask, Key(self._name, 0, key.sample, key.ask + 1))
+
+    def _reason(self, attempt: Attempt, limit: int) -> str | None:
+        """Return why the answer ended; where the engine does not tell, by what was counted."""
+        if self._bench.dialect.capabilities.tells_limit or isinstance(attempt.usage, Missing):
+            return attempt.finish_reason
+        return "length" if attempt.usage.value.output_tokens >= limit else attempt.finish_reason
 
     def _again(self, item_id: str, key: Key) -> None:
         """Ask the question of a broken-off request once more, from the item's beginning."""

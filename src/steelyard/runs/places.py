@@ -17,7 +17,7 @@ from steelyard.domain.run import Container, Controls, Place
 from steelyard.domain.subject import Subject
 from steelyard.engines import environments
 from steelyard.engines.images import RUNTIME
-from steelyard.llamalib import runtimes
+from steelyard.llamalib import options, runtimes
 
 # Beside the stand-in files of a ladder on the scripted engine: what it is to do.
 SCRIPT: Final = "scripted.json"
@@ -44,6 +44,12 @@ def place_for(
         engine_profile=engine_profile,
         container=container if contained else None,
     )
+
+
+def own_runtime(engine: str) -> str | None:
+    """Return how an engine's program is come by where there is one way only; None for llama.cpp."""
+    own = {"scripted": "scripted", "ik_llamacpp": "native"}
+    return (own | dict.fromkeys(environments.NAMES, environments.ENVIRONMENT)).get(engine)
 
 
 def require_cores(controls: Controls) -> None:
@@ -99,6 +105,10 @@ def without_folders(text: str, place: Place) -> str:
 def _program(subject: Subject, paths: Mapping[str, Path]) -> tuple[str, ...]:
     if subject.engine in environments.NAMES:
         return environments.program(subject.engine)
+    if subject.engine == "ik_llamacpp":
+        return (options.server_of(ik=True),)
+    if subject.runtime == "native":
+        return (options.server_of(ik=False),)
     if subject.engine != "scripted":
         return runtimes.find(subject.runtime).server()
     script = paths[subject.artifact.sha256].parent / SCRIPT

@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from steelyard.analysis.failure_hints import hint
 from steelyard.domain.errors import EngineError, UnsupportedSubject
 from steelyard.domain.load import Conversations
 from steelyard.domain.prompts import FromFile, PromptSource, Recorded, ShareGpt, Synthetic
@@ -115,7 +116,7 @@ def _refuse_silence(asked: Sequence[Attempt]) -> None:
         raise EngineError(
             f"none of {len(asked)} short requests was answered: {why.replace('_', ' ')}"
             f"{f' ({detail})' if detail else ''}",
-            hint="ask the server the same by hand: a chat completion of one token",
+            hint=hint(why) or "ask the server the same by hand: a chat completion of one token",
         )
 
 

@@ -3,7 +3,8 @@
 The bundled model's answers were computed once in 32-bit floats and are stored. The engine steps
 through the same prompts one token a request and must put the same probabilities on the same
 tokens: at prompts shorter and longer than its micro-batch. A build that does not is `WRONG_LOGITS`
-and nothing is measured with it. Not aware of the models that are swept.
+and nothing is measured with it. An engine whose server takes no tokens or tells no probabilities is
+asked by its own library, in its own environment. Not aware of the models that are measured.
 
 The limits stand well above what half-precision weights' rounding, caches and reordered sums make
 (see docs/measured.md) and well below what a wrong kernel, a wrong rope or a cut context makes.
@@ -20,21 +21,26 @@ from typing import Any, Final, final
 
 from steelyard.domain.errors import ConformanceError, DialectError, EngineError
 from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Controls, Place, Proof
 from steelyard.domain.stream import Exchange
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import api, host
+from steelyard.engines.api import LaunchPlan
 from steelyard.engines.http1 import prepare
 from steelyard.engines.wires.llama_server import top_logprobs
+from steelyard.engines.words import Words
 from steelyard.loadgen.client import Client
 from steelyard.models import artifacts
 from steelyard.platform import clock
 
+NAME: Final = "arithmetic"
 MEAN_KL_MAX: Final = 0.0002
 WORST_KL_MAX: Final = 0.02
 PHASE: Final = "proving the engine's arithmetic"
 _LEAST_POSITIONS: Final = 512
+_PIECE: Final = 512  # what is read of a prompt at a time where a library is asked
 _TOP: Final = 8
 _NEGLIGIBLE: Final = 1e-6
 _NS_PER_S: Final = 1e9
@@ -74,27 +80,38 @@ def prove_engine(
     place_of: Callable[[Subject, Path], Place],
     controls: Controls,
     emit: Emit,
-) -> Proof:
-    """Start the subject's engine with the proof model and compare.
+) -> Reading[Proof]:
+    """Start the subject's engine with the proof model and compare; or say why it cannot be proved.
 
     Raises what kept the engine from answering: an engine that is not there computes nothing wrong.
     """
     dialect = api.dialect(subject.engine)
-    if not dialect.capabilities.logprobs:
-        return Proof(
-            "arithmetic", passed=True, found=f"not applicable: {subject.engine} computes no logits"
-        )
+    able = dialect.capabilities
+    if able.simulated:
+        return Missing("simulated", f"{subject.engine} computes no logits")
     known = read_known(answers)
     context = -(-max(len(one.tokens) for one in known) // 256) * 256 + 256
     profile = replace(subject.profile, context_tokens=context, slots=1)
     named = replace(subject, artifact=artifacts.fingerprint(model), profile=profile)
+    place = place_of(named, model)
+    served = able.logprobs and able.token_prompts
+    plan = None if served else dialect.launch(named, controls, place)
+    if plan is not None and not plan.words:
+        return Missing("not_provable", f"{subject.engine} tells no probabilities of given tokens")
     started_ns = clock.monotonic_ns()
     emit(PhaseStarted(PHASE, len(known)))
     try:
-        replayed = replay(named, known, place_of(named, model), controls, emit)
+        if plan is None:
+            replayed = replay(named, known, place, controls, emit)
+        else:
+            replayed = recall(plan, known, place, emit)
     finally:
         emit(PhaseEnded(PHASE, (clock.monotonic_ns() - started_ns) / _NS_PER_S))
-    return judge(known, replayed)
+    proof = judge(known, replayed)
+    if plan is None:
+        return Measured(proof, "engine")
+    found = f"{proof.found}; asked of its library, not through its server"
+    return Measured(replace(proof, found=found), "engine")
 
 
 def replay(
@@ -118,6 +135,24 @@ def replay(
     return [_read(exchanges[number]) for number in range(len(known))]
 
 
+def recall(
+    plan: LaunchPlan, known: Sequence[Known], place: Place, emit: Emit
+) -> list[tuple[tuple[int, float], ...]]:
+    """Ask the engine's own library: a prompt in pieces, its rest token by token, from one cache."""
+    replayed: list[tuple[tuple[int, float], ...]] = []
+    place.folder.mkdir(parents=True, exist_ok=True)
+    library = Words(plan.words, plan.env, place.folder / "library.log")
+    try:
+        for tokens, first in _runs(known):
+            question = {"tokens": tokens, "first": first, "piece": _PIECE, "top": _TOP * 4}
+            rows = library.ask({"logits": question})["logits"]
+            replayed += [tuple((int(i), float(logprob)) for i, logprob in row) for row in rows]
+            emit(Advanced(PHASE, len(replayed)))
+    finally:
+        library.stop()
+    return replayed
+
+
 def judge(known: Sequence[Known], replayed: Sequence[tuple[tuple[int, float], ...]]) -> Proof:
     """Compare distributions over the stored tokens, the rest of the vocabulary taken as one."""
     divergences = [
@@ -134,7 +169,7 @@ def judge(known: Sequence[Known], replayed: Sequence[tuple[tuple[int, float], ..
         f"{worst:.2g} (limit {WORST_KL_MAX:g}), same top token in {same}"
     )
     passed = mean <= MEAN_KL_MAX and worst <= WORST_KL_MAX
-    return Proof("arithmetic", passed=passed, found=found)
+    return Proof(NAME, passed=passed, found=found)
 
 
 def _positions(prompts: Sequence[dict[str, Any]]) -> Iterator[Known]:
@@ -143,6 +178,16 @@ def _positions(prompts: Sequence[dict[str, Any]]) -> Iterator[Known]:
         for number, pairs in enumerate(prompt["top"]):
             top = tuple((int(token), float(logprob)) for token, logprob in pairs)
             yield Known(tokens[: int(prompt["first"]) + number + 1], top)
+
+
+def _runs(known: Sequence[Known]) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Put the positions of each prompt together again: its tokens, and the first that is asked."""
+    begins = 0
+    for number, here in enumerate(known):
+        after = known[number + 1].tokens if number + 1 < len(known) else ()
+        if after[:-1] != here.tokens:
+            yield here.tokens, len(known[begins].tokens) - 1
+            begins = number + 1
 
 
 def _request(one: Known) -> GenerationRequest:
@@ -164,12 +209,21 @@ def _read(exchange: Exchange) -> tuple[tuple[int, float], ...]:
     """
     try:
         answer = json.loads(exchange.body)
+        if exchange.failure is None and exchange.status == _OK and "choices" in answer:
+            return _chosen(answer)
         if exchange.failure is None and exchange.status == _OK and "content" in answer:
             return next(iter(top_logprobs(answer)), ()) if _PROBABILITIES in answer else ()
         return top_logprobs(answer)[0]
     except (ValueError, KeyError, IndexError, TypeError, DialectError) as error:
         why = exchange.failure or f"{type(error).__name__}: {error}"
         raise EngineError(f"no probabilities for position {exchange.id}: {why}") from None
+
+
+def _chosen(answer: dict[str, Any]) -> tuple[tuple[int, float], ...]:
+    """Return those of an answer of the completions route, with the tokens' numbers beside them."""
+    content = answer["choices"][0]["logprobs"]["content"]
+    found = content[0]["top_logprobs"] if content else []
+    return tuple((int(one["id"]), float(one["logprob"])) for one in found)
 
 
 def _divergence(known: Sequence[tuple[int, float]], answered: Sequence[tuple[int, float]]) -> float:

@@ -33,10 +33,13 @@ _FAILURES: Final = {
     "prompt_cut": r"the prompt was cut",
     "context_overflow": r"exceed_context_size|context.size|context.length|context window"
     r"|max_seq_len|`inputs` (tokens|must have less)|context the overflows",
-    "model_missing": r"\bmodel\b.* (not found|does not exist)|model_not_found|no models? loaded"
+    "model_missing": r"\bmodel\b.* (not found|does not exist)|model_not_found"
+    r"|no models? (are currently )?loaded"
     r"|no endpoints found for|not a valid model",
-    "loading": r"loading model|model is (currently )?load|still loading",
-    "quota": r"insufficient.(quota|credits)|exceeded your current quota|requires more credits",
+    # One that could not be loaded will not be there a moment later.
+    "loading": r"(?<!failed )(?<!error )loading model|model is (currently )?load|still loading",
+    "quota": r"insufficient.(quota|credits)|exceeded your current quota|requires more credits"
+    r"|usage limit",
     "content_filter": r"content_filter|content management policy|moderation|flagged",
     "overloaded": r"overloaded|no slot available|queue is full|server busy|rate.limit"
     r"|too many requests|maximum pending requests",

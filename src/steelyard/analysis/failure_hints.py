@@ -1,0 +1,57 @@
+"""What to do about a failure of a request, by its code. Every code that is given has its line.
+
+The codes are those of `engines.transcript` and `engines.wires.openai` (what the server said) and of
+`loadgen` (how the connection ended). Not aware of engines or of how anything is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+_ASK_BY_HAND: Final = "ask the server the same by hand, and read its log"
+HINTS: Final[Mapping[str, str]] = {
+    # what the server said
+    "context_overflow": "shorter prompts or answers, or start the server with a longer context",
+    "prompt_cut": "the server dropped part of the prompt in silence: give it a longer context",
+    "model_missing": "the server no longer has the model: load it there, or name another",
+    "loading": "the model was still loading: wait until it is loaded, and measure again",
+    "quota": "the account has no more credit or quota: top it up, or use another key",
+    "content_filter": "a filter refused the prompt: other --prompts, or a service without one",
+    "overloaded": "the server turned requests away: fewer at a time, or a lower --rate",
+    "not_allowed": "the key was refused for this: name its variable with --api-key-env",
+    "error_in_stream": f"the server broke the answer off with an error: {_ASK_BY_HAND}",
+    "malformed_stream": f"what came is no answer: is a proxy in between? {_ASK_BY_HAND}",
+    "truncated_stream": f"answers ended without a reason: {_ASK_BY_HAND}",
+    "zero_tokens": "the model ended before its first token: does its chat template fit?",
+    "compressed_body": "switch the compression of the server or of the proxy before it off",
+    "redirected": "name the address that it points to: redirects are not followed",
+    "proxy_wants_login": "a proxy stands between: measure past it",
+    "bad_gateway": "the gateway got no answer from the engine behind it: read that one's log",
+    "gateway_timeout": "the gateway gave up on the engine behind it: raise its time-out",
+    # how the connection ended
+    "connection_refused": "nobody listens any more: has the server died? read its log",
+    "disconnected": "the server closed the connection under an answer: read its log",
+    "unreachable": "there is no way to the server: is the network up?",
+    "stalled": "the server fell silent: --timeout says how long a silence may last",
+    "deadline": "the answer took longer than a request may take",
+    "tls_error": "the encrypted connection broke: is the certificate what it was?",
+}
+_BY_HUNDRED: Final = {
+    "4": f"the server refuses the request: {_ASK_BY_HAND}",
+    "5": "the server failed: read its log",
+}
+
+
+def hint(code: str) -> str:
+    """Return what to do; empty for a code that nobody gives."""
+    if code.startswith("http_"):
+        return _BY_HUNDRED.get(code[5:6], _ASK_BY_HAND)
+    return HINTS.get(code, "")
+
+
+def hints(codes: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each code, in their order."""
+    for code in codes:
+        if said := hint(code):
+            yield f"{code.replace('_', ' ')}: {said}"
