@@ -1,7 +1,7 @@
 """`models fit`: what runs here, at which context and how fast, before anything is fetched.
 
 A model may be a file, a folder with a `config.json`, the name of a known shape, or a repository of
-a hub, of which only names and sizes are read. What cannot be known is said so: a shape nobody
+a hub, of which sizes and headers are read. What cannot be known is said so: a shape nobody
 knows, a machine that was not calibrated, a type of weight without a rate. Not aware of terminals.
 """
 
@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias, final
 from steelyard.analysis import rates
 from steelyard.analysis.rates import Rates
 from steelyard.app import device_rates, history, pulling, subjects
-from steelyard.domain.errors import BadInput, UnknownName, UnsupportedSubject
+from steelyard.domain.errors import BadInput, SteelyardError, UnknownName, UnsupportedSubject
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.subject import ArtifactFacts, EngineProfile
@@ -23,8 +23,10 @@ from steelyard.domain.summary import Estimate
 from steelyard.engines.llamacpp import FULL_PRECISION_KV
 from steelyard.llamalib.kernels import cores
 from steelyard.models import config_shape, memory, memory_parts, quants, shapes, synth
-from steelyard.models.hub import choosing
+from steelyard.models.hub import choosing, headers
 from steelyard.models.hub.listing import Globs, RemoteVariant
+from steelyard.models.hub.patience import Patience
+from steelyard.models.hub.remote import Remote
 from steelyard.models.shapes import Shape
 from steelyard.platform import hardware
 from steelyard.runs.places import default_threads
@@ -38,6 +40,11 @@ MEMORY_ERROR: Final = 0.05
 COMPARED: Final = frozenset(
     {"llama", "qwen2", "qwen3", "gemma2", "gemma3", "granitemoe", "openelm"}
 )
+_HEADERS_MOST: Final = 4
+_NO_HEADER: Final = Missing(
+    "unknown_shape", "only its size is known: layers and heads are in the file, which is not here"
+)
+_ALIKE: Final = "layers and heads as in the smallest file; name this quant for its speed"
 _STEP: Final = 256
 _USUAL_CONTEXT: Final = 4096
 
@@ -197,29 +204,64 @@ def _of_shape(shape: Shape, names: Sequence[str]) -> Iterator[_Candidate]:
 
 
 def _of_hub(subject: str, globs: Globs) -> Iterator[_Candidate]:
-    """Judge what a hub lists: sizes are its own, the shape is one whose name the repository has."""
+    """Judge what a hub lists: sizes are its own, layers and heads stand in the files' headers.
+
+    Of many variants only the smallest file's header is read: a header holds the vocabulary, and
+    layers and heads are alike in all of them.
+    """
     request = pulling.HubRequest(subject, include=globs.include, exclude=globs.exclude)
     remote = pulling.look(request)
     found, wanted = remote.offer(globs), pulling.target(subject).quants
-    shape = _named_in(remote.name)
     chosen = found.variants
     if wanted:
         chosen = choosing.variants(found, wanted, globs, where=remote.name)
+    files = sorted((one for one in chosen if one.format == "gguf"), key=_bytes_of)
+    known = {}
+    for one in files if len(files) <= _HEADERS_MOST else files[:1]:
+        known[one.label] = _header(remote, one, request.patience)
+    first = next(iter(known.values()), _NO_HEADER)
     for one in chosen:
-        yield _remote(remote.name, one, shape)
+        yield _remote(remote.name, one, known.get(one.label), first)
 
 
-def _remote(repo: str, one: RemoteVariant, shape: Shape | None) -> _Candidate:
-    claim = one.claim.quant
-    size = sum(file.size_bytes for file in one.files)
-    if one.format != "gguf" or shape is None or isinstance(claim, Missing):
-        why = Missing(
-            "unknown_shape",
-            "only its size is known: layers and heads are in the file, which is not here",
-        )
-        return _Candidate(repo, one.label, size, why)
+def _header(remote: Remote, one: RemoteVariant, patience: Patience) -> ArtifactFacts | Missing:
+    """Read what a file on a hub says of itself; the reason where it cannot be read."""
+    try:
+        return headers.facts(remote, one, Path(), patience)
+    except SteelyardError as error:
+        return Missing("unknown_shape", f"only its size is known, its header is not: {error}")
+
+
+def _remote(
+    repo: str,
+    one: RemoteVariant,
+    own: ArtifactFacts | Missing | None,
+    first: ArtifactFacts | Missing,
+) -> _Candidate:
+    """Take a variant for what its own header says, or the first one's, or for what it is called."""
+    claim, size, shape = one.claim.quant, _bytes_of(one), _named_in(repo)
+    if isinstance(own, ArtifactFacts):
+        return _Candidate(repo, one.label, own.tensor_bytes, own)
+    if one.format != "gguf":
+        return _Candidate(repo, one.label, size, _NO_HEADER)
+    if isinstance(claim, Missing):
+        return _Candidate(repo, one.label, size, claim)
+    if isinstance(first, ArtifactFacts):
+        return _Candidate(repo, one.label, size, _alike(first, claim, size), (_ALIKE,))
+    if shape is None:
+        return _Candidate(repo, one.label, size, first)
     facts = replace(synth.facts(shape, claim), tensor_bytes=size)
     return _Candidate(repo, one.label, size, facts, (f"taken for {shape.name} by its name",))
+
+
+def _alike(first: ArtifactFacts, quant: str, size: int) -> ArtifactFacts:
+    """Return another quant of a model whose header was read: its tensors' types are not known."""
+    kept = first.memory and replace(first.memory, matrix_elements={}, read_elements={})
+    return replace(first, quant=quant, tensor_bytes=size, memory=kept)
+
+
+def _bytes_of(one: RemoteVariant) -> int:
+    return sum(file.size_bytes for file in one.files)
 
 
 def _named_in(repo: str) -> Shape | None:
