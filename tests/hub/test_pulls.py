@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.hub.conftest import COMMAND, Q4, Q8, REPO, TOKEN, Said
-from tests.hub.fake_hub import CHUNK, COMMIT, Fault, Hub, git_sha1, sha256
+from tests.hub.fake_hub import CHUNK, COMMIT, Fault, Hub, Repo, git_sha1, sha256
 
 from steelyard.models.hub import holding, landing
 
@@ -167,7 +167,23 @@ def test_a_dry_run_says_everything_and_writes_nothing(
     assert found["needed_bytes"] == found["total_bytes"] == 800_000
     assert found["fits"] is True
     assert {row["here"] for row in found["files"]} == {False}
+    assert "llamacpp" in found["loads"]["Q8_0"]["engines"]
     assert not (tmp_path / "hf").exists()
+
+
+def test_what_nothing_here_loads_is_told_before_a_byte_is_fetched(
+    hub: Hub, steelyard: Callable[..., Said]
+) -> None:
+    hub.repos["org/m-GGUF"] = Repo({"m-IQ4_KS.gguf": bytes(5000), "m-Q4_K_M.gguf": bytes(5000)})
+    hub.repos["org/m-EXL3"] = Repo({"model.safetensors": bytes(5000), "config.json": b"{}"})
+    said = steelyard("models", "pull", "org/m-GGUF:IQ4_KS,Q4_K_M", "--dry-run")
+    assert "Q4_K_M: loads here on llamacpp" in said.out
+    assert "IQ4_KS: loads here on ik_llamacpp" in said.out
+    said = steelyard("models", "pull", "org/m-EXL3", "--dry-run")
+    assert "nothing here loads it: " in said.out
+    assert "nearest: " in said.out
+    assert hub.sent == {}
+    assert "nothing here loads EXL3" in steelyard("models", "pull", "org/m-EXL3").err
 
 
 def test_no_room_and_no_consent_are_refused_before_a_byte(

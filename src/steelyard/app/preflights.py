@@ -1,7 +1,7 @@
 """`engines preflight`, and the same question before a bench, a sweep or a download begins.
 
-`require` and `table` are for other rooms: they take words and need no file. Not aware of engines'
-builds: whether this llama.cpp was built for the GPU, `app.accelerators` says.
+`require` is for other rooms. Not aware of engines' builds: whether this llama.cpp was built for the
+GPU, `app.accelerators` says. What loads where: `app.loadable`.
 """
 
 from __future__ import annotations
@@ -13,26 +13,16 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.app import containing, subjects
-from steelyard.domain.errors import BadInput, UnknownName, UnsupportedSubject
+from steelyard.app.loadable import Row, table, target_of
+from steelyard.domain.errors import UnknownName, UnsupportedSubject
 from steelyard.engines import devices, preflight
-from steelyard.engines.preflight import Ok, Skip, Target, Verdict
+from steelyard.engines.preflight import Ok, Skip
 from steelyard.engines.preflight_facts import ENGINES, FORMATS
 from steelyard.llamalib import tensor_types
 from steelyard.models import artifacts, quants
 from steelyard.models.hub import names
-from steelyard.platform import accelerators
 
 _CONFIG: Final = "config.json"
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One engine on one device."""
-
-    engine: str
-    device: str
-    verdict: Verdict
 
 
 @final
@@ -54,7 +44,7 @@ def require(
     """
     if engine not in ENGINES:
         return
-    target = _target(device or devices.CPU)
+    target = target_of(device or devices.CPU)
     format_name = format_of(path)
     if format_name not in FORMATS:
         raise UnsupportedSubject(
@@ -78,19 +68,6 @@ def format_of(path: Path) -> str:
     except (OSError, ValueError):
         return "safetensors"
     return preflight.format_of_config(config if isinstance(config, dict) else {})
-
-
-def table(
-    format_name: str, quant: str, engine: str | None = None, device: str | None = None
-) -> tuple[Row, ...]:
-    """Return the verdict of one engine or all, on one device or on each of this machine."""
-    targets = [_target(device)] if device else [_seen(each) for each in accelerators.detect()]
-    engines = (engine,) if engine else ENGINES
-    return tuple(
-        Row(each, str(target), preflight.verdict(each, format_name, target, quant))
-        for target in targets
-        for each in engines
-    )
 
 
 def answer(asked: str, engine: str | None, device: str | None, *, as_json: bool) -> Answer:
@@ -150,27 +127,3 @@ def _require_quant(quant: str) -> None:
     claimed = names.of_gguf(f"-{quant}.gguf").label  # an uploader's own mixtures too
     if quant.upper() not in known and not names.same(claimed, quant) and not preflight.of_ik(quant):
         raise UnknownName.among("quant", quant, known)
-
-
-def _target(device: str) -> Target:
-    """Read `cuda`, `cuda:1`, `sm_86`, `gfx1100`; one that is here brings its architecture."""
-    if device.startswith("sm_"):
-        return Target("cuda", device)
-    if device.startswith("gfx"):
-        return Target("rocm", device)
-    kind = device.partition(":")[0]
-    if kind not in devices.KINDS:
-        raise UnknownName.among("device", device, (*devices.KINDS, "sm_90", "gfx942"))
-    wanted = device if ":" in device or kind == devices.CPU else f"{kind}:0"
-    here = next((each for each in accelerators.detect() if each.id == wanted), None)
-    if here is None and ":" in device:
-        raise BadInput(f"there is no {device} here", hint="name a kind alone, such as cuda")
-    return Target(kind) if here is None else _seen(here)
-
-
-def _seen(each: accelerators.Accelerator) -> Target:
-    if each.kind == devices.CPU:
-        import platform
-
-        return Target(each.kind, platform.machine())
-    return Target(each.kind, each.architecture)

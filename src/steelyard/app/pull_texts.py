@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from steelyard.app import pulling
+from steelyard.app import loadable, pulling
 from steelyard.app.pulling import Pulled, PullPlan
 from steelyard.domain.reading import Measured, Reading
 from steelyard.models import disk
-from steelyard.models.hub.listing import RemoteFile
+from steelyard.models.hub.listing import RemoteFile, RemoteVariant
 from steelyard.models.hub.remote import Remote
 
 
@@ -22,6 +22,7 @@ def plan_text(ahead: PullPlan, *, as_json: bool) -> str:
                 **about(ahead.remote),
                 "into": str(ahead.landing.root),
                 "files": [{**file(one), "here": one not in ahead.missing} for one in ahead.files],
+                "loads": {one.label: _loads(one) for one in ahead.variants},
                 "total_bytes": ahead.total_bytes,
                 "part_bytes": ahead.part_bytes,
                 "needed_bytes": ahead.needed_bytes,
@@ -34,10 +35,22 @@ def plan_text(ahead: PullPlan, *, as_json: bool) -> str:
     for one in ahead.files:
         state = "to fetch" if one in ahead.missing else "here    "
         lines.append(f"  {state}  {disk.size(one.size_bytes):>10}  {one.path}")
+    lines += [f"  {variant.label}: {_loaded(variant)}" for variant in ahead.variants]
     lines.append(pulling.summary(ahead))
     if ahead.needed_bytes + ahead.request.disk_reserve > free:
         lines.append("There is not enough room for it.")
     return "\n".join(lines)
+
+
+def _loaded(one: RemoteVariant) -> str:
+    found = loadable.remote(one)
+    able = ", ".join(found.engines)
+    return f"loads here on {able}" if able else f"nothing here loads it: {found.why}"
+
+
+def _loads(one: RemoteVariant) -> dict[str, object]:
+    found = loadable.remote(one)
+    return {"engines": list(found.engines)} | ({"why": found.why} if found.why else {})
 
 
 def pulled_text(ahead: PullPlan, done: Pulled, *, as_json: bool) -> str:

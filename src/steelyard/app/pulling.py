@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Final, Literal, final
 
-from steelyard.app import stored_notes
+from steelyard.app import loadable, stored_notes
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Advanced, Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.models import disk, find
@@ -245,6 +245,9 @@ def pull(request: HubRequest, emit: Emit) -> tuple[PullPlan, Pulled]:
         require_room(ahead)
         if ahead.missing:
             emit(Noted(summary(ahead)))
+            for one in ahead.variants:
+                if why := loadable.remote(one).why:
+                    emit(Noted(f"nothing here loads {one.label}: {why}", warning=True))
         done = fetch(ahead, emit)
         claims.drop(file.digest for file in ahead.files)
     return ahead, done
