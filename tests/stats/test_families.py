@@ -1,11 +1,11 @@
-"""Holm: statsmodels' numbers, levels that match them, and few false alarms in a null family."""
+"""Corrections: statsmodels' numbers, levels that match them, few false alarms in a null family."""
 
 import random
 
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from steelyard.stats.families import holm, holm_levels
+from steelyard.stats.families import benjamini_hochberg, bonferroni, holm, holm_levels
 from steelyard.stats.paired import Flips, lower_bound, p_loss_above
 
 FAMILIES = [
@@ -23,6 +23,14 @@ def test_adjusted_p_values_are_statsmodels(family: list[float]) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_joint_p_values_and_false_discoveries_are_statsmodels(family: list[float]) -> None:
+    joint = multipletests(family, method="bonferroni")[1]
+    assert bonferroni(family) == pytest.approx(joint, rel=1e-9)
+    found = multipletests(family, method="fdr_bh")[1]
+    assert benjamini_hochberg(family) == pytest.approx(found, rel=1e-9)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("alpha", [0.025, 0.05])
 def test_a_p_below_its_level_is_one_that_holm_rejects(family: list[float], alpha: float) -> None:
     levels = holm_levels(family, alpha)
@@ -36,6 +44,7 @@ def test_once_one_stands_all_later_ones_are_held_to_its_level() -> None:
 
 def test_a_family_of_none_has_no_levels() -> None:
     assert holm([]) == () == holm_levels([], 0.05)
+    assert bonferroni([]) == () == benjamini_hochberg([])
 
 
 def test_forty_eight_equal_pairs_are_seldom_called_worse() -> None:

@@ -4,6 +4,7 @@ import math
 import random
 
 import pytest
+from scipy import stats
 from scipy.optimize import minimize_scalar
 from statsmodels.stats.contingency_tables import mcnemar
 
@@ -15,6 +16,7 @@ from steelyard.stats.paired import (
     mcnemar_exact,
     p_loss_above,
     p_loss_below,
+    p_not_equivalent,
     tango_z,
     upper_bound,
 )
@@ -106,6 +108,25 @@ def test_a_statement_that_cannot_be_true_has_no_chance() -> None:
 def test_what_is_no_flip_is_refused(bad: list[float]) -> None:
     with pytest.raises(ValueError, match="paired"):
         flips(bad)
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "margin"),
+    [(4, 4, 0.03), (4, 4, 0.01), (9, 1, 0.03), (1, 9, 0.03), (0, 0, 0.02)],
+)
+def test_alike_is_shown_exactly_when_the_interval_is_inside_the_margin(
+    lost: int, won: int, margin: float
+) -> None:
+    seen = Flips(lost, won, 400)
+    inside = -margin < lower_bound(seen, 0.025) and upper_bound(seen, 0.025) < margin
+    assert (p_not_equivalent(seen, seen, margin) < 0.025) == inside
+
+
+def test_the_p_of_alike_is_the_larger_of_two_one_sided_score_tests() -> None:
+    seen = Flips(6, 3, 300)
+    z = by_likelihood(6, 3, 300, 0.03), by_likelihood(6, 3, 300, -0.03)
+    known = max(stats.norm.cdf(z[0]), stats.norm.sf(z[1]))
+    assert p_not_equivalent(seen, seen, 0.03) == pytest.approx(known, abs=1e-6)
 
 
 def test_items_of_their_own_are_judged_by_the_normal_law_and_clusters_by_students() -> None:

@@ -12,15 +12,15 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from steelyard.analysis.effects import effects
 from steelyard.analysis.marks import adherence, count
-from steelyard.analysis.verdict import Marked, judge_pairs
+from steelyard.analysis.verdict import Marked, Pairs, judge_pairs, pair
 from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Contrast, Evaluation, Pairing, TaskScore
 from steelyard.domain.metric import Band
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section
-from steelyard.domain.summary import Verdict
-from steelyard.domain.task import Mark, NotRun, Right
+from steelyard.domain.task import Mark
 from steelyard.stats.families import holm
 from steelyard.stats.paired import mcnemar_exact
 from steelyard.stats.power import smallest_visible_loss
@@ -63,15 +63,11 @@ def contrast(
 
     Raises `ValueError` where no task is shared.
     """
-    mine, theirs = _tasks(first), _tasks(second)
-    unpaired = dict(_unpaired(first, second))
-    shared = [name for name in mine if name in theirs and name not in unpaired]
-    if not shared:
+    sides, unpaired = shared(first, second)
+    if not sides:
         raise ValueError("no task is shared")
     gates = Gates(margin=margin)
-    sides = {name: (_marked([mine[name]]), _marked([theirs[name]])) for name in shared}
-    pairings = _paired(sides, gates)
-    both = tuple(_marked([found[name] for name in shared]) for found in (mine, theirs))
+    both = tuple(_joined([pair[place] for pair in sides.values()]) for place in (0, 1))
     (overall,) = _paired({OVERALL: (both[0], both[1])}, gates)
     return Contrast(
         first=first.id,
@@ -81,10 +77,23 @@ def contrast(
         differs=tuple(differs),
         simulated=first.simulated,
         margin=margin,
-        tasks=pairings,
+        tasks=_paired(sides, gates),
         overall=overall,
         unpaired=unpaired,
     )
+
+
+def shared(
+    first: RunRecord, second: RunRecord
+) -> tuple[dict[str, tuple[Marked, Marked]], dict[str, str]]:
+    """Return both sides of each task that is the same in both runs, and why others are not."""
+    mine, theirs = _tasks(first), _tasks(second)
+    unpaired = dict(_unpaired(first, second))
+    return {
+        name: (_marked([mine[name]]), _marked([theirs[name]]))
+        for name in mine
+        if name in theirs and name not in unpaired
+    }, unpaired
 
 
 def band(task: str, share: float) -> Reading[Band]:
@@ -147,61 +156,37 @@ def disagreement(marks: Iterable[Mark]) -> Reading[float]:
 
 
 def _paired(sides: Mapping[str, tuple[Marked, Marked]], gates: Gates) -> tuple[Pairing, ...]:
-    none = Missing("no_floor", "no A/A row was run")
-    verdicts = judge_pairs(sides, gates, none)
-    flips = {name: _flips(*pair) for name, pair in sides.items()}
-    known = [name for name, found in flips.items() if found is not None]
-    exact = {name: mcnemar_exact(*found[:2]) for name, found in flips.items() if found is not None}
-    adjusted = dict(zip(known, holm([exact[name] for name in known]), strict=True))
+    verdicts = judge_pairs(sides, gates, Missing("no_floor", "no A/A row was run"))
+    pairs = {name: found for name, both in sides.items() if (found := pair(*both)) is not None}
+    sizes = effects({name: (sides[name][0], found) for name, found in pairs.items()}, gates)
+    exact = {name: mcnemar_exact(*_flips(found)) for name, found in pairs.items()}
+    adjusted = dict(zip(exact, holm(list(exact.values())), strict=True))
+    no = Missing("no_paired_items", "no item was run on both sides")
     return tuple(
-        _pairing(name, pair, verdicts[name], flips[name], (exact.get(name), adjusted.get(name)))
-        for name, pair in sides.items()
+        Pairing(
+            task=name,
+            first_share=count(first.marks, first.clusters).right_share,
+            second_share=count(second.marks, second.clusters).right_share,
+            verdict=verdicts[name],
+            p=Measured(exact[name], "derived") if name in pairs else no,
+            p_adjusted=Measured(adjusted[name], "derived") if name in pairs else no,
+            visible=_visible(pairs[name]) if name in pairs else no,
+            left_out=len(first.marks.keys() | second.marks.keys())
+            - (len(pairs[name].seen) if name in pairs else 0),
+            effect=Measured(sizes[name], "derived") if name in pairs else no,
+        )
+        for name, (first, second) in sides.items()
     )
 
 
-def _pairing(
-    name: str,
-    pair: tuple[Marked, Marked],
-    verdict: Reading[Verdict],
-    seen: tuple[int, int, int] | None,
-    ps: tuple[float | None, float | None],
-) -> Pairing:
-    shares = [count(side.marks, side.clusters).right_share for side in pair]
-    asked = len(pair[0].marks.keys() | pair[1].marks.keys())
-    if seen is None or ps[0] is None or ps[1] is None:
-        no = Missing("no_paired_items", "no item was run on both sides")
-        return Pairing(name, shares[0], shares[1], no, no, no, no, no, asked)
-    lost, won, n = seen
-    odds: Reading[float] = (
-        Measured(won / lost, "derived")
-        if lost
-        else Missing("no_flips_lost", f"nothing was lost, {won} won")
-    )
-    return Pairing(
-        task=name,
-        first_share=shares[0],
-        second_share=shares[1],
-        verdict=verdict,
-        p=Measured(ps[0], "derived"),
-        p_adjusted=Measured(ps[1], "derived"),
-        odds=odds,
-        visible=Measured(smallest_visible_loss(n, (lost + won) / n), "estimated"),
-        left_out=asked - n,
-    )
+def _visible(pairs: Pairs) -> Measured[float]:
+    n = len(pairs.seen)
+    least = smallest_visible_loss(n, sum(_flips(pairs)) / n, design_effect=pairs.effect)
+    return Measured(least, "estimated")
 
 
-def _flips(first: Marked, second: Marked) -> tuple[int, int, int] | None:
-    """Return how many items were lost, won and paired."""
-    both = [
-        (isinstance(mark.outcome, Right), isinstance(other.outcome, Right))
-        for item, mark in first.marks.items()
-        if (other := second.marks.get(item)) is not None
-        and not isinstance(mark.outcome, NotRun)
-        and not isinstance(other.outcome, NotRun)
-    ]
-    if not both:
-        return None
-    return sum(a and not b for a, b in both), sum(b and not a for a, b in both), len(both)
+def _flips(pairs: Pairs) -> tuple[int, int]:
+    return sum(d > 0 for d in pairs.seen), sum(d < 0 for d in pairs.seen)
 
 
 def _unpaired(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, str]]:
@@ -227,4 +212,11 @@ def _marked(sections: Sequence[Section]) -> Marked:
     return Marked(
         {f"{s.name}/{item}": mark for s in sections for item, mark in s.marks.items()},
         {f"{s.name}/{item}": f"{s.name}/{c}" for s in sections for item, c in s.clusters.items()},
+    )
+
+
+def _joined(parts: Sequence[Marked]) -> Marked:
+    return Marked(
+        {item: mark for part in parts for item, mark in part.marks.items()},
+        {item: cluster for part in parts for item, cluster in part.clusters.items()},
     )

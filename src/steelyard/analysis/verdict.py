@@ -60,9 +60,14 @@ class Marked:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Pairs:
-    """Paired differences (+1 lost, -1 won): as seen, at worst and at best for the variant."""
+class Pairs:
+    """Paired differences (+1 lost, -1 won): as seen, at worst and at best for the variant.
 
+    `items` and `clusters` are those of what was seen.
+    """
+
+    items: tuple[str, ...]
+    clusters: tuple[str, ...]
     seen: tuple[int, ...]
     worst: Flips
     best: Flips
@@ -80,7 +85,7 @@ def floor(
     if members is not None:
         chosen = frozenset(members)
         reference, twin = _only(reference, chosen), _only(twin, chosen)
-    keys, seen, _, _ = _differences(reference, twin)
+    keys, seen, _, _ = differences(reference, twin)
     if not seen:
         return Missing("no_aa_row", "the reference was not run twice")
     if not any(seen):
@@ -92,7 +97,7 @@ def floor(
 
 def flip_count(reference: Marked, twin: Marked) -> Reading[int]:
     """Return on how many items the two runs disagree about a right answer."""
-    _, seen, _, _ = _differences(reference, twin)
+    _, seen, _, _ = differences(reference, twin)
     if not seen:
         return Missing("no_aa_row", "the reference was not run twice")
     return Measured(sum(d != 0 for d in seen), "derived")
@@ -113,7 +118,7 @@ def judge_pairs(
     sides: Mapping[str, tuple[Marked, Marked]], gates: Gates, aa_floor: Reading[float]
 ) -> dict[str, Reading[Verdict]]:
     """Judge the second of each pair against the first; all of them share one error budget."""
-    pairs = {label: _pair(*both) for label, both in sides.items()}
+    pairs = {label: pair(*both) for label, both in sides.items()}
     judged = {label: found for label, found in pairs.items() if found is not None}
     floor_used = aa_floor.value if isinstance(aa_floor, Measured) else gates.margin
     labels = sorted(judged)
@@ -134,7 +139,7 @@ def family_losses(
 ) -> tuple[float, float, float] | None:
     """Return loss and one-sided bounds over some of the items; for warnings, never for a gate."""
     chosen = frozenset(members)
-    keys, seen, _, _ = _differences(_only(reference, chosen), _only(candidate, chosen))
+    keys, seen, _, _ = differences(_only(reference, chosen), _only(candidate, chosen))
     if not seen:
         return None
     found = loss_interval(seen, [reference.clusters.get(k, k) for k in keys], alpha, alpha)
@@ -142,7 +147,7 @@ def family_losses(
 
 
 def _verdict(
-    pairs: _Pairs, gates: Gates, floor_used: float, levels: tuple[float, float], p: float
+    pairs: Pairs, gates: Gates, floor_used: float, levels: tuple[float, float], p: float
 ) -> Verdict:
     low = lower_bound(pairs.best, levels[0])
     high = upper_bound(pairs.worst, levels[1])
@@ -203,7 +208,7 @@ def _reason(name: VerdictName, low: float, high: float, margin: float, floor_use
 
 
 def _needed(
-    pairs: _Pairs, loss: float, margin: float, floor_used: float, levels: tuple[float, float]
+    pairs: Pairs, loss: float, margin: float, floor_used: float, levels: tuple[float, float]
 ) -> Reading[int]:
     n = len(pairs.seen)
     churn = max(0.0, sum(d != 0 for d in pairs.seen) / n - abs(loss))
@@ -216,16 +221,21 @@ def _needed(
     return Measured(found, "estimated")
 
 
-def _pair(reference: Marked, candidate: Marked) -> _Pairs | None:
-    _, seen, worst, best = _differences(reference, candidate)
+def pair(reference: Marked, candidate: Marked) -> Pairs | None:
+    """Pair two sides by item; None where no item was run on both."""
+    items, seen, worst, best = differences(reference, candidate)
     if not seen:
         return None
     everything = sorted({*reference.marks, *candidate.marks})
-    clusters = [
-        reference.clusters.get(item, candidate.clusters.get(item, item)) for item in everything
-    ]
+    owners = {
+        item: reference.clusters.get(item, candidate.clusters.get(item, item))
+        for item in everything
+    }
+    clusters = list(owners.values())
     short = len(seen) < (1 - NOT_RUN_MAX) * len(everything)
-    return _Pairs(
+    return Pairs(
+        items=tuple(items),
+        clusters=tuple(owners[item] for item in items),
         seen=tuple(seen),
         worst=flips(worst, clusters),
         best=flips(best, clusters),
@@ -234,7 +244,7 @@ def _pair(reference: Marked, candidate: Marked) -> _Pairs | None:
     )
 
 
-def _differences(
+def differences(
     reference: Marked, candidate: Marked
 ) -> tuple[list[str], list[int], list[int], list[int]]:
     """Return the items known on both sides, their differences, and those at worst and at best.

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import evaluation as scores
-from steelyard.app import bench_request, benching, eval_texts, result_tables, results
+from steelyard.app import (
+    bench_request,
+    benching,
+    contrast_texts,
+    eval_texts,
+    kinds,
+    result_tables,
+    results,
+)
 from steelyard.app.bench_request import BenchRequest
 from steelyard.app.comparison import axes
 from steelyard.app.keeping import keeper
@@ -108,7 +116,9 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     return Evaluated(scores.evaluate(record), folder, result_tables.forms_text(record))
 
 
-def compare_text(first: str, second: str, margin: float, *, as_json: bool) -> str:
+def compare_text(
+    first: str, second: str, margin: float, *, explore: bool = False, as_json: bool
+) -> str:
     """Pair two evaluations, each named by its folder or by the beginning of its run's id."""
     mine, theirs = record_named(first), record_named(second)
     if mine.id == theirs.id:
@@ -122,7 +132,9 @@ def compare_text(first: str, second: str, margin: float, *, as_json: bool) -> st
             f"runs {mine.id} and {theirs.id} share no task with the same items",
             hint="run both with the same --tasks, --level, --seed and --private-seed",
         ) from None
-    return encode(found, indent=1) if as_json else eval_texts.contrast_text(found)
+    if explore:
+        found = kinds.explored(found, mine, theirs)
+    return encode(found, indent=1) if as_json else contrast_texts.contrast_text(found)
 
 
 @contextmanager

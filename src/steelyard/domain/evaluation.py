@@ -50,12 +50,78 @@ class Evaluation:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Equivalence:
+    """Whether less than `margin` is shown to be lost and less than that to be won.
+
+    `p` is the larger of two one-sided tests', `p_adjusted` is Holm's over the tasks compared.
+    """
+
+    margin: float
+    p: float
+    p_adjusted: float
+    shown: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How large the difference is; none of it is a verdict.
+
+    `h` is Cohen's, above 0 where right answers were lost. `odds` is flips won over flips lost, n
+    the flips. `joint` is the loss with bounds that hold for all of the tasks at once
+    (Bonferroni). The last three are Missing where no item shares a cluster: the loss with whole
+    clusters drawn again, and either run's mean share of right answers after the beta-binomial law.
+    """
+
+    h: float
+    odds: Estimate
+    joint: Estimate
+    equivalence: Equivalence
+    resampled: Reading[Estimate]
+    first_share: Reading[Estimate]
+    second_share: Reading[Estimate]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of item of a task, looked at to find what to ask next.
+
+    `q` is Benjamini and Hochberg's over all kinds looked at; `differs` where it is at most `rate`.
+    """
+
+    task: str
+    kind: str
+    items: int
+    lost: int
+    won: int
+    p: float
+    q: float
+    differs: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """Kinds of items, those that differ most first: a place to look, never a verdict.
+
+    Of the kinds that are called different, a share of `rate` is luck on average. `left_out` names
+    tasks whose kinds could not be told, with the reason.
+    """
+
+    rate: float
+    kinds: tuple[Kind, ...]
+    left_out: Mapping[str, str]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Pairing:
     """The second run against the first on the items of one task, or of all.
 
-    `p` is McNemar's, exact and two-sided; `p_adjusted` is Holm's over the tasks compared. `odds`
-    is flips won over flips lost. `visible` is the smallest loss that so many items, flipping as
-    often as these did, show with a power of 80 %.
+    `p` is McNemar's, exact and two-sided; `p_adjusted` is Holm's over the tasks compared.
+    `visible` is the smallest loss that so many items, flipping as often as these did and hanging
+    together as these do, show with a power of 80 %.
     """
 
     task: str
@@ -64,15 +130,18 @@ class Pairing:
     verdict: Reading[Verdict]
     p: Reading[float]
     p_adjusted: Reading[float]
-    odds: Reading[float]
     visible: Reading[float]
     left_out: int
+    effect: Reading[Effect]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Two evaluations side by side; `differs` names everything that is not the same in them."""
+    """Two evaluations side by side; `differs` names everything that is not the same in them.
+
+    `explored` is None where nobody asked which kinds of items differ.
+    """
 
     first: str
     second: str
@@ -84,3 +153,4 @@ class Contrast:
     tasks: tuple[Pairing, ...]
     overall: Pairing
     unpaired: Mapping[str, str]
+    explored: Explored | None = None

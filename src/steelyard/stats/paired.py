@@ -3,7 +3,8 @@
 Items that both get right or both get wrong say nothing about the difference; what decides are the
 flips. Not aware of models, margins' meaning or verdicts. Sources: T. Tango, Statistics in
 Medicine 17 (1998) 891-908, the score interval for a difference of paired proportions, exact in
-form and good from a dozen items on; Q. McNemar (1947), exact. Clustered items enter with their
+form and good from a dozen items on; Q. McNemar (1947), exact; D. J. Schuirmann (1987), two
+one-sided tests of equivalence. Clustered items enter with their
 design effect and Student's t, after E. L. Korn and B. I. Graubard, Survey Methodology 24 (1998).
 """
 
@@ -109,6 +110,15 @@ def p_loss_below(seen: Flips, margin: float) -> float:
 def p_loss_above(seen: Flips, floor: float) -> float:
     """One-sided p of "the loss is `floor` or less": small says that it is more."""
     return _cdf(-tango_z(seen, floor), seen.df)
+
+
+def p_not_equivalent(worst: Flips, best: Flips, margin: float) -> float:
+    """Return the p of "`margin` or more is lost or won": small says that it is less either way.
+
+    Two one-sided tests, each at the level of the whole. Where items were not run, `worst` counts
+    them as lost and `best` as won; otherwise both are what was seen.
+    """
+    return max(p_loss_below(worst, margin), p_loss_above(best, -margin))
 
 
 def tango_z(seen: Flips, at: float) -> float:

@@ -1,0 +1,174 @@
+"""What a comparison of two evaluations says, as plain text. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from steelyard.app.eval_texts import interval, number, percent, table
+from steelyard.domain.evaluation import Contrast, Effect, Explored, Pairing
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.summary import Estimate, Verdict
+from steelyard.reports.figures import NOTHING
+
+_P_FLOOR: Final = 0.001
+
+
+def contrast_text(found: Contrast) -> str:
+    """Return two runs side by side with a verdict for each task and for all."""
+    return "\n".join(_contrast(found))
+
+
+def _contrast(found: Contrast) -> Iterator[str]:
+    if found.simulated:
+        yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
+    yield f"first   {found.first_name}, run {found.first}"
+    yield f"second  {found.second_name}, run {found.second}"
+    yield f"differs {'; '.join(found.differs) or 'nothing: the same again'}"
+    heads = ("task", "first", "second", "loss", "interval", "lost", "won", "p", "p (Holm)")
+    pairings = [*found.tasks, *([found.overall] if len(found.tasks) > 1 else [])]
+    yield table([(*heads, "verdict"), *(_pairing(one) for one in pairings)])
+    for one in pairings:
+        yield from _told(one, found.margin)
+    yield from _sizes(pairings, found.margin)
+    yield from (f"  not compared: {task}, {why}" for task, why in found.unpaired.items())
+    if found.explored is not None:
+        yield from _explored(found.explored)
+
+
+def _pairing(one: Pairing) -> tuple[str, ...]:
+    first, second = percent(one.first_share.value), percent(one.second_share.value)
+    match one.verdict:
+        case Missing():
+            return (one.task, first, second, *[NOTHING] * 6, NOTHING)
+        case Measured(value=verdict):
+            return (
+                one.task,
+                first,
+                second,
+                f"{verdict.loss:+.1%}",
+                f"[{verdict.low:+.1%}, {verdict.high:+.1%}]",
+                str(verdict.flips_lost),
+                str(verdict.flips_won),
+                _p(one.p),
+                _p(one.p_adjusted),
+                verdict.name,
+            )
+
+
+def _told(one: Pairing, margin: float) -> Iterator[str]:
+    match one.verdict:
+        case Missing() as why:
+            yield f"  {one.task}: {why}"
+        case Measured(value=verdict):
+            yield f"  {one.task}: {verdict.reason}{_more(verdict, one, margin)}"
+
+
+def _more(verdict: Verdict, one: Pairing, margin: float) -> str:
+    parts = []
+    if verdict.name == "undecided" and isinstance(verdict.to_decide_items, Measured):
+        parts.append(f"about {verdict.to_decide_items.value:,} items would decide it")
+    if isinstance(one.visible, Measured) and one.visible.value > margin:
+        parts.append(f"{verdict.items} items show a loss from {one.visible.value:.1%} on")
+    if one.left_out:
+        parts.append(f"{one.left_out} items were not run on both sides")
+    return f"; {'; '.join(parts)}" if parts else ""
+
+
+def _p(reading: Reading[float]) -> str:
+    if isinstance(reading, Missing):
+        return NOTHING
+    return "<0.001" if reading.value < _P_FLOOR else f"{reading.value:.3f}"
+
+
+def _sizes(pairings: Sequence[Pairing], margin: float) -> Iterator[str]:
+    sized = [(one.task, one.effect.value) for one in pairings if isinstance(one.effect, Measured)]
+    if not sized:
+        return
+    yield "How large it is, beside the verdict"
+    heads = ("task", "Cohen's h", "won : lost", "95 %", "all tasks at once", "p, alike")
+    yield table([(*heads, f"within ±{margin:.1%}"), *(_size(*one) for one in sized)])
+    clustered = [(task, effect) for task, effect in sized if _shares_clusters(effect)]
+    if clustered:
+        yield "Checked another way, since items share passages or templates"
+        names = ("task", "loss, clusters drawn again", "first, beta-binomial")
+        yield table([(*names, "second, beta-binomial"), *(_check(*one) for one in clustered)])
+        for task, effect in clustered:
+            yield from _unchecked(task, effect)
+
+
+def _size(task: str, effect: Effect) -> tuple[str, ...]:
+    return (
+        task,
+        f"{effect.h:+.2f}",
+        _odds(effect.odds.value, NOTHING),
+        _odds_range(effect.odds),
+        _signed(effect.joint),
+        _p(Measured(effect.equivalence.p_adjusted, "derived")),
+        "shown" if effect.equivalence.shown else "not shown",
+    )
+
+
+def _shares_clusters(effect: Effect) -> bool:
+    return isinstance(effect.resampled, Measured)
+
+
+def _check(task: str, effect: Effect) -> tuple[str, ...]:
+    loss = effect.resampled.value if isinstance(effect.resampled, Measured) else None
+    sides = [
+        f"{percent(side.value.value)} {interval(side.value)}"
+        if isinstance(side, Measured)
+        else NOTHING
+        for side in (effect.first_share, effect.second_share)
+    ]
+    return (task, _signed(loss) if loss is not None else NOTHING, *sides)
+
+
+def _unchecked(task: str, effect: Effect) -> Iterator[str]:
+    for found in (effect.resampled, effect.first_share):
+        if isinstance(found, Measured) and isinstance(found.value.low, Missing):
+            yield f"  {task}: {found.value.low}"
+
+
+def _explored(found: Explored) -> Iterator[str]:
+    yield "EXPLORED, not a verdict: kinds of items of which any flipped, the most unlike first"
+    flipped = [row for row in found.kinds if row.lost or row.won]
+    heads = ("task", "kind", "items", "lost", "won", "p", "q", "")
+    rows = [
+        (
+            row.task,
+            row.kind,
+            str(row.items),
+            str(row.lost),
+            str(row.won),
+            _p(Measured(row.p, "derived")),
+            _p(Measured(row.q, "derived")),
+            "differs" if row.differs else "",
+        )
+        for row in flipped
+    ]
+    if rows:
+        yield table([heads, *rows])
+    yield f"  {len(found.kinds)} kinds looked at, {len(found.kinds) - len(rows)} without a flip"
+    if any(row.differs for row in flipped):
+        yield (
+            f"  of those that differ about {found.rate:.0%} are luck: before you act, ask again "
+            "with other items (eval --seed)"
+        )
+    yield from (f"  not explored: {task}, {why}" for task, why in found.left_out.items())
+
+
+def _signed(found: Estimate) -> str:
+    if isinstance(found.low, Measured) and isinstance(found.high, Measured):
+        return f"[{found.low.value:+.1%}, {found.high.value:+.1%}]"
+    return NOTHING
+
+
+def _odds_range(found: Estimate) -> str:
+    if not found.n:
+        return NOTHING
+    return f"[{number(found.low, 2)}, {_odds(found.high, '∞')}]"
+
+
+def _odds(found: Reading[float], otherwise: str) -> str:
+    return f"{found.value:,.2f}" if isinstance(found, Measured) else otherwise

@@ -1,0 +1,58 @@
+"""How large a difference is, apart from whether it is shown: Cohen's h, and the odds of flips.
+
+Not aware of models or verdicts. Sources: J. Cohen, Statistical Power Analysis (1988), chapter 6;
+the conditional odds ratio of pairs is won over lost, and its interval the exact one of the share
+of flips that were won: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934) 404-413. Flips that
+share clusters count for fewer, with Student's t in place of the normal law: E. L. Korn and B. I.
+Graubard, Survey Methodology 24 (1998) 193-201.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.summary import Estimate
+from steelyard.stats.clusters import design_effect
+from steelyard.stats.special import beta_quantile, normal_quantile, t_quantile
+
+
+def cohens_h(first: float, second: float) -> float:
+    """Return the distance of two shares on the scale where every share is as hard to tell apart.
+
+    Above 0 the first one is larger. Cohen calls 0.2 small, 0.5 medium and 0.8 large.
+    """
+    return 2 * math.asin(math.sqrt(first)) - 2 * math.asin(math.sqrt(second))
+
+
+def odds_of_flips(
+    won: Sequence[bool], clusters: Sequence[str] | None = None, confidence: float = 0.95
+) -> Estimate:
+    """Estimate flips won over flips lost from what each flip was; 1 says as many as were lost.
+
+    The interval exists with flips of one sort only: then one of its ends is 0 or unbounded.
+    """
+    n, wins = len(won), sum(won)
+    if n == 0:
+        none = Missing("no_flips", "no item flipped")
+        return Estimate(none, none, none, 0)
+    effect, student = 1.0, 1.0
+    if clusters is not None and (groups := len(set(clusters))) < n:
+        upper = 0.5 + confidence / 2
+        effect = design_effect(won, clusters)
+        student = (t_quantile(upper, max(1, groups - 1)) / normal_quantile(upper)) ** 2
+    low, high = clopper_pearson(wins / effect / student, n / effect / student, confidence)
+    return Estimate(_odds(wins / n), _odds(low), _odds(high), n)
+
+
+def clopper_pearson(k: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of k in n, fractions allowed: it covers at least what it says."""
+    tail = (1 - confidence) / 2
+    return beta_quantile(tail, k, n - k + 1), beta_quantile(1 - tail, k + 1, n - k)
+
+
+def _odds(share: float) -> Reading[float]:
+    if share >= 1.0:
+        return Missing("unbounded", "no flip was lost: the odds have no upper end")
+    return Measured(share / (1 - share), "derived")
