@@ -104,11 +104,8 @@ def test_sizes_and_kinds_stand_beside_the_verdicts(tmp_path: Path) -> None:
     reading = Task("reading", items=160)
     told = answers(reading)
     values = sorted(set(told.values()))
-    hit = {
-        key: next(value for value in values if value != told[key])
-        for question in questions(reading)
-        if question.kind == "two_hop" and (key := key_of(question.prompt))
-    }
+    hops = [key_of(one.prompt) for one in questions(reading) if one.kind == "two_hop"]
+    hit = {key: next(v for v in values if v != told[key]) for key in hops[::2]}
     asked = ("--tasks", "reading", "--items", "160")
     with server(tmp_path / "good", told) as url:
         evaluated(tmp_path, url, "good-out", *asked)
@@ -116,8 +113,6 @@ def test_sizes_and_kinds_stand_beside_the_verdicts(tmp_path: Path) -> None:
         evaluated(tmp_path, url, "bad-out", *asked)
     words = ("eval", "compare", "good-out", "bad-out", "--explore")
     found = json.loads(steelyard(tmp_path, *words, "--json").stdout)
-    again = json.loads(steelyard(tmp_path, *words, "--json").stdout)
-    assert found == again
     effect = found["tasks"][0]["effect"]["value"]
     assert effect["odds"]["value"]["value"] == 0
     assert 0 < effect["odds"]["high"]["value"] < 1

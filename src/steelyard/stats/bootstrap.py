@@ -17,7 +17,7 @@ from steelyard.domain.summary import Estimate
 from steelyard.stats.special import normal_cdf, t_quantile
 
 # Under so many clusters the percentiles of their draws cover less than they say.
-CLUSTERS_MIN: Final = 30
+CLUSTERS_MIN: Final = 20
 _DRAWN_AT_ONCE: Final = 1 << 20
 
 
