@@ -78,3 +78,11 @@ def test_items_that_were_not_run_count_against_being_alike() -> None:
     assert sized({"a": (reference, variant)})["a"].equivalence.shown
     assert not sized({"a": (reference, missed)})["a"].equivalence.shown
     assert sized({"a": (reference, missed)})["a"].odds.n == 20
+
+
+def test_with_over_one_percent_not_run_nothing_is_alike_whatever_the_bounds() -> None:
+    reference = marked("r" * 2000)
+    missed = marked("r" * 1970 + "-" * 30), marked("r" * 1985 + "-" * 15)
+    many, few = (sized({"a": (reference, one)}, margin=0.05)["a"].equivalence for one in missed)
+    assert many.p_adjusted < 0.001
+    assert (many.shown, few.shown) == (False, True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.analysis.marked import marked
 
 from steelyard.analysis import evaluation
-from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.campaign import Gates
+from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.task import Mark, Right, Wrong
+from steelyard.stats.power import smallest_visible_loss
 
 
 @pytest.mark.parametrize(
@@ -38,3 +41,18 @@ def test_only_answers_that_both_readings_found_can_disagree() -> None:
     marks = [mark("7", "7"), mark("7", "8"), mark(None, "8"), mark(None, None)]
     assert evaluation.disagreement(marks) == Measured(0.5, "derived")
     assert isinstance(evaluation.disagreement([Mark(Right())]), Missing)
+
+
+def test_what_could_have_been_seen_counts_passages_and_not_items() -> None:
+    letters = "r" * 200, ("w" * 5 + "r" * 20) * 8
+    alone, together = (
+        evaluation.pairings(
+            {"t": (marked(letters[0], cluster=size), marked(letters[1], cluster=size))}, Gates()
+        )[0]
+        for size in (1, 5)
+    )
+    assert value_of(alone.visible) == pytest.approx(smallest_visible_loss(200, 0.2))
+    effect = (40 / 39 * 5) * 199 / 200
+    assert value_of(together.visible) == pytest.approx(
+        smallest_visible_loss(200, 0.2, design_effect=effect)
+    )

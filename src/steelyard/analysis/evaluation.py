@@ -68,7 +68,7 @@ def contrast(
         raise ValueError("no task is shared")
     gates = Gates(margin=margin)
     both = tuple(_joined([pair[place] for pair in sides.values()]) for place in (0, 1))
-    (overall,) = _paired({OVERALL: (both[0], both[1])}, gates)
+    (overall,) = pairings({OVERALL: (both[0], both[1])}, gates)
     return Contrast(
         first=first.id,
         second=second.id,
@@ -77,7 +77,7 @@ def contrast(
         differs=tuple(differs),
         simulated=first.simulated,
         margin=margin,
-        tasks=_paired(sides, gates),
+        tasks=pairings(sides, gates),
         overall=overall,
         unpaired=unpaired,
     )
@@ -155,7 +155,8 @@ def disagreement(marks: Iterable[Mark]) -> Reading[float]:
     return Measured(sum(pairs) / len(pairs), "derived") if pairs else _NOT_READ
 
 
-def _paired(sides: Mapping[str, tuple[Marked, Marked]], gates: Gates) -> tuple[Pairing, ...]:
+def pairings(sides: Mapping[str, tuple[Marked, Marked]], gates: Gates) -> tuple[Pairing, ...]:
+    """Set the second of each pair beside the first; all of them share one error budget."""
     verdicts = judge_pairs(sides, gates, Missing("no_floor", "no A/A row was run"))
     pairs = {name: found for name, both in sides.items() if (found := pair(*both)) is not None}
     sizes = effects({name: (sides[name][0], found) for name, found in pairs.items()}, gates)
