@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runs.scene import answers, key_of
+from tests.runs.scene import answers
 
 from steelyard.domain.task import Task
 from steelyard.loadgen import spool
@@ -98,42 +98,37 @@ def test_planted_answers_are_counted_exactly_and_a_planted_loss_is_found(tmp_pat
     shown = steelyard(tmp_path, "eval", "compare", "good-out", "bad-out").stdout
     assert "worse" in shown
     assert "SIMULATED" in shown
-
-
-def test_sizes_and_kinds_stand_beside_the_verdicts(tmp_path: Path) -> None:
-    reading = Task("reading", items=160)
-    told = answers(reading)
-    values = sorted(set(told.values()))
-    hops = [key_of(one.prompt) for one in questions(reading) if one.kind == "two_hop"]
-    hit = {key: next(v for v in values if v != told[key]) for key in hops[::2]}
-    asked = ("--tasks", "reading", "--items", "160")
-    with server(tmp_path / "good", told) as url:
-        evaluated(tmp_path, url, "good-out", *asked)
-    with server(tmp_path / "bad", told | hit) as url:
-        evaluated(tmp_path, url, "bad-out", *asked)
-    words = ("eval", "compare", "good-out", "bad-out", "--explore")
-    found = json.loads(steelyard(tmp_path, *words, "--json").stdout)
-    effect = found["tasks"][0]["effect"]["value"]
-    assert effect["odds"]["value"]["value"] == 0
-    assert 0 < effect["odds"]["high"]["value"] < 1
-    assert not effect["equivalence"]["shown"]
-    loss = effect["resampled"]["value"]
-    assert loss["low"]["value"] <= len(hit) / 160 <= loss["high"]["value"]
-    first, *others = found["explored"]["kinds"]
-    assert (first["kind"], first["lost"], first["differs"]) == ("two_hop", len(hit), True)
-    assert not any(kind["differs"] for kind in others)
-    shown = steelyard(tmp_path, *words).stdout
-    assert "EXPLORED, not a verdict" in shown
-    assert "ask again with other items" in shown
+    assert "EXPLORED" not in shown
     assert "clusters drawn again" in shown
-    assert "EXPLORED" not in steelyard(tmp_path, *words[:-1]).stdout
+    sizes_and_kinds_stand_beside(tmp_path, logic["effect"]["value"], found["overall"]["effect"])
+
+
+def sizes_and_kinds_stand_beside(
+    folder: Path, logic: dict[str, Any], overall: dict[str, Any]
+) -> None:
+    """25 of 60 logic items were lost and none won."""
+    assert logic["odds"]["value"]["value"] == 0
+    assert 0 < logic["odds"]["high"]["value"] < 1
+    assert not logic["equivalence"]["shown"]
+    assert logic["resampled"]["code"] == "own_clusters"
+    loss = overall["value"]["resampled"]["value"]
+    assert loss["low"]["value"] < 25 / 120 < loss["high"]["value"]
+    words = ("eval", "compare", "good-out", "bad-out", "--explore")
+    kinds = json.loads(steelyard(folder, *words, "--json").stdout)["explored"]["kinds"]
+    asked = [question.kind for question in questions(LOGIC)]
+    lost = {row["kind"]: row["lost"] for row in kinds if row["task"] == "logic/l1"}
+    assert lost == {kind: asked[:25].count(kind) for kind in asked}
+    assert any(row["differs"] for row in kinds)
+    assert all(row["task"] == "logic/l1" for row in kinds if row["differs"])
     for name in ("good-out", "bad-out"):  # as a version with other items would have left them
-        record = tmp_path / name / "record.json"
+        record = folder / name / "record.json"
         kept = json.loads(record.read_text())
-        kept["spec"]["tasks"][0]["revision"] = 99
+        kept["spec"]["tasks"][1]["revision"] = 99
         record.write_text(json.dumps(kept))
-    done = steelyard(tmp_path, *words)
-    assert (done.returncode, "not explored: reading/l1" in done.stdout) == (0, True), done.stderr
+    shown = steelyard(folder, *words)
+    assert shown.returncode == 0, shown.stderr
+    assert "EXPLORED, not a verdict" in shown.stdout
+    assert "not explored: logic/l1" in shown.stdout
 
 
 def test_nonsense_is_invalid_and_a_server_that_fails_is_not_run(tmp_path: Path) -> None:
