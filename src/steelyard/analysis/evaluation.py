@@ -67,7 +67,7 @@ def contrast(
     if not sides:
         raise ValueError("no task is shared")
     gates = Gates(margin=margin)
-    both = tuple(_joined([pair[place] for pair in sides.values()]) for place in (0, 1))
+    both = tuple(_joined([side[place] for side in sides.values()]) for place in (0, 1))
     (overall,) = pairings({OVERALL: (both[0], both[1])}, gates)
     return Contrast(
         first=first.id,

@@ -30,8 +30,8 @@ def _contrast(found: Contrast) -> Iterator[str]:
     yield table([(*heads, "verdict"), *(_pairing(one) for one in pairings)])
     for one in pairings:
         yield from _told(one, found.margin)
-    yield from _sizes(pairings, found.margin)
     yield from (f"  not compared: {task}, {why}" for task, why in found.unpaired.items())
+    yield from _sizes(pairings, found.margin)
     if found.explored is not None:
         yield from _explored(found.explored)
 
