@@ -101,6 +101,10 @@ class Made:
         self.asked: dict[str, Any] = {"context": 4096, "name": "", "port": 0}
         self.book = book("ollama", {**self.asked, "name": "nothing:latest"})
 
+    @property
+    def manner(self) -> Manner:
+        return self.book.manner
+
     def answer(self, route: str, body: Any) -> Any:
         if route == "POST /api/create":
             self._make(body)
