@@ -70,6 +70,8 @@ class OnDemand:
         match route:
             case "GET /v1/models" | "GET /models":
                 return {"data": [entry]}
+            case "GET /props" if self.forgetful:
+                return {"role": "router", "model_alias": "llama-server", "model_path": "none"}
             case "POST /models/unload" if body == {"model": ROUTED} and self.forgetful:
                 self.loaded = False
                 return {"success": True}

@@ -124,12 +124,12 @@ class LlamaCpp:
     def recognises(self, met: Met) -> bool:
         """Know it by its properties and the build that they name.
 
-        Who owns its model and its header say no more than that it is of llama.cpp's kin; that
-        decides for a router alone, which has no properties of one model.
+        Who owns its model and its header say no more than that it is of llama.cpp's kin. A router
+        has no properties of one model, and says what it is.
         """
-        props = openai.as_object(met.own)
-        if props is None:
-            return "llamacpp" in served.owners(met.listing)
+        props = openai.as_object(met.own) or {}
+        if props.get("role") == "router":
+            return True
         build = str(props.get("build_info", ""))
         return bool(build) and not build.startswith("scripted") and "total_slots" in props
 
