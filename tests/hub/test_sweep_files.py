@@ -356,7 +356,7 @@ def test_an_interrupted_sweep_keeps_everything_and_fetches_again_what_is_gone(
         [*COMMAND, *words], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     journal = out / "journal.jsonl"
-    until(lambda: journal.exists() and journal.read_text().count("cell_finished") > 1, 60)
+    until(lambda: journal.exists() and journal.read_text().count("cell_finished") > 0, 60)
     os.killpg(running.pid, signal.SIGINT)
     _, err = running.communicate(timeout=30)
     assert (running.returncode, "--resume" in err) == (130, True), err
