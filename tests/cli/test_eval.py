@@ -140,6 +140,13 @@ def test_nonsense_is_invalid_and_a_server_that_fails_is_not_run(tmp_path: Path) 
     assert task["band"]["value"] == "failed"
 
 
+def test_a_server_that_is_silent_for_longer_than_the_timeout_ends_it(tmp_path: Path) -> None:
+    with server(tmp_path / "silent", answers(LOGIC), ttft_s=4.0) as url:
+        words = ("--tasks", "logic", "--items", "2", "--timeout", "0.5s")
+        done = steelyard(tmp_path, "eval", url, *words, "--out", "out")
+    assert (done.returncode, "fell silent" in done.stdout) == (3, True), done.stdout
+
+
 def test_an_interrupted_evaluation_goes_on_without_asking_again(tmp_path: Path) -> None:
     with server(tmp_path / "slow", right(MATHS, LOGIC), ttft_s=0.15) as url:
         argv = [sys.executable, "-m", "steelyard.cli.main", "eval", url, *ASKED, "--out", "out"]

@@ -107,8 +107,10 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
         atomic.write(folder / SPEC, encode(spec, indent=1).encode())
         emit(PhaseStarted("eval", len(items), target.name))
         with _kept(folder), replace(target, spec=spec).open(executor) as session:
-            for task in tasks if session.bench is not None else ():
-                session.judge(task)
+            if session.bench is not None:
+                session.bench.stall_ns = round(bench.timeout * _NS_PER_S)
+                for task in tasks:
+                    session.judge(task)
         emit(PhaseEnded("eval", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
         record = executor.record(session)
     with keeper(emit) as keep:

@@ -75,11 +75,11 @@ def fetch(entry: Entry, folder: Path, progress: Progress | None = None) -> Path:
     home = target(entry, folder)
     files = (*entry.files, *entry.beside)
     refuse_others(files, home)
-    todo = [file for file in files if not (home / file.name).exists()]
-    total = sum(file.size_bytes for file in todo)
+    absent = [file for file in files if not (home / file.name).exists()]
+    total = sum(file.size_bytes for file in absent)
     disk.require(home, total, what=entry.name)
     done = 0
-    for file in todo:
+    for file in absent:
         done = _copy(file, home / file.name, done, total, progress)
     return home if entry.format == "safetensors" else home / entry.files[0].name
 
