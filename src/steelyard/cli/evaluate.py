@@ -97,8 +97,8 @@ def ask(
     `steelyard models list` shows), which is then served by an engine of ours. The same command
     with the --out of one that was interrupted goes on with it.
     """
-    from steelyard.app import evaluating
     from steelyard.app.bench_request import BenchRequest
+    from steelyard.app.evals import evaluating
 
     names = tuple(filter(None, (word.strip() for word in (tasks or "").split(","))))
     request = evaluating.EvalRequest(
@@ -123,7 +123,7 @@ def compare(*, first: str, second: str, margin: float, explore: bool, as_json: b
 
     Each is the folder of an evaluation or the beginning of a run's id.
     """
-    from steelyard.app import evaluating
+    from steelyard.app.evals import evaluating
 
     click.echo(
         evaluating.compare_text(first, second, margin / 100, explore=explore, as_json=as_json)

@@ -14,6 +14,6 @@ def rescore(*, run: str, as_json: bool) -> None:
     RUN is the folder of an evaluation or run, or the beginning of a run's id. The stored record
     stays as it is; what changed is listed.
     """
-    from steelyard.app import rescoring
+    from steelyard.app.evals import rescoring
 
     click.echo(rescoring.rescore_text(run, as_json=as_json))

@@ -14,9 +14,9 @@ def tasks() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_families(*, as_json: bool) -> None:
     """List the families that are installed."""
-    from steelyard.app import task_texts
+    from steelyard.app.evals import tasks as texts
 
-    click.echo(task_texts.list_text(as_json=as_json))
+    click.echo(texts.list_text(as_json=as_json))
 
 
 @tasks.command("show")
@@ -24,9 +24,9 @@ def list_families(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def show(*, family: str, as_json: bool) -> None:
     """Show FAMILY: its levels and kinds, with one question of each kind and its answer."""
-    from steelyard.app import task_texts
+    from steelyard.app.evals import tasks as texts
 
-    click.echo(task_texts.show_text(family, as_json=as_json))
+    click.echo(texts.show_text(family, as_json=as_json))
 
 
 @tasks.command("sample")
@@ -52,7 +52,7 @@ def sample(
     \b
     steelyard tasks sample logic --level 2 --items 3 --answers
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import task_texts
+    from steelyard.app.evals import tasks as texts
 
-    task = task_texts.task(family, level, items, seed, private_seed)
-    click.echo(task_texts.sample_text(task, answers=answers, as_json=as_json))
+    task = texts.task(family, level, items, seed, private_seed)
+    click.echo(texts.sample_text(task, answers=answers, as_json=as_json))

@@ -13,6 +13,7 @@ from steelyard.domain.arrivals import Arrival as Arrival  # noqa: PLC0414 - a wo
 from steelyard.domain.arrivals import ArrivalKind as ArrivalKind  # noqa: PLC0414
 from steelyard.domain.arrivals import Arrivals, Columns
 from steelyard.domain.reading import Missing, Reading
+from steelyard.domain.task import Call
 
 # Whose clock stamps an arrival: the kernel's, when the last byte came off the network; or our own,
 # when the read returned.
@@ -82,11 +83,12 @@ class Reasoning:
 @final
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A piece of a tool call."""
+    """A piece of a tool call: those of one `index` are one call, and its `id` is in one of them."""
 
     index: int
     name: str
     arguments: str
+    id: str = ""
 
 
 @final
@@ -190,6 +192,7 @@ class Attempt:
     `send_spread_ns` are the client's own share: how long an arrival lay unread at the longest, and
     how long the last write took, within which the sending lies. `reconnects` is its exchange's.
     `answer_id` is by what the service knows the answer, `account` what it says of it afterwards.
+    `calls` are the tools called through the tools API.
     """
 
     sample: str
@@ -214,6 +217,7 @@ class Attempt:
     reconnects: int = 0
     answer_id: str | None = None
     account: Reading[Account] = Missing("no_account", "no service was asked for an account of it")
+    calls: tuple[Call, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrivals", Arrivals.of(self.arrivals))

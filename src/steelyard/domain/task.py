@@ -15,30 +15,65 @@ Split: TypeAlias = Literal["train", "held_out"]
 
 @final
 @dataclass(frozen=True, slots=True)
+class Media:
+    """A picture, sound or film within a message: its media type (`image/png`) and base64 bytes."""
+
+    kind: Literal["image", "audio", "video"]
+    type: str
+    data: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool that the model calls: `arguments` as it wrote them, which need not be JSON."""
+
+    name: str
+    arguments: str
+    id: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    `media` stand before the text. `calls` are those of an assistant's turn; a turn of the role
+    `tool` answers the one whose id is `answers`.
+    """
 
     role: Role
     content: str
+    media: tuple[Media, ...] = ()
+    calls: tuple[Call, ...] = ()
+    answers: str = ""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What an item wants to know next: a conversation and the room for the answer, in tokens."""
+    """What an item wants to know next: a conversation and the room for the answer, in tokens.
+
+    `tools` are those that may be called, each as the JSON text of the chat API.
+    """
 
     messages: tuple[Message, ...]
     max_tokens: int
+    tools: tuple[str, ...] = ()
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: generated text (reasoning apart) and why it ended (`stop`, `length` …)."""
+    """What came back: generated text (reasoning apart) and why it ended (`stop`, `length` …).
+
+    `calls` are the tools called through the tools API; what was written as text is text.
+    """
 
     text: str
     finish_reason: str | None
     reasoning: str = ""
+    calls: tuple[Call, ...] = ()
 
 
 @final

@@ -49,7 +49,6 @@ class GenerationRequest:
     top_logprobs: int = 0
     slot: int | None = None
     tools: tuple[str, ...] = ()
-    images: tuple[str, ...] = ()
 
 
 @final

@@ -165,9 +165,8 @@ class Ollama:
     def encode(self, request: GenerationRequest) -> HttpCall:
         """State the context, the sampling and the length; ask to be refused rather than cut."""
         served.require_messages(request)
-        if request.top_logprobs or request.images:
-            what = "images" if request.images else "log-probabilities"
-            raise UnsupportedSubject(f"{what} are not asked of ollama yet")
+        if request.top_logprobs:
+            raise UnsupportedSubject("log-probabilities are not asked of ollama yet")
         length = self.context_tokens
         options = {
             **({} if length is None else {"num_ctx": length}),

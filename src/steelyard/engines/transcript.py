@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, assert_never, final
 
@@ -35,6 +35,7 @@ from steelyard.domain.stream import (
     ToolCall,
     Usage,
 )
+from steelyard.domain.task import Call
 from steelyard.engines.api import Dialect, KeepsAccounts
 from steelyard.engines.wires import openai, sse
 
@@ -96,6 +97,7 @@ def read(
         send_spread_ns=max(0, exchange.handed_ns - exchange.sent_ns) if exchange.handed_ns else 0,
         reconnects=exchange.reconnects,
         answer_id=story.answer_id,
+        calls=story.calls(),
     )
 
 
@@ -120,6 +122,7 @@ class _Story:
     timings: Reading[EngineTimings] = Missing("not_reported", "the engine sent no timings")
     model: str | None = None
     answer_id: str | None = None
+    pieces: dict[int, list[ToolCall]] = field(default_factory=dict)
     error: str | None = None
     nonsense: bool = False
 
@@ -133,6 +136,7 @@ class _Story:
                 self.heard.append((when, "reasoning", text))
             case ToolCall(name=name, arguments=arguments):
                 self.heard.append((when, "tool_call", name + arguments))
+                self.pieces.setdefault(event.index, []).append(event)
             case Usage():
                 self.heard.append((when, "usage", ""))
                 self.usage = Measured(event, source="engine")
@@ -158,6 +162,10 @@ class _Story:
         within = content[start:end].rstrip().removesuffix(_CLOSE).strip()
         return _whole(content[end:]), _whole(apart + within)
 
+    def calls(self) -> tuple[Call, ...]:
+        """Put the pieces of each tool call together, in the order of their numbers."""
+        return tuple(_call(pieces) for _, pieces in sorted(self.pieces.items()))
+
     def arrivals(self) -> Iterator[Arrival]:
         """Yield one per event; content that lies within the thinking is reasoning."""
         _, thinking_end = _thinking(self._all("content"), bare=not self._all("reasoning"))
@@ -171,6 +179,15 @@ class _Story:
 
     def _all(self, wanted: ArrivalKind) -> str:
         return "".join(text for _, kind, text in self.heard if kind == wanted)
+
+
+def _call(pieces: Sequence[ToolCall]) -> Call:
+    """Join one call; a server that repeats name or id with every piece says them once."""
+    return Call(
+        next((piece.name for piece in pieces if piece.name), ""),
+        "".join(piece.arguments for piece in pieces),
+        next((piece.id for piece in pieces if piece.id), ""),
+    )
 
 
 def _thinking(content: str, *, bare: bool) -> tuple[int, int]:

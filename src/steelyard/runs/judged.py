@@ -101,6 +101,7 @@ class _Asking:
                 messages=ask.messages,
                 max_tokens=ask.max_tokens,
                 reuse_prefix=spec.controls.reuse_prefix,
+                tools=ask.tools,
                 sampling=spec.controls.sampling,
                 seed=seed,
             ),
@@ -118,7 +119,7 @@ class _Asking:
                 self._mark(key.sample, Mark(NotRun(why)))
             case Completed():
                 reason = self._reason(attempt, self._limits[key.sample, key.ask])
-                answer = Answer(attempt.text, reason, attempt.reasoning)
+                answer = Answer(attempt.text, reason, attempt.reasoning, attempt.calls)
                 match item.on(answer):
                     case Mark() as mark:
                         self._mark(key.sample, mark)

@@ -32,8 +32,9 @@ def _marked(section: Section, task: Task) -> Section:
     # The last try of a question stands.
     for attempt in sorted(section.attempts, key=lambda a: (a.sample, a.ask, a.tries)):
         if attempt.outcome.kind == "completed":
-            answer = Answer(attempt.text, attempt.finish_reason, attempt.reasoning)
-            said[attempt.sample, attempt.ask] = answer
+            said[attempt.sample, attempt.ask] = Answer(
+                attempt.text, attempt.finish_reason, attempt.reasoning, attempt.calls
+            )
     marks = {
         item.id: _mark(item, said, section.marks.get(item.id))
         for item in generate(task)

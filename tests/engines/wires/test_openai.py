@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.domain.errors import DialectError, UnsupportedSubject
+from steelyard.domain.errors import DialectError
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.stream import Content, Finished, Reasoning, ToolCall, Usage
-from steelyard.domain.task import Message
+from steelyard.domain.task import Call, Media, Message
 from steelyard.domain.workload import GenerationRequest, Sampling
 from steelyard.engines.wires import openai
 
@@ -93,11 +93,32 @@ def test_a_request_leaves_out_what_is_not_asked_for() -> None:
     }
 
 
-def test_tools_are_sent_as_objects_and_images_are_refused() -> None:
+def test_tools_are_sent_as_objects() -> None:
     with_tool = GenerationRequest(tools=('{"type": "function"}',))
     assert openai.chat_body(with_tool)["tools"] == [{"type": "function"}]
-    with pytest.raises(UnsupportedSubject, match="images"):
-        openai.chat_body(GenerationRequest(images=("a.png",)))
+
+
+def test_a_picture_stands_before_the_words_about_it() -> None:
+    turn = Message("user", "Which colour?", media=(Media("image", "image/png", "QUJD"),))
+    assert openai.message(turn) == {
+        "role": "user",
+        "content": [
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+            {"type": "text", "text": "Which colour?"},
+        ],
+    }
+
+
+def test_a_call_and_its_result_go_back_as_the_chat_api_has_them() -> None:
+    called = openai.message(Message("assistant", "", calls=(Call("add", '{"a": 1}', "c1"),)))
+    assert called["tool_calls"] == [
+        {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+    ]
+    assert openai.message(Message("tool", "2", answers="c1")) == {
+        "role": "tool",
+        "content": "2",
+        "tool_call_id": "c1",
+    }
 
 
 @given(

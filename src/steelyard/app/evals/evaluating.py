@@ -14,17 +14,10 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import evaluation as scores
-from steelyard.app import (
-    bench_request,
-    benching,
-    contrast_texts,
-    eval_texts,
-    kinds,
-    result_tables,
-    results,
-)
+from steelyard.app import bench_request, benching, result_tables, results
 from steelyard.app.bench_request import BenchRequest
 from steelyard.app.comparison import axes
+from steelyard.app.evals import contrasts, kinds, texts
 from steelyard.app.keeping import keeper
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput, Interrupted
@@ -83,7 +76,7 @@ class Evaluated:
         if as_json:
             return encode(self.found, indent=1)
         where = f"Record: {self.folder / RECORD_NAME}"
-        return "\n".join(filter(None, (eval_texts.evaluation_text(self.found), self.forms, where)))
+        return "\n".join(filter(None, (texts.evaluation_text(self.found), self.forms, where)))
 
 
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
@@ -100,7 +93,7 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
     spec = replace(target.spec, workloads=(), tasks=tasks, task_streams=request.streams)
     _refuse_other(folder, spec)
-    emit(Noted(eval_texts.foresight(len(items), len(tasks))))
+    emit(Noted(texts.foresight(len(items), len(tasks))))
     executor = Executor(Verifier(), emit, proving=benching.proved)
     started_ns = clock.monotonic_ns()
     with locks.folder_lock(folder):
@@ -136,7 +129,7 @@ def compare_text(
         ) from None
     if explore:
         found = kinds.explored(found, mine, theirs)
-    return encode(found, indent=1) if as_json else contrast_texts.contrast_text(found)
+    return encode(found, indent=1) if as_json else contrasts.contrast_text(found)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from steelyard.app.eval_texts import interval, number, percent, table
+from steelyard.app.evals.texts import interval, number, percent, table
 from steelyard.domain.evaluation import Contrast, Effect, Explored, Pairing
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Verdict

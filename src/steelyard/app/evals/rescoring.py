@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from steelyard.analysis import evaluation as scores
-from steelyard.app import eval_texts, evaluating
+from steelyard.app.evals import evaluating, texts
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.run import RunRecord
@@ -24,7 +24,7 @@ def rescore_text(named: str, *, as_json: bool) -> str:
     found = scores.evaluate(after)
     if as_json:
         return json.dumps({"evaluation": plain(found), "changed": changed}, indent=1)
-    lines = [eval_texts.evaluation_text(found)]
+    lines = [texts.evaluation_text(found)]
     lines += [f"  {one['task']} {one['item']}: {one['was']} → {one['is']}" for one in changed]
     lines.append(
         f"{len(changed)} of {found.overall.marks.right_share.n} marks changed"
