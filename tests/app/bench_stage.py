@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import proofs
 
 from steelyard.cli.main import run
 from steelyard.domain.bench import BenchSummary, Level
@@ -29,7 +30,6 @@ from steelyard.scripted import paced
 from steelyard.scripted.paced import Paced
 
 HOST = "127.0.0.1"
-PROOFS = Path(__file__).parents[2] / ".pytest_cache" / "steelyard-proofs"
 # Short prompts: what is tested is the load, not the prose.
 SHORT = ("--prompts", "synthetic:in=32,out=8")
 
@@ -174,9 +174,7 @@ def built(folder: Path) -> Iterator[Bench]:
     found = Bench(folder / "home", folder / "work")
     found.home.mkdir(parents=True)
     found.work.mkdir()
-    # A proof holds for a build and a machine, whoever's home it is.
-    PROOFS.mkdir(parents=True, exist_ok=True)
-    (found.home / "proofs").symlink_to(PROOFS)
+    proofs.lend(found.home)
     if (instrument := _instrument()) is not None:
         (found.home / "instrument.json").write_bytes(instrument)
     with pytest.MonkeyPatch.context() as patch:

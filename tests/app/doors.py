@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests import proofs
 
 from steelyard.cli.main import run
 
@@ -26,6 +27,7 @@ class Said:
 
 def steelyard(folder: Path, *words: str | Path, path: str | None = None) -> Said:
     """Run `steelyard WORDS` in a folder, whose `home` is the user's; `path` is the search path."""
+    proofs.lend(folder / "home")
     out, err = io.StringIO(), io.StringIO()
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:

@@ -141,7 +141,7 @@ def test_every_engine_that_is_started_is_proved_or_says_why_it_cannot_be() -> No
             continue  # somebody else's; and by their own library, in the full check
         if able.simulated:
             unreal = Subject(Artifact("m", "gguf", ""), name)
-            found = proving.proved(unreal, Controls(), told.append)
+            found = proving.proved(unreal, Controls(), None, told.append)
             assert isinstance(found, Missing)
             assert "no logits" in found.detail
         else:

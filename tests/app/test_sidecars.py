@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import proofs
 from tests.llamalib import tiny
 
 from steelyard.app import sidecars
@@ -18,6 +19,12 @@ from steelyard.domain.errors import BadInput, SteelyardError
 from steelyard.domain.progress import PhaseStarted, Progress
 from steelyard.domain.reading import Measured
 from steelyard.runs import sidecar
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEELYARD_HOME", str(tmp_path / "home"))
+    proofs.lend(tmp_path / "home")
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import proofs
+
 from steelyard.engines import api
 from steelyard.engines.api import Contained
 from steelyard.engines.images import Image
@@ -150,9 +152,13 @@ class Setting:
         """Return the command line."""
         return [sys.executable, "-m", "steelyard.cli.main", *(str(word) for word in words)]
 
-    def bench(self, subject: object, *words: object, out: str = "out", **more: Any) -> Any:
-        """Run a short bench in a container."""
+    def bench(
+        self, subject: object, *words: object, out: str = "out", lent: bool = True, **more: Any
+    ) -> Any:
+        """Run a short bench in a container; with no proof `lent` it proves the engine first."""
         self.calibrated()
+        if not lent:
+            (self.steelyard / "proofs").unlink()
         return self.run("bench", subject, *SHORT, *words, "--out", out, **more)
 
     def record(self, out: str = "out") -> dict[str, Any]:
@@ -162,7 +168,7 @@ class Setting:
 
     def calibrated(self) -> None:
         """Take over what another test's bench found out about the clock: it takes seconds."""
-        self.steelyard.mkdir(exist_ok=True)
+        proofs.lend(self.steelyard)
         if KNOWN.get("path") and not (self.steelyard / "instrument.json").exists():
             shutil.copy(KNOWN["path"], self.steelyard / "instrument.json")
 

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import stat
+import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,43 @@ def only_run(docker: Setting) -> list[str]:
 def under_way(docker: Setting) -> bool:
     spool = docker.root / "out" / "spool.bin"
     return spool.exists() and spool.stat().st_size > 1000
+
+
+def test_an_image_is_proved_before_it_is_timed_and_once(docker: Setting, tiny_model: Path) -> None:
+    docker.shelve_engine("llamacpp")
+    done = docker.bench(f"{tiny_model}@llamacpp", "--runtime", "container", lent=False)
+    assert done.returncode == 0, done.stderr
+    proofs = {proof["name"]: proof for proof in docker.record()["proofs"]}
+    assert proofs["arithmetic"]["passed"]
+    assert "923 positions" in proofs["arithmetic"]["found"]
+    first, second = docker.calls("run")
+    assert any("steelyard/bundled/base.gguf" in word for word in first)
+    assert any(str(tiny_model) in word for word in second)
+    assert (
+        docker.bench(f"{tiny_model}@llamacpp", "--runtime", "container", out="again").returncode
+        == 0
+    )
+    assert len(docker.calls("run")) == 3
+    docker.nothing_is_left()
+
+
+@pytest.mark.full
+def test_an_image_that_computes_something_else_is_not_timed(
+    docker: Setting, tiny_model: Path
+) -> None:
+    image = docker.shelve_engine("llamacpp")
+    other = str(files("steelyard.bundled") / "draft.gguf")
+    swap = (
+        "import os, sys; words = sys.argv[1:]; "
+        f"words[words.index('--model') + 1] = {other!r}; "
+        "os.execv(sys.executable, [sys.executable, '-m', 'steelyard.llamalib.server', *words])"
+    )
+    serve = [sys.executable, "-c", swap]
+    docker.shelve(image.reference, serve, digest=str(image.digest))
+    done = docker.bench(f"{tiny_model}@llamacpp", "--runtime", "container", lent=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert docker.record()["reason"].startswith("WRONG_LOGITS: 923 positions")
+    docker.nothing_is_left()
 
 
 def test_llamacpp_is_measured_from_its_image_with_one_port_and_no_rights(
@@ -254,6 +293,7 @@ def test_a_port_that_is_taken_meanwhile_is_left_for_another(
 
 @pytest.mark.full
 def test_a_spec_pins_the_container_to_its_cores(docker: Setting) -> None:
+    docker.calibrated()
     docker.shelve_engine("llamacpp")
     spec = json.loads(docker.run("run", "--example").stdout)
     spec["subject"]["runtime"] = "container"
@@ -262,7 +302,7 @@ def test_a_spec_pins_the_container_to_its_cores(docker: Setting) -> None:
     (docker.root / "spec.json").write_text(json.dumps(spec))
     done = docker.run("run", "spec.json", "--out", "out", timeout_s=200)
     assert done.returncode == 0, done.stderr
-    words = only_run(docker)
+    *_, words = docker.calls("run")  # the first proves its arithmetic
     assert words[words.index("--cpuset-cpus") + 1] == "0"
     (cores,) = [c for c in docker.record()["controls"] if c["name"] == "affinity"]
     assert (cores["asked"], value(cores["applied"])) == ("0", "0")

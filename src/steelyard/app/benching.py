@@ -19,7 +19,7 @@ from steelyard.app.bench_request import Asked, BenchRequest, is_address
 from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Reading, value_of
-from steelyard.domain.run import ControlProfile, Controls, Place, Proof, RunSpec
+from steelyard.domain.run import Container, ControlProfile, Controls, Place, Proof, RunSpec
 from steelyard.domain.serverside import Sidecar
 from steelyard.domain.subject import Artifact, EngineProfile, Subject, Variant
 from steelyard.engines import api, attached, environments, images, keys
@@ -316,11 +316,13 @@ def _file(
     return Target(variant.artifact.name, spec, place, variant)
 
 
-def proved(subject: Subject, controls: Controls, emit: Emit) -> Reading[Proof]:
+def proved(
+    subject: Subject, controls: Controls, container: Container | None, emit: Emit
+) -> Reading[Proof]:
     """Prove an engine of ours, or find the proof that is kept."""
     from steelyard.app import proving  # brings numpy, which a server needs not
 
-    return proving.proved(subject, controls, emit)
+    return proving.proved(subject, controls, container, emit)
 
 
 def context_of(asked: Asked) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import cold as figures
-from steelyard.app import cold_grounds, result_files
+from steelyard.app import benching, cold_grounds, result_files
 from steelyard.app.bench_request import is_address
 from steelyard.app.cold_grounds import DROPPED, ColdRequest, Ground
 from steelyard.app.keeping import keeper
@@ -43,7 +43,7 @@ def perform(request: ColdRequest, emit: Emit, *, as_json: bool) -> Told:
     ground = (cold_grounds.theirs if attached else cold_grounds.ours)(request, emit)
     verifier = Verifier()
     ground.verify(verifier)
-    executor = Executor(verifier, emit, poll_max_s=_LOOK_S)
+    executor = Executor(verifier, emit, poll_max_s=_LOOK_S, proving=benching.proved)
     asked = cold.Asked(request.words, request.tokens, request.seed)
     starts: list[OneStart] = []
     began_ns = clock.monotonic_ns()

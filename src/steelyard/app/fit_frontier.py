@@ -12,7 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, final
 
-from steelyard.app import calibrating, fetched, frontier_ground, profile_files, profile_places
+from steelyard.app import (
+    benching,
+    calibrating,
+    fetched,
+    frontier_ground,
+    profile_files,
+    profile_places,
+)
 from steelyard.app import frontier_texts as texts
 from steelyard.app.frontier_ground import FrontierRequest, Ground
 from steelyard.app.frontier_prepare import Prepared, prepare
@@ -58,7 +65,12 @@ def perform(request: FrontierRequest, emit: Emit) -> Told:
     with fetched.in_use(here), locks.folder_lock(ground.folder):
         try:
             prepared = prepare(ground, elapsed_s, emit)
-            executor = Executor(Verifier(), emit, instrument=calibrating.instrument(emit))
+            executor = Executor(
+                Verifier(),
+                emit,
+                instrument=calibrating.instrument(emit),
+                proving=benching.proved,
+            )
         except KeyboardInterrupt:
             raise Interrupted(
                 "the search was interrupted before a cell was run",

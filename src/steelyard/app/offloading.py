@@ -91,7 +91,8 @@ def perform(request: OffloadRequest, emit: Emit, *, as_json: bool) -> Told:
     plan = Rounds(load, request.rounds, request.seed)
     base = _spec(request, chosen.engine, runtime, variant, settled)
     settings = [_setting(base, layers, device, variant, path, settled) for layers in levels]
-    turns = rounds.take(settings, plan, Executor(Verifier(), emit), emit)
+    executor = Executor(Verifier(), emit, proving=benching.proved)
+    turns = rounds.take(settings, plan, executor, emit)
     seen = figures.levels(levels, turns)
     found = Offload(
         model=variant.artifact.name,

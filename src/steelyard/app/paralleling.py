@@ -107,7 +107,8 @@ def perform(request: ParallelRequest, emit: Emit, *, as_json: bool) -> Told:
     for skipped in ground.skipped:
         emit(Noted(str(skipped), warning=True))
     plan = Rounds(load, request.rounds, request.seed)
-    turns = rounds.take(ground.settings, plan, Executor(Verifier(), emit), emit)
+    executor = Executor(Verifier(), emit, proving=benching.proved)
+    turns = rounds.take(ground.settings, plan, executor, emit)
     found = _found(request, ground, turns)
     measured = sum(not size.failed for size in found.sizes) >= _PAIR
     return result_files.told(

@@ -21,10 +21,9 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import content_id
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.run import Controls, Place, Proof
+from steelyard.domain.run import Container, Controls, Place, Proof
 from steelyard.domain.subject import Subject
-from steelyard.engines import environments
-from steelyard.engines.images import RUNTIME
+from steelyard.engines import api
 from steelyard.models import artifacts
 from steelyard.platform import atomic, clock, hardware, settings
 from steelyard.runs import proofs
@@ -44,23 +43,20 @@ class Kept:
     at: str
 
 
-def proved(subject: Subject, controls: Controls, emit: Emit) -> Reading[Proof]:
+def proved(
+    subject: Subject, controls: Controls, container: Container | None, emit: Emit
+) -> Reading[Proof]:
     """Return the proof that is kept for such a subject, else prove it now.
 
     Raises what kept the engine from answering.
     """
-    if subject.runtime == RUNTIME:
-        return Missing(
-            "not_proved",
-            "an engine in a container is not given the model of which answers are known",
-        )
-    path = _path(subject, controls)
+    path = _path(subject, controls, container)
     kept = _read(path)
     if kept is not None:
         return Measured(
             Proof(proofs.NAME, passed=True, found=f"{kept.found} (on {kept.at[:10]})"), "engine"
         )
-    now = prove(subject, controls, emit)
+    now = prove(subject, controls, emit, container)
     if isinstance(now, Measured) and now.value.passed:
         try:
             atomic.write(path, encode(Kept(now.value.found, clock.wall_time()), indent=1).encode())
@@ -69,7 +65,9 @@ def proved(subject: Subject, controls: Controls, emit: Emit) -> Reading[Proof]:
     return now
 
 
-def prove(subject: Subject, controls: Controls, emit: Emit) -> Reading[Proof]:
+def prove(
+    subject: Subject, controls: Controls, emit: Emit, container: Container | None = None
+) -> Reading[Proof]:
     """Have the subject's engine compute what is known of the bundled model.
 
     The known answers are of a cache in half precision and of no draft: what is proved are the
@@ -79,10 +77,12 @@ def prove(subject: Subject, controls: Controls, emit: Emit) -> Reading[Proof]:
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
 
         def place_of(named: Subject, model: Path) -> Place:
-            return place_for(named, Path(folder), {named.artifact.sha256: model})
+            paths = {named.artifact.sha256: model}
+            return place_for(named, Path(folder), paths, container=container)
 
         model = subjects.bundled("base.gguf")
-        if subject.engine in environments.NAMES:
+        able = api.dialect(subject.engine).capabilities
+        if not able.simulated and "gguf" not in able.formats | able.image_formats:
             model = _as_folder(model, Path(folder) / "bundled")
         return proofs.prove_engine(
             subject, model, subjects.bundled("proof.json"), place_of, controls, emit
@@ -105,7 +105,7 @@ def _as_folder(source: Path, folder: Path) -> Path:
     return folder
 
 
-def _path(subject: Subject, controls: Controls) -> Path:
+def _path(subject: Subject, controls: Controls, container: Container | None = None) -> Path:
     """Return where the proof of such a subject is kept."""
     profile = subject.profile
     answers = subjects.bundled("proof.json")
@@ -115,7 +115,7 @@ def _path(subject: Subject, controls: Controls) -> Path:
             "limits": (proofs.MEAN_KL_MAX, proofs.WORST_KL_MAX),
             "engine": subject.engine,
             "runtime": subject.runtime,
-            "build": str(build_of(subject, _UNKNOWN, Place((), {}, Path()))),
+            "build": str(build_of(subject, _UNKNOWN, Place((), {}, Path(), container=container))),
             "libraries": _libraries() if subject.runtime == "native" else (),
             "device": hardware.device().id,
             "driver": str(hardware.environment().driver),
@@ -138,18 +138,20 @@ def _on_gpu(layers: int) -> str:
 
 
 def _libraries() -> tuple[tuple[str, int, int], ...]:
-    """Tell the libraries beside `llama-server` apart: a new build may keep its program and number.
+    """Tell builds of the `llama-server` on PATH apart, whose number a new one may keep.
 
-    None where there is none on PATH, which is refused elsewhere.
+    It is its program and the libraries beside it; nothing where there is none on PATH, which is
+    refused elsewhere.
     """
-    program = shutil.which("llama-server")
-    if program is None:
+    named = shutil.which("llama-server")
+    if named is None:
         return ()
-    here = Path(program).resolve().parent
-    found = [*here.glob("lib*"), *(here.parent / "lib").glob("lib*")]
-    files = [(path, path.stat()) for path in sorted(found) if path.is_file()]
-    named = [(path, state) for path, state in files if _KIN.search(path.name)]
-    return tuple((path.name, state.st_size, state.st_mtime_ns) for path, state in named)
+    program = Path(named).resolve()
+    here = program.parent
+    beside = [*here.glob("lib*"), *(here.parent / "lib").glob("lib*")]
+    files = [program, *sorted(path for path in beside if path.is_file() and _KIN.search(path.name))]
+    states = [(path.name, path.stat()) for path in files]
+    return tuple((name, state.st_size, state.st_mtime_ns) for name, state in states)
 
 
 def _read(path: Path) -> Kept | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, final
 
 from steelyard.app import subjects
-from steelyard.domain.errors import BadInput, UnsupportedSubject
-from steelyard.domain.progress import Emit
+from steelyard.domain.errors import BadInput, ConformanceError, UnsupportedSubject
+from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.run import Controls
 from steelyard.domain.serverside import NO_SPEED, RawSpeed, Sidecar
+from steelyard.domain.subject import Artifact, Subject
 from steelyard.llamalib import bench
 from steelyard.llamalib.kernels import cores
 from steelyard.models import disk
@@ -64,6 +67,7 @@ def bench_text(order: BenchOrder, emit: Emit, *, as_json: bool) -> Benched:
     if order.out is not None:
         disk.require(order.out, 0, what="the sidecar")
     names = subjects.labels(chosen.files)
+    _require_proved(by, plan.threads, emit)
     found = [
         sidecar.measure(path, subjects.verified(names[path], path, emit), plan, by, emit)
         for path, _ in chosen.files
@@ -72,6 +76,30 @@ def bench_text(order: BenchOrder, emit: Emit, *, as_json: bool) -> Benched:
     failed = any(speed.state in NO_SPEED for one in found for speed in one.speeds)
     text = sidecar.text(found) if as_json else _table(found, written)
     return Benched(text, _COULD_NOT_MEASURE if failed else 0)
+
+
+def _require_proved(by: bench.Program, threads: int, emit: Emit) -> None:
+    """Raise `ConformanceError` where the library that is to be timed computes something else.
+
+    `llama-bench` has no answers to show: the `llama-server` of its build is asked.
+    """
+    from steelyard.app import proving  # brings numpy
+
+    if by != "wheel" and shutil.which("llama-server") is None:
+        emit(
+            Noted(
+                "its arithmetic is not proved: no llama-server of its build is on PATH",
+                warning=True,
+            )
+        )
+        return
+    runtime = "wheel" if by == "wheel" else "native"
+    any_model = Subject(Artifact("none", "gguf", ""), "llamacpp", runtime)
+    found = proving.proved(any_model, Controls(threads=threads), None, emit)
+    if isinstance(found, Measured) and not found.value.passed:
+        raise ConformanceError(
+            found.value.found, hint="choose another runtime or build: this one computes wrong"
+        )
 
 
 def _depths(words: Sequence[str]) -> tuple[int, ...]:

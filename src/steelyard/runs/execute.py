@@ -29,6 +29,7 @@ from steelyard.domain.probe import Probed
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import (
+    Container,
     Controls,
     Device,
     Environment,
@@ -182,7 +183,7 @@ class Executor:
     watch: Watch = Watch()
     device: Callable[[], Device] = hardware.device
     environment: Callable[[], Environment] = hardware.environment
-    proving: Callable[[Subject, Controls, Emit], Reading[Proof]] | None = None
+    proving: Callable[[Subject, Controls, Container | None, Emit], Reading[Proof]] | None = None
 
     def run(self, spec: RunSpec, variant: Variant, place: Place) -> RunRecord:
         """Execute one spec and write its record into the place's folder."""
@@ -224,7 +225,7 @@ class Executor:
         """Open a run of an engine of ours; what goes wrong inside ends it and is kept."""
 
         def opening(found: Found) -> AbstractContextManager[Bench]:
-            self._prove(spec, found)
+            self._prove(spec, place, found)
             return hosted(
                 spec,
                 variant,
@@ -253,11 +254,11 @@ class Executor:
         session.simulated = engine.dialect.capabilities.simulated
         return _opened(session)
 
-    def _prove(self, spec: RunSpec, found: Found) -> None:
+    def _prove(self, spec: RunSpec, place: Place, found: Found) -> None:
         """Keep what was proved of the engine; one that computes something else is not started."""
         if self.proving is None:
             return
-        match self.proving(spec.subject, spec.controls, self.emit):
+        match self.proving(spec.subject, spec.controls, place.container, self.emit):
             case Missing() as reason:
                 found.proofs += (Proof(proofs.NAME, passed=False, found=str(reason)),)
             case Measured(value=proof):
