@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.analysis.rows import gates, row, verdict
 
 from steelyard.analysis.recommend import picks
-from steelyard.analysis.sentences import FamilyLoss, leading, of_variant
+from steelyard.analysis.sentences import leading, of_variant
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.summary import VariantRow, VerdictName
 
@@ -32,7 +32,6 @@ ROWS = (
     judged("Q3_K_M", 3.9, "undecided", 0.02, 15.0),
     judged("Q2_K", 3.2, "worse", 0.09, 16.0),
 )
-NO_FAMILIES: dict[str, tuple[FamilyLoss, ...]] = {}
 
 
 def said(found: VariantRow) -> str:
@@ -40,7 +39,7 @@ def said(found: VariantRow) -> str:
 
 
 def test_what_to_use_leads_with_its_loss_and_its_interval() -> None:
-    use, smallest, avoid = leading(ROWS, picks(ROWS), "F16", NO_FAMILIES)
+    use, smallest, avoid = leading(ROWS, picks(ROWS), "F16")
     assert use.startswith(
         "USE Q4_K_M: 1.2 points of right answers lost against F16 "
         "(loss [0.1, 2.4], 1200 items): within margin; the most right answers a second"
@@ -96,7 +95,7 @@ def test_the_aa_row_says_what_it_is() -> None:
 
 def test_where_nothing_qualifies_the_sentence_names_the_gate() -> None:
     rows = [replace(r, gates=gates(output="failed")) for r in ROWS]
-    use, smallest, *_ = leading(rows, picks(rows), "F16", NO_FAMILIES)
+    use, smallest, *_ = leading(rows, picks(rows), "F16")
     assert use == (
         "USE: none. No efficiency frontier: the gate 'output speed' stops 4 failed of 4."
     )
@@ -105,27 +104,30 @@ def test_where_nothing_qualifies_the_sentence_names_the_gate() -> None:
 
 def test_where_only_the_reference_is_left_it_says_so() -> None:
     rows = [ROWS[0], ROWS[3], ROWS[4]]
-    use, smallest, *_ = leading(rows, picks(rows), "F16", NO_FAMILIES)
+    use, smallest, *_ = leading(rows, picks(rows), "F16")
     assert use.startswith("USE F16, the reference: no quant qualifies (the gate")
     assert smallest.startswith("SMALLEST F16, the reference: no quant qualifies")
 
 
-def test_a_family_that_suffers_is_warned_of_at_the_largest_variant_that_shows_it() -> None:
-    families = {
-        "Q2_K": (
-            FamilyLoss("math_words", 0.14, 0.09, 0.19, 0.0),
-            FamilyLoss("logic", 0.02, -0.01, 0.05, 0.0),
-        ),
-        "Q3_K_M": (
-            FamilyLoss("math_words", 0.06, 0.02, 0.1, 0.0),
-            FamilyLoss("logic", 0.0, -0.03, 0.03, 0.0),
-        ),
-        "Q4_K_M": (
-            FamilyLoss("math_words", 0.01, -0.01, 0.03, 0.0),
-            FamilyLoss("logic", 0.0, -0.03, 0.03, 0.0),
-        ),
+def of_families(row: VariantRow, **losses: tuple[float, float, float]) -> VariantRow:
+    """Give a row a loss with its bounds in each of these families."""
+    found = {
+        family: replace(verdict(loss=loss), low=low, high=high)
+        for family, (loss, low, high) in losses.items()
     }
-    warnings = [s for s in leading(ROWS, picks(ROWS), "F16", families) if s.startswith("WARNING")]
+    return replace(row, family_verdicts=found)
+
+
+def test_a_family_that_suffers_is_warned_of_at_the_largest_variant_that_shows_it() -> None:
+    reference, q8, q4, q3, q2 = ROWS
+    rows = (
+        reference,
+        q8,
+        of_families(q4, math_words=(0.01, -0.01, 0.03), logic=(0.0, -0.03, 0.03)),
+        of_families(q3, math_words=(0.06, 0.02, 0.1), logic=(0.0, -0.03, 0.03)),
+        of_families(q2, math_words=(0.14, 0.09, 0.19), logic=(0.02, -0.01, 0.05)),
+    )
+    warnings = [s for s in leading(rows, picks(rows), "F16") if s.startswith("WARNING")]
     (warning,) = warnings
     assert warning == (
         "WARNING at Q3_K_M (3.9 bits per weight) this model loses 6.0 points of math words "
@@ -134,6 +136,7 @@ def test_a_family_that_suffers_is_warned_of_at_the_largest_variant_that_shows_it
 
 
 def test_a_family_within_its_own_noise_is_not_warned_of() -> None:
-    families = {"Q2_K": (FamilyLoss("logic", 0.04, 0.01, 0.07, floor=0.02),)}
-    said = leading(ROWS, picks(ROWS), "F16", families)
+    noisy = {"logic": replace(verdict(loss=0.04), low=0.01, high=0.07, floor=0.02)}
+    rows = (*ROWS[:4], replace(ROWS[4], family_verdicts=noisy))
+    said = leading(rows, picks(rows), "F16")
     assert not [sentence for sentence in said if sentence.startswith("WARNING")]

@@ -134,6 +134,14 @@ def test_families_are_shown_and_add_up(good: SweepSummary) -> None:
     assert sorted(found.family_marks) == ["formats", "logic", "math", "reading"]
     assert sum(m.right for m in found.family_marks.values()) == found.marks.right == 780
     assert value_of(found.adherence.value) == pytest.approx(0.9)
+    lost = found.family_verdicts
+    assert sum(v.flips_lost for v in lost.values()) == verdict(found).flips_lost
+    assert {v.name for v in lost.values()} == {"worse"}
+    for family, flips in found.family_flips.items():
+        assert flips.n == lost[family].items == 300
+        assert value_of(flips.value) == (lost[family].flips_lost + lost[family].flips_won) / 300
+    assert found.bands["overall"] == "poor"  # 780 of 1,200
+    assert row(good, "F16").family_verdicts == row(good, "F16").family_flips == {}
 
 
 def test_a_family_is_warned_of_only_beyond_the_correction_for_all_families() -> None:

@@ -7,7 +7,15 @@ import random
 import pytest
 from tests.analysis.marked import flipped, marked
 
-from steelyard.analysis.verdict import Marked, family_losses, flip_count, floor, judge
+from steelyard.analysis import verdict as verdicts
+from steelyard.analysis.verdict import (
+    Marked,
+    flip_count,
+    floor,
+    judge,
+    judge_shown,
+    only,
+)
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Verdict, VerdictName
@@ -212,21 +220,39 @@ def test_a_truncated_answer_is_a_lost_one() -> None:
     assert found.name == "worse"
 
 
-def test_a_family_is_bounded_on_its_own_items() -> None:
+def test_what_is_shown_of_families_is_bounded_for_all_of_them_at_once() -> None:
     reference, candidate = marked("r" * 200), marked("w" * 30 + "r" * 170)
-    first = [f"task/{n:05d}" for n in range(100)]
-    found = family_losses(reference, candidate, first, 0.025)
-    assert found is not None
-    loss, low, high = found
-    assert loss == pytest.approx(0.3)
-    assert 0.2 < low < loss < high < 0.41
-    assert family_losses(reference, candidate, [], 0.025) is None
+    first, rest = ([f"task/{n:05d}" for n in part] for part in (range(100), range(100, 200)))
+    sides = {
+        name: (only(reference, items), only(candidate, items))
+        for name, items in (("first", first), ("rest", rest), ("none", []))
+    }
+    zero = Measured(0.0, "derived")
+    found = judge_shown(sides, GATES, dict.fromkeys(sides, zero))
+    assert set(found) == {"first", "rest"}
+    lost = found["first"]
+    assert (lost.items, lost.flips_lost, lost.flips_won, lost.name) == (100, 30, 0, "worse")
+    assert lost.loss == pytest.approx(0.3)
+    assert 0.18 < lost.low < lost.loss < lost.high < 0.44
+    alone = judge_shown({"first": sides["first"]}, GATES, {"first": zero})["first"]
+    assert lost.low < alone.low < alone.high < lost.high
+    assert found["rest"].name == "undecided"  # a hundred items do not bound a loss by the margin
+    silent = judge_shown({"first": sides["first"]}, GATES, {"first": Missing("no_aa_row", "")})
+    assert silent["first"].floor == GATES.margin
+
+
+def test_flips_either_way_are_a_share_with_an_interval() -> None:
+    found = verdicts.flipped(marked("rrrw" * 50), marked("wrrr" * 50), 0.95)
+    assert found.value == Measured(0.5, "derived")
+    assert found.n == 200
+    assert isinstance(found.low, Measured)
+    assert 0.42 < found.low.value < 0.45
 
 
 def test_the_floor_of_a_family_is_that_of_its_own_items() -> None:
     reference, twin = marked("r" * 200), marked("w" * 10 + "r" * 190)
     first, rest = ([f"task/{n:05d}" for n in part] for part in (range(100), range(100, 200)))
-    found = floor(reference, twin, 0.95, first)
+    found = floor(only(reference, first), only(twin, first), 0.95)
     assert isinstance(found, Measured)
     assert found.value > 0.1
-    assert floor(reference, twin, 0.95, rest) == Measured(0.0, "derived")
+    assert floor(only(reference, rest), only(twin, rest), 0.95) == Measured(0.0, "derived")

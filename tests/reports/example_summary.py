@@ -263,6 +263,15 @@ def _judged(
         right,
         verdict=Measured(judged, "derived"),
         fidelity=Measured(fidelity(kld, 11.2 + kld * 9, 0.998 - kld * 2.4), "derived"),
+        family_verdicts={
+            family: replace(judged, items=ITEMS // 4, low=loss - 0.05, high=loss + 0.05)
+            for family in FAMILIES
+        },
+        family_flips={
+            family: estimate(0.02 + abs(loss) * (1 + place), 0.015, ITEMS // 4)
+            for place, family in enumerate(FAMILIES)
+        },
+        bands={"overall": "good", "math_words": "acceptable"},
         sentences=(f"{label}: {name} against F16 on {ITEMS} items.",),
         vibe_delta=measured(-loss),
         optimisation=Optimisation(measured(0.00041), 2, measured(loss / 0.006), "OK"),

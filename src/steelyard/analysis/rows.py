@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, final
 
-from steelyard.analysis import gates, marks, rawspeed, timing
+from steelyard.analysis import by_family, gates, marks, rawspeed, timing
 from steelyard.analysis.drift import Drift
 from steelyard.analysis.metrics.load import completed, measured
 from steelyard.analysis.metrics.registry import AnyMetric
@@ -262,16 +262,11 @@ def _families(entrant: Entrant, confidence: float) -> dict[str, Marks]:
     families: dict[str, tuple[dict[str, Mark], dict[str, str]]] = {}
     marked = entrant.marked
     for item, mark in marked.marks.items():
-        family = family_of(item)
+        family = by_family.family_of(item)
         found, clusters = families.setdefault(family, ({}, {}))
         found[item] = mark
         clusters[item] = marked.clusters.get(item, item)
     return {name: marks.count(*families[name], confidence) for name in sorted(families)}
-
-
-def family_of(item: str) -> str:
-    """Return the family of an item's key, which begins with its section's name."""
-    return item.partition("/")[0]
 
 
 def _fidelity(entrant: Entrant, setting: Setting) -> Reading[Fidelity]:

@@ -7,7 +7,7 @@ never stands without its interval, and what is undecided is called so. Not aware
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from steelyard.analysis.gates import points
 from steelyard.analysis.recommend import binding_gate, size_text, utility_inputs
@@ -16,16 +16,6 @@ from steelyard.domain.summary import Pick, VariantRow, Verdict
 
 _MINIMUM: Final = "minimum_viable_quant"
 _BEST: Final = "best_value_quant"
-
-
-class FamilyLoss(NamedTuple):
-    """One family's loss, bounds corrected over all families of all candidates, its A/A floor."""
-
-    family: str
-    loss: float
-    low: float
-    high: float
-    floor: float
 
 
 def of_variant(row: VariantRow, picked: Sequence[Pick], reference: str) -> tuple[str, ...]:
@@ -50,14 +40,13 @@ def leading(
     rows: Sequence[VariantRow],
     picked: Sequence[Pick],
     reference: str,
-    family_losses: Mapping[str, Sequence[FamilyLoss]],
 ) -> tuple[str, ...]:
     """Return the sentences that lead the report: use, smallest, avoid, warnings."""
     by_label = {row.variant.label: row for row in rows if row.role != "aa"}
     found = [_use(pick, by_label, reference) for pick in reversed(picked)]
     bad = [row for row in rows if row.role == "candidate" and _is_worse(row)]
     found += [f"AVOID {row.variant.label}: {_loss(row, reference)}." for row in bad]
-    found += _warnings(rows, family_losses)
+    found += _warnings(rows)
     return tuple(found)
 
 
@@ -118,33 +107,29 @@ def _undecidable(row: VariantRow) -> tuple[str, ...]:
     return (f"It did not finish ({row.outcome_reason}), so nothing can be compared with it.",)
 
 
-def _warnings(
-    rows: Sequence[VariantRow], family_losses: Mapping[str, Sequence[FamilyLoss]]
-) -> list[str]:
+def _warnings(rows: Sequence[VariantRow]) -> list[str]:
     """Warn where one family suffers: name the largest variant that shows a loss in it.
 
     Of those whose size is not known, name each: which is the larger, nobody can say.
     """
     found = []
-    families = sorted({loss.family for losses in family_losses.values() for loss in losses})
     by_size = sorted(
         (row for row in rows if row.role == "candidate"),
         key=lambda row: -(value_of(row.variant.file_bpw) or 0.0),
     )
-    for family in families:
+    for family in sorted({family for row in rows for family in row.family_verdicts}):
         for row in by_size:
-            losses = (x for x in family_losses.get(row.variant.label, ()) if x.family == family)
-            shown = next((loss for loss in losses if loss.low > loss.floor), None)
-            if shown is not None:
-                found.append(_warning(row, shown))
+            seen = row.family_verdicts.get(family)
+            if seen is not None and seen.low > seen.floor:
+                found.append(_warning(row, family, seen))
                 if isinstance(row.variant.file_bpw, Measured):
                     break
     return found
 
 
-def _warning(row: VariantRow, shown: FamilyLoss) -> str:
+def _warning(row: VariantRow, family: str, shown: Verdict) -> str:
     loses = (
-        f"{points(shown.loss)} points of {shown.family.replace('_', ' ')} "
+        f"{points(shown.loss)} points of {family.replace('_', ' ')} "
         f"[{points(shown.low)}, {points(shown.high)}]"
     )
     bpw = value_of(row.variant.file_bpw)

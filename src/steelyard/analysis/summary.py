@@ -6,12 +6,12 @@ Polluted runs are left out unless asked for, and the summary says which. Not awa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Final
 
+from steelyard.analysis import by_family, noise, recommend, sentences, soak, timing, verdict
 from steelyard.analysis import drift as drifts
-from steelyard.analysis import noise, recommend, sentences, soak, timing, verdict
 from steelyard.analysis.controls import in_force
 from steelyard.analysis.diagnostics import not_measured, proofs, run_line
 from steelyard.analysis.drift import Beat, Drift
@@ -19,8 +19,7 @@ from steelyard.analysis.evidence import Evidence
 from steelyard.analysis.metrics.load import completed, measured
 from steelyard.analysis.ratings import rated_metrics
 from steelyard.analysis.roster import Entrant, Roster, roster
-from steelyard.analysis.rows import IS_REFERENCE, Setting, build, family_of
-from steelyard.analysis.sentences import FamilyLoss
+from steelyard.analysis.rows import IS_REFERENCE, Setting, build
 from steelyard.analysis.sizing import smallest_visible_loss
 from steelyard.domain.campaign import role_of, variant_of
 from steelyard.domain.errors import StoreError
@@ -58,7 +57,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         fidelity=evidence.fidelity,
         raw=evidence.raw,
     )
-    rows = _rows(seats, setting, watched.aa_floor)
+    rows = by_family.add(_rows(seats, setting, watched.aa_floor), seats, sweep.gates)
     picks = recommend.picks(rows)
     frontier = recommend.frontier(rows)
     label = sweep.reference.label
@@ -95,7 +94,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         efficiency_frontier=frontier,
         recommendation=picks,
         sentences=(
-            *sentences.leading(rows, picks, label, _family_losses(seats, setting)),
+            *sentences.leading(rows, picks, label),
             *([soak.sentence(soaked.value)] if isinstance(soaked, Measured) else []),
             *_remarks(evidence, seats, found_drift, include_polluted=include_polluted),
         ),
@@ -190,34 +189,6 @@ def _restarted(runs: Sequence[RunRecord]) -> bool:
     )
     by_clock = [end for _, end in ends]
     return by_clock != sorted(by_clock)
-
-
-def _family_losses(seats: Roster, setting: Setting) -> Mapping[str, tuple[FamilyLoss, ...]]:
-    """Bound each family's loss at a level shared by all families of all candidates."""
-    reference = seats.reference.marked
-    families: dict[str, list[str]] = {}
-    for item in reference.marks:
-        families.setdefault(family_of(item), []).append(item)
-    tests = max(1, len(families) * len(seats.candidates))
-    alpha = (1 - setting.confidence) / 2 / tests
-    limits = setting.sweep.gates
-    floors = {
-        family: verdict.floor(reference, seats.twin.marked, limits.confidence, items)
-        for family, items in families.items()
-    }
-    return {
-        e.variant.label: tuple(
-            FamilyLoss(family, *found, _or_margin(floors[family], limits.margin))
-            for family, items in sorted(families.items())
-            if (found := verdict.family_losses(reference, e.marked, items, alpha)) is not None
-        )
-        for e in seats.candidates
-    }
-
-
-def _or_margin(floor: Reading[float], margin: float) -> float:
-    """Return the floor; where the reference was not run twice, the margin stands for it."""
-    return floor.value if isinstance(floor, Measured) else margin
 
 
 def _sameness(seats: Roster) -> tuple[Proof, ...]:

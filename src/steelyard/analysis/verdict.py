@@ -22,14 +22,14 @@ is undecided. Not aware of gates. Sources: DESIGN §2; `stats.paired`, `stats.fa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
 from steelyard.analysis.marks import NOT_RUN_MAX, too_few_run
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.summary import Verdict, VerdictName
+from steelyard.domain.summary import Estimate, Verdict, VerdictName
 from steelyard.domain.task import Mark, NotRun, Right
 from steelyard.stats.families import holm, holm_levels
 from steelyard.stats.paired import (
@@ -42,6 +42,7 @@ from steelyard.stats.paired import (
     upper_bound,
 )
 from steelyard.stats.power import items_to_decide
+from steelyard.stats.proportions import share_estimate
 
 QUALIFYING: Final = frozenset({"no loss shown", "within margin"})
 
@@ -75,16 +76,8 @@ class Pairs:
     too_few_run: bool
 
 
-def floor(
-    reference: Marked, twin: Marked, confidence: float, members: Sequence[str] | None = None
-) -> Reading[float]:
-    """Return the A/A floor: the farther end of the reference's loss against itself.
-
-    `members` are the items to look at, all of them where it is None.
-    """
-    if members is not None:
-        chosen = frozenset(members)
-        reference, twin = _only(reference, chosen), _only(twin, chosen)
+def floor(reference: Marked, twin: Marked, confidence: float) -> Reading[float]:
+    """Return the A/A floor: the farther end of the reference's loss against itself."""
     keys, seen, _, _ = differences(reference, twin)
     if not seen:
         return Missing("no_aa_row", "the reference was not run twice")
@@ -120,7 +113,7 @@ def judge_pairs(
     """Judge the second of each pair against the first; all of them share one error budget."""
     pairs = {label: pair(*both) for label, both in sides.items()}
     judged = {label: found for label, found in pairs.items() if found is not None}
-    floor_used = aa_floor.value if isinstance(aa_floor, Measured) else gates.margin
+    floor_used = _or_margin(aa_floor, gates.margin)
     labels = sorted(judged)
     above = [p_loss_above(judged[label].best, floor_used) for label in labels]
     below = [p_loss_below(judged[label].worst, gates.margin) for label in labels]
@@ -134,16 +127,41 @@ def judge_pairs(
     return verdicts
 
 
-def family_losses(
-    reference: Marked, candidate: Marked, members: Sequence[str], alpha: float
-) -> tuple[float, float, float] | None:
-    """Return loss and one-sided bounds over some of the items; for warnings, never for a gate."""
-    chosen = frozenset(members)
-    keys, seen, _, _ = differences(_only(reference, chosen), _only(candidate, chosen))
-    if not seen:
-        return None
-    found = loss_interval(seen, [reference.clusters.get(k, k) for k in keys], alpha, alpha)
-    return found.loss, found.low, found.high
+def judge_shown(
+    sides: Mapping[str, tuple[Marked, Marked]], gates: Gates, floors: Mapping[str, Reading[float]]
+) -> dict[str, Verdict]:
+    """Judge pairs that each have a floor of their own; no gate rests on what is found.
+
+    All bounds are taken at one level, at which all of them hold at once (Bonferroni). A pair
+    without an item run on both sides has no verdict.
+    """
+    level = (1 - gates.confidence) / 2 / max(1, len(sides))
+    found = {}
+    for label, both in sides.items():
+        pairs = pair(*both)
+        if pairs is None:
+            continue
+        floor_used = _or_margin(floors[label], gates.margin)
+        p = min(1.0, p_loss_above(pairs.best, floor_used) * len(sides))
+        found[label] = _verdict(pairs, gates, floor_used, (level, level), p)
+    return found
+
+
+def flipped(reference: Marked, candidate: Marked, confidence: float) -> Estimate:
+    """Estimate the share of the items run on both sides that are right on one of them only."""
+    keys, seen, _, _ = differences(reference, candidate)
+    clusters = [reference.clusters.get(key, key) for key in keys]
+    return share_estimate([d != 0 for d in seen], clusters, confidence)
+
+
+def only(marked: Marked, items: Collection[str]) -> Marked:
+    """Return what is known of some of the items."""
+    return Marked({k: m for k, m in marked.marks.items() if k in items}, marked.clusters)
+
+
+def _or_margin(floor: Reading[float], margin: float) -> float:
+    """Return the floor; where the reference was not run twice, the margin stands for it."""
+    return floor.value if isinstance(floor, Measured) else margin
 
 
 def _verdict(
@@ -272,7 +290,3 @@ def _right(mark: Mark | None) -> bool | None:
     if mark is None or isinstance(mark.outcome, NotRun):
         return None
     return isinstance(mark.outcome, Right)
-
-
-def _only(marked: Marked, chosen: frozenset[str]) -> Marked:
-    return Marked({k: m for k, m in marked.marks.items() if k in chosen}, marked.clusters)

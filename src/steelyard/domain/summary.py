@@ -9,10 +9,11 @@ may depend on the clock or on where files lie.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, final
 
 from steelyard.domain.caution import Caution, Quality
+from steelyard.domain.metric import Band
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Device, Environment, Proof
 from steelyard.domain.serverside import FieldState, SpeedMetric
@@ -188,7 +189,12 @@ class Optimisation:
 @final
 @dataclass(frozen=True, slots=True)
 class VariantRow:
-    """All that is known of one variant. `role` tells the reference and its A/A twin apart."""
+    """All that is known of one variant. `role` tells the reference and its A/A twin apart.
+
+    `family_verdicts` are of a candidate, their bounds corrected over all families of all
+    candidates: a warning may rest on one, no gate does. `family_flips` is the share of a family's
+    items that are right on one side only. `bands` rate right shares, by family and `overall`.
+    """
 
     variant: Variant
     role: Literal["reference", "aa", "candidate"]
@@ -212,6 +218,9 @@ class VariantRow:
     vibe_delta: Reading[float] | None = None
     optimisation: Optimisation | None = None
     raw: Reading[RawSide] = NO_SIDECAR
+    family_verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    family_flips: Mapping[str, Estimate] = field(default_factory=dict)
+    bands: Mapping[str, Band] = field(default_factory=dict)
 
 
 @final

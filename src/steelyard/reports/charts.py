@@ -13,7 +13,7 @@ from typing import Any, Final, final
 
 from steelyard.domain.reading import Measured, Missing, Reading, value_of
 from steelyard.domain.summary import SweepSummary, VariantRow
-from steelyard.reports.columns import Column, by_key, columns
+from steelyard.reports.columns import Column, by_key, columns, of_family
 from steelyard.reports.declared import Metrics
 from steelyard.reports.headlines import DEEP, SHALLOW, headline
 
@@ -53,6 +53,19 @@ def against_bpw(summary: SweepSummary, metrics: Metrics) -> tuple[Chart, ...]:
         if (column := by_key(found, key)) is not None:
             spec = _spec([(column, ACCENT)], rows, **extra)
             charts.append(Chart(key, f"{column.title} against bits per weight", caption, spec))
+    return tuple(charts)
+
+
+def families_against_bpw(summary: SweepSummary) -> tuple[Chart, ...]:
+    """Return two charts for each family of tasks: its right answers, and the items that flipped."""
+    rows, charts = summary.per_quant, []
+    for family in sorted({name for row in rows for name in row.family_marks}):
+        right, flips = of_family(summary, family)
+        caption = "Bars are intervals; the line is the reference."
+        spec = _spec([(right, ACCENT)], rows, level=True)
+        charts.append(Chart(right.key, right.title, f"Higher is better. {caption}", spec))
+        caption = "Right with the variant or with the reference, not with both. Bars are intervals."
+        charts.append(Chart(flips.key, flips.title, caption, _spec([(flips, SECOND)], rows)))
     return tuple(charts)
 
 

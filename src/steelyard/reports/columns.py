@@ -113,6 +113,26 @@ def columns(summary: SweepSummary, metrics: Metrics) -> tuple[Column, ...]:
     return tuple(_column(measure, rows, metrics) for measure in _measures(rows, metrics))
 
 
+def of_family(summary: SweepSummary, family: str) -> tuple[Column, Column]:
+    """Return the right answers of one family, and the share of its items that flipped."""
+    rows, name = summary.per_quant, family.replace("_", " ")
+    measures = (
+        Measure(
+            f"right_share.{family}", f"Right, {name}", "share", "higher",
+            "Right answers by all items of the family that were run.",
+            lambda row: _family_share(row, family),
+        ),
+        Measure(
+            f"flips.{family}", f"Flipped, {name}", "share", "lower",
+            "Items of the family that are right on one side only: lost and won against the "
+            "reference.",
+            lambda row: _family_flips(row, family),
+        ),
+    )  # fmt: skip
+    right, flips = (_column(measure, rows, {}) for measure in measures)
+    return right, flips
+
+
 def by_key(found: Sequence[Column], key: str) -> Column | None:
     """Return the column of this key, if the summary has it."""
     return next((column for column in found if column.key == key), None)
@@ -243,6 +263,18 @@ def _of(reading: Reading[int] | Reading[float]) -> Found:
             return Found(Measured(float(value), source))
         case Missing():
             return Found(reading)
+
+
+def _family_share(row: VariantRow, family: str) -> Found:
+    marks = row.family_marks.get(family)
+    return Found(_NOT_TAKEN) if marks is None else of_estimate(marks.right_share)
+
+
+def _family_flips(row: VariantRow, family: str) -> Found:
+    if row.role == "reference":
+        return Found(Missing("is_reference", "the others are compared with it"))
+    flips = row.family_flips.get(family)
+    return Found(_NOT_TAKEN) if flips is None else of_estimate(flips)
 
 
 def _count(number: int) -> Found:

@@ -13,7 +13,7 @@ from typing import Final
 
 from steelyard.domain.reading import Measured
 from steelyard.domain.summary import SweepSummary, VariantRow
-from steelyard.reports.columns import Cell, Column, columns
+from steelyard.reports.columns import Cell, Column, columns, of_family
 from steelyard.reports.declared import Metrics
 from steelyard.reports.story import verdict_word
 
@@ -25,7 +25,7 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 def write(summary: SweepSummary, *, metrics: Metrics) -> str:
     """Return the file's text; lines end as RFC 4180 has it."""
-    found = columns(summary, metrics)
+    found = (*columns(summary, metrics), *_by_family(summary))
     out = io.StringIO()
     writer = csv.writer(out)
     names = (name for column in found for name in _headings(column))
@@ -43,6 +43,11 @@ _TEXT_HEADINGS: Final = (
     "label", "quant", "role", "sha256", "outcome", "quality", "verdict",
     "on_frontier", "recommended_as", "simulated", "include_polluted",
 )  # fmt: skip
+
+
+def _by_family(summary: SweepSummary) -> Iterator[Column]:
+    for family in sorted({name for row in summary.per_quant for name in row.family_marks}):
+        yield from of_family(summary, family)
 
 
 def heading(column: Column) -> str:

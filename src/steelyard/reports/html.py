@@ -22,7 +22,7 @@ from steelyard.domain.reading import Reading
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.domain.vitals import Vitals
 from steelyard.reports import forest, rawspeed, soaked, story
-from steelyard.reports.charts import Chart, against_bpw
+from steelyard.reports.charts import Chart, against_bpw, families_against_bpw
 from steelyard.reports.columns import Cell, Column, by_key, columns
 from steelyard.reports.declared import Metrics
 from steelyard.reports.drawing import draw
@@ -81,6 +81,9 @@ def render(
             plain(configuration), indent=2, sort_keys=True, ensure_ascii=False
         ),
         drawn=[Drawn(chart, draw(chart)) for chart in _charts(summary, metrics, series)],
+        by_family=[]
+        if unsized(summary)
+        else [Drawn(chart, draw(chart)) for chart in families_against_bpw(summary)],
         **_tables(summary, metrics),
     )
     return page.encode("utf-8", "replace").decode("utf-8")

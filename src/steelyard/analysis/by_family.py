@@ -1,0 +1,78 @@
+"""What is known of each family of tasks: the verdict on it, its flips, how the share rates.
+
+A warning may rest on it, no gate does. Not aware of runs or of reports. Source: DESIGN §2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from steelyard.analysis import verdict
+from steelyard.analysis.evaluation import OVERALL, band
+from steelyard.analysis.roster import Roster
+from steelyard.analysis.verdict import Marked
+from steelyard.domain.campaign import Gates
+from steelyard.domain.metric import Band
+from steelyard.domain.reading import Measured
+from steelyard.domain.summary import VariantRow
+
+
+def add(rows: Sequence[VariantRow], seats: Roster, gates: Gates) -> tuple[VariantRow, ...]:
+    """Return the rows with verdicts and flips by family of each candidate, and all ratings."""
+    reference = _split(seats.reference.marked)
+    twin = _split(seats.twin.marked)
+    candidates = {e.variant.label: _split(e.marked) for e in seats.candidates}
+    floors = {
+        family: verdict.floor(marked, twin.get(family, Marked()), gates.confidence)
+        for family, marked in reference.items()
+    }
+    sides = {
+        f"{label}/{family}": (reference[family], marked)
+        for label, families in candidates.items()
+        for family, marked in families.items()
+        if family in reference
+    }
+    judged = verdict.judge_shown(
+        sides, gates, {key: floors[key.rpartition("/")[2]] for key in sides}
+    )
+
+    def added(row: VariantRow) -> VariantRow:
+        rated = replace(row, bands=_bands(row))
+        if row.role != "candidate":
+            return rated
+        families = sorted(candidates.get(row.variant.label, {}))
+        keys = {family: f"{row.variant.label}/{family}" for family in families}
+        return replace(
+            rated,
+            family_verdicts={f: judged[key] for f, key in keys.items() if key in judged},
+            family_flips={
+                family: verdict.flipped(*sides[key], gates.confidence)
+                for family, key in keys.items()
+                if key in judged
+            },
+        )
+
+    return tuple(map(added, rows))
+
+
+def family_of(item: str) -> str:
+    """Return the family of an item's key, which begins with its section's name."""
+    return item.partition("/")[0]
+
+
+def _split(marked: Marked) -> Mapping[str, Marked]:
+    families: dict[str, set[str]] = {}
+    for item in marked.marks:
+        families.setdefault(family_of(item), set()).add(item)
+    return {name: verdict.only(marked, families[name]) for name in sorted(families)}
+
+
+def _bands(row: VariantRow) -> dict[str, Band]:
+    shares = {OVERALL: row.marks, **row.family_marks}
+    found = {
+        name: band(name, marks.right_share.value.value)
+        for name, marks in shares.items()
+        if isinstance(marks.right_share.value, Measured)
+    }
+    return {name: rated.value for name, rated in found.items() if isinstance(rated, Measured)}
