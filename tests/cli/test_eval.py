@@ -101,6 +101,29 @@ def test_planted_answers_are_counted_exactly_and_a_planted_loss_is_found(tmp_pat
     assert "EXPLORED" not in shown
     assert "clusters drawn again" in shown
     sizes_and_kinds_stand_beside(tmp_path, logic["effect"]["value"], found["overall"]["effect"])
+    what_a_right_answer_costs_is_told(tmp_path, bad)
+
+
+def what_a_right_answer_costs_is_told(folder: Path, bad: dict[str, Any]) -> None:
+    """Both doors say the same; money takes a tariff and, here, a meter."""
+    done = steelyard(folder, "eval", "worth", "bad-out", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["worth"] == bad["overall"]["worth"]
+    assert found["worth"]["right"] == 95
+    priced = ("--tariff", "0.3", "--watts", "20", "--device-price", "80")
+    told = steelyard(folder, "eval", "worth", "bad-out", *priced)
+    assert told.returncode == 0, told.stderr
+    assert "A thousand right answers cost, at 0.3 a kWh (power typed)" in told.stdout
+    assert "no run of a hosted model was given" in told.stdout
+    for words, says in (
+        (("--watts", "20"), "without the price of a kWh"),
+        (("--tariff", "0.3", "--hosted", "good-out"), "was not billed: "),
+        (("--tariff", "0"), "'--tariff'"),
+    ):
+        refused = steelyard(folder, "eval", "worth", "bad-out", *words)
+        assert refused.returncode == 2
+        assert says in refused.stderr
 
 
 def sizes_and_kinds_stand_beside(

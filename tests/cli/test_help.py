@@ -51,6 +51,7 @@ COMMANDS = (
         "eval",
         "eval run",
         "eval compare",
+        "eval worth",
         "tasks",
         "tasks list",
         "tasks show",

@@ -12,14 +12,17 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from steelyard.analysis.answer_worth import worth
 from steelyard.analysis.effects import effects
 from steelyard.analysis.marks import adherence, count
+from steelyard.analysis.thinking import ledger, length_ratio
 from steelyard.analysis.verdict import Marked, Pairs, judge_pairs, pair
 from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Contrast, Evaluation, Pairing, TaskScore
 from steelyard.domain.metric import Band
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section
+from steelyard.domain.summary import Estimate
 from steelyard.domain.task import Mark
 from steelyard.stats.families import holm
 from steelyard.stats.paired import mcnemar_exact
@@ -51,8 +54,8 @@ def evaluate(record: RunRecord) -> Evaluation:
         outcome=record.outcome,
         reason=record.reason,
         simulated=record.simulated,
-        tasks=tuple(_score(name, [section]) for name, section in sections.items()),
-        overall=_score(OVERALL, list(sections.values())),
+        tasks=tuple(_score(name, [section], record) for name, section in sections.items()),
+        overall=_score(OVERALL, list(sections.values()), record),
     )
 
 
@@ -80,7 +83,15 @@ def contrast(
         tasks=pairings(sides, gates),
         overall=overall,
         unpaired=unpaired,
+        lengths=_lengths(first, second, tuple(sides)),
     )
+
+
+def _lengths(first: RunRecord, second: RunRecord, names: Sequence[str]) -> dict[str, Estimate]:
+    mine, theirs = _tasks(first), _tasks(second)
+    found = {name: length_ratio([mine[name]], [theirs[name]]) for name in names}
+    whole = length_ratio([mine[name] for name in names], [theirs[name] for name in names])
+    return {**found, OVERALL: whole}
 
 
 def shared(
@@ -107,7 +118,7 @@ def band(task: str, share: float) -> Reading[Band]:
     return Measured("failed", "derived")
 
 
-def _score(task: str, sections: Sequence[Section]) -> TaskScore:
+def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskScore:
     marked = _marked(sections)
     marks = count(marked.marks, marked.clusters)
     share = marks.right_share.value
@@ -120,6 +131,8 @@ def _score(task: str, sections: Sequence[Section]) -> TaskScore:
         output_tokens=tokens,
         answer_s=seconds,
         band=band(task, share.value) if isinstance(share, Measured) else _NONE_RUN,
+        worth=worth(record, sections),
+        thinking=ledger(sections),
     )
 
 

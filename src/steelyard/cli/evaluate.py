@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import click
 
@@ -128,3 +128,30 @@ def compare(*, first: str, second: str, margin: float, explore: bool, as_json: b
     click.echo(
         evaluating.compare_text(first, second, margin / 100, explore=explore, as_json=as_json)
     )
+
+
+@evaluate.command("worth")
+@click.argument("run")
+@click.option("--tariff", type=click.FloatRange(0, min_open=True), help="The price of a kWh.")
+@click.option("--watts", type=click.FloatRange(0, min_open=True), help="Power at work, by a meter.")
+@click.option("--idle-watts", type=click.FloatRange(0), help="Power while it waits.  [default: 0]")
+@click.option(
+    "--duty",
+    type=click.FloatRange(0, 100, min_open=True),
+    help="Per cent of the time at work.  [default: 100]",
+)
+@click.option("--device-price", type=click.FloatRange(0), help="The machine's.  [default: 0]")
+@click.option("--years", type=click.FloatRange(0, min_open=True), help="In use.  [default: 4]")
+@click.option("--hosted", metavar="RUN", help="An evaluation of a service that tells its charges.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def worth(
+    *, run: str, tariff: float | None, hosted: str | None, as_json: bool, **paid: Any
+) -> None:
+    """Say what a right answer of RUN took, what it costs, and from when the machine pays.
+
+    RUN is the folder of an evaluation or the beginning of a run's id.
+    """
+    from steelyard.app.evals import paying
+
+    order = paying.ordered(run, tariff, hosted, paid)
+    click.echo(paying.worth_text(order, as_json=as_json))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from steelyard.domain.ledger import Thinking, Worth
 from steelyard.domain.metric import Band
 from steelyard.domain.reading import Reading
 from steelyard.domain.summary import Estimate, Marks, Verdict
@@ -21,7 +22,7 @@ class TaskScore:
 
     `disagreement` is the share of the answers found by both extractions, the strict and the
     flexible one, that they read differently; `output_tokens` and `answer_s` are means
-    for each item that was run.
+    for each item that was run. `worth` is what a right answer took, `thinking` the ledger of it.
     """
 
     task: str
@@ -31,6 +32,8 @@ class TaskScore:
     output_tokens: Reading[float]
     answer_s: Reading[float]
     band: Reading[Band]
+    worth: Worth
+    thinking: Thinking
 
 
 @final
@@ -140,7 +143,8 @@ class Pairing:
 class Contrast:
     """Two evaluations side by side; `differs` names everything that is not the same in them.
 
-    `explored` is None where nobody asked which kinds of items differ.
+    `explored` is None where nobody asked which kinds of items differ. `lengths` says of each task,
+    and of all, how many times as many output tokens the second took, thinking included.
     """
 
     first: str
@@ -153,4 +157,5 @@ class Contrast:
     tasks: tuple[Pairing, ...]
     overall: Pairing
     unpaired: Mapping[str, str]
+    lengths: Mapping[str, Estimate]
     explored: Explored | None = None

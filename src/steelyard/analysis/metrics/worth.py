@@ -38,7 +38,7 @@ def seconds_per_right(sections: Sequence[Section], confidence: float = 0.95) -> 
             spent[item] = sum(a.done_ns - a.sent_ns for a in attempts) / timing.NS_PER_S
     alone = sum(spent.values())
     overlap = busy_ns / timing.NS_PER_S / alone if alone > 0 else 1.0
-    return _per_right(sections, {item: s * overlap for item, s in spent.items()}, confidence)
+    return per_right(sections, {item: s * overlap for item, s in spent.items()}, confidence)
 
 
 def tokens_per_right(sections: Sequence[Section], confidence: float = 0.95) -> Estimate:
@@ -52,7 +52,7 @@ def tokens_per_right(sections: Sequence[Section], confidence: float = 0.95) -> E
                     return Estimate(why, why, why, 0)
                 tokens = attempt.usage.value.output_tokens
                 spent[item] = spent.get(item, 0.0) + tokens
-    return _per_right(sections, spent, confidence)
+    return per_right(sections, spent, confidence)
 
 
 def joules_per_right(record: RunRecord) -> Reading[float]:
@@ -121,9 +121,10 @@ def _by_item(section: Section) -> dict[str, list[Attempt]]:
     return found
 
 
-def _per_right(
+def per_right(
     sections: Sequence[Section], spent: Mapping[str, float], confidence: float
 ) -> Estimate:
+    """Estimate what was spent by item, over the right answers; n are the items."""
     right = {
         f"{section.name}/{item}": float(isinstance(mark.outcome, Right))
         for section in sections

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from steelyard.app.evals.texts import interval, number, percent, table
+from steelyard.app.evals.texts import interval, number, percent, spread, table
 from steelyard.domain.evaluation import Contrast, Effect, Explored, Pairing
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Verdict
@@ -31,9 +31,20 @@ def _contrast(found: Contrast) -> Iterator[str]:
     for one in pairings:
         yield from _told(one, found.margin)
     yield from (f"  not compared: {task}, {why}" for task, why in found.unpaired.items())
+    yield from _longer(found.lengths, [one.task for one in pairings])
     yield from _sizes(pairings, found.margin)
     if found.explored is not None:
         yield from _explored(found.explored)
+
+
+def _longer(lengths: Mapping[str, Estimate], tasks: Sequence[str]) -> Iterator[str]:
+    told = [f"{task} {spread(lengths[task], 2)}" for task in tasks if _known(lengths[task])]
+    if told:
+        yield f"Output tokens, second by first, thinking included: {', '.join(told)}"
+
+
+def _known(found: Estimate) -> bool:
+    return isinstance(found.value, Measured)
 
 
 def _pairing(one: Pairing) -> tuple[str, ...]:

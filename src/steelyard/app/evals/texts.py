@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from steelyard.domain.evaluation import Evaluation, TaskScore
+from steelyard.domain.ledger import Worth
 from steelyard.domain.reading import Measured, Reading
 from steelyard.domain.summary import Estimate, Marks
 from steelyard.reports.figures import NOTHING
@@ -39,6 +40,8 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
     scores = [*found.tasks, *([found.overall] if len(found.tasks) > 1 else [])]
     yield table([(*heads, "band"), *(_row(score) for score in scores)])
     yield from filter(None, map(_why, scores))
+    yield from filter(None, map(_thought, scores))
+    yield from _worth(found.overall.worth)
 
 
 def _row(score: TaskScore) -> tuple[str, ...]:
@@ -70,6 +73,51 @@ def _why(score: TaskScore) -> str:
             f"{score.disagreement.value:.1%} of the answers that both readings find differ"
         )
     return f"  {score.task}: {'; '.join(parts)}" if parts else ""
+
+
+def _thought(score: TaskScore) -> str:
+    """Say of a task how its answers were thought about, where anything is to be said."""
+    found, parts = score.thinking, []
+    if found.thought:
+        about = "about " if _estimated(found.tokens.value) else ""
+        tokens = number(found.tokens.value, 0)
+        parts.append(
+            f"{found.thought} of {found.answers} answers think, {about}{tokens} tokens each, "
+            f"{about}{percent(found.share)} of all output"
+        )
+    if found.cut:
+        within = f", {found.cut_thinking} of them while thinking" if found.cut_thinking else ""
+        parts.append(f"{found.cut} ended at the limit{within}")
+    if found.loops:
+        parts.append(f"{found.loops} go round in circles")
+    return f"  {score.task}: {'; '.join(parts)}" if parts else ""
+
+
+def _estimated(reading: Reading[float]) -> bool:
+    return isinstance(reading, Measured) and reading.source == "estimated"
+
+
+def _worth(found: Worth) -> Iterator[str]:
+    parts = [
+        f"{spread(estimate, digits)} {unit}"
+        for estimate, digits, unit in (
+            (found.seconds, 2, "s"),
+            (found.tokens, 1, "tokens"),
+            (found.joules, 1, "J"),
+            (found.billed, 6, "USD"),
+        )
+        if isinstance(estimate.value, Measured)
+    ]
+    if parts:
+        yield f"A right answer takes {', '.join(parts)}: wrong ones and thinking are in it"
+
+
+def spread(found: Estimate, digits: int) -> str:
+    """Return a number with its interval, where it has one."""
+    said = number(found.value, digits)
+    if isinstance(found.low, Measured) and isinstance(found.high, Measured):
+        return f"{said} [{number(found.low, digits)}, {number(found.high, digits)}]"
+    return said
 
 
 def _bounds(marks: Marks) -> str:

@@ -1,0 +1,86 @@
+"""What answers took beside being right: their thinking, and what each right one cost.
+
+Shares are fractions, energy in joules, money in US dollars unless a tariff names another currency.
+Not aware of how any of it was counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from steelyard.domain.reading import Reading
+from steelyard.domain.summary import Estimate
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """How the answers of a task were thought about.
+
+    `tokens` is the mean for each answer that has thinking, by the engine's count, or else estimated
+    from the share of letters (its source says which); `share` is that of all output tokens. `cut`
+    answers ended at their limit, `cut_thinking` of them before any answer had begun. `loops` went
+    round in circles: in their thinking, or in an answer that ended at its limit.
+    """
+
+    answers: int
+    thought: int
+    tokens: Estimate
+    share: Reading[float]
+    cut: int
+    cut_thinking: int
+    loops: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What a right answer took: wrong, invalid and failed answers and thinking are in it.
+
+    `billed` is what the service charged. `watts` is the mean power while tasks ran, of what the
+    counter sees. `right` and `busy_s` are the sums that all of it rests on.
+    """
+
+    seconds: Estimate
+    tokens: Estimate
+    joules: Estimate
+    billed: Estimate
+    watts: Reading[float]
+    right: int
+    busy_s: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What somebody pays. `tariff` is money for a kWh; `watts` and `idle_watts` are of the wall.
+
+    `duty` is the share of the time in which the machine answers, `device` what it costs and `years`
+    how long it is used. None where nobody said; the machine's own counter stands for `watts` then.
+    """
+
+    tariff: float
+    watts: float | None = None
+    idle_watts: float = 0.0
+    duty: float = 1.0
+    device: float = 0.0
+    years: float = 4.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Payback:
+    """Money for a right answer here and at a service, and from how many a day the machine pays.
+
+    `energy` is what answering takes, `idle` what waiting takes, `device` the machine's own share.
+    `break_even` is in right answers a day, `most` how many it can give.
+    """
+
+    energy: Estimate
+    idle: Estimate
+    device: Estimate
+    here: Estimate
+    hosted: Estimate
+    break_even: Estimate
+    most: Estimate
