@@ -62,6 +62,13 @@ def test_a_quiet_run_is_clean() -> None:
     assert quality(cautions(record([GOOD]))) == "CLEAN"
 
 
+def test_a_date_that_was_set_meanwhile_is_named_with_its_sign() -> None:
+    (caution,) = cautions(replace(record([GOOD]), clock_jump_s=-3600.0))
+    assert caution.code == "CLOCK_JUMP"
+    assert caution.pollutes
+    assert "-3600.0 s" in caution.seen
+
+
 def test_load_that_the_engine_makes_is_no_pollution() -> None:
     busy = replace(
         vitals([sample(0, load_1m=Measured(60.0, "client"))]),

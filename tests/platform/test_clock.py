@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
+from steelyard.platform import clock
 from steelyard.platform.clock import monotonic_ns, uuid7, wall_time
 
 
@@ -24,3 +27,9 @@ def test_wall_time_is_utc_and_to_the_second() -> None:
     stamp = datetime.fromisoformat(wall_time())
     assert stamp.tzinfo == UTC
     assert abs((datetime.now(UTC) - stamp).total_seconds()) < 5
+
+
+def test_a_date_that_was_set_is_seen_beside_the_clock_that_nobody_sets() -> None:
+    before = clock.ahead_ns()
+    assert abs(clock.jumped_s(before)) < 1
+    assert clock.jumped_s(before - 3600 * 10**9) == pytest.approx(3600, abs=1)

@@ -71,6 +71,7 @@ def cautions(record: RunRecord, thresholds: ControlProfile | None = None) -> tup
         *_overhead(record, limits),
         *_clocks(record.sections, limits),
         *_deaths(record),
+        *_date(record),
         *_client(record),
         *_resent(record),
         *_prefix_cache(record),
@@ -237,6 +238,16 @@ def _resent(record: RunRecord) -> Iterator[Caution]:
             " connection that was kept alive for them",
             "their latencies hold the lost try and the new connection; let the server keep idle"
             " connections longer",
+        )
+
+
+def _date(record: RunRecord) -> Iterator[Caution]:
+    if record.clock_jump_s:
+        yield Caution(
+            "CLOCK_JUMP",
+            f"the date was set by {record.clock_jump_s:+.1f} s while it ran, or the machine slept",
+            "durations are by another clock and stand; a machine that slept was not measured:"
+            " keep it awake and run again",
         )
 
 

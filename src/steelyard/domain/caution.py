@@ -20,6 +20,7 @@ POLLUTING: Final = frozenset(
         "SWAPPING",
         "CLIENT_BOTTLENECK",
         "TIMING_MISMATCH",
+        "CLOCK_JUMP",
     }
 )
 

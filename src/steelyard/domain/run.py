@@ -243,7 +243,8 @@ class RunRecord:
     `started_at` is wall time in UTC for people (ISO 8601) and is never subtracted. `instrument` is
     the client's own error; `server` what the server said of itself meanwhile, `power` what a meter
     saw, `idle` the span in monotonic ns in which the engine was up and nothing was asked. `deaths`
-    names the sections in which the engine died and was started again; `probe` is what it was found
+    names the sections in which the engine died and was started again; `clock_jump_s` is by how much
+    the date was set meanwhile, or how long the machine slept; `probe` is what it was found
     to do when it was tried. `engine_profile` is the name under which the subject's was found.
     `facts` are those of the file that was served, None where nobody saw a file; `startup` is how
     the engine came up, where it was started for this run.
@@ -271,6 +272,7 @@ class RunRecord:
     power: Reading[PowerSeries] = Missing("not_sampled")
     idle: Reading[tuple[int, int]] = Missing("not_watched")
     deaths: tuple[str, ...] = ()
+    clock_jump_s: float = 0.0
     probe: Reading[Probed] = Missing("not_probed")
     schema_version: int = SCHEMA_VERSION
     engine_profile: str = ""

@@ -8,9 +8,21 @@ from __future__ import annotations
 import secrets
 import time
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 monotonic_ns = time.monotonic_ns
+_NS_PER_S: Final = 1e9
+
+
+def ahead_ns() -> int:
+    """Return how far the system's date is ahead of the monotonic clock; it moves when it is set."""
+    return time.time_ns() - time.monotonic_ns()
+
+
+def jumped_s(ahead_before_ns: int) -> float:
+    """Return by how many seconds the date was set since then, or the machine slept."""
+    return (ahead_ns() - ahead_before_ns) / _NS_PER_S
 
 
 def wall_time() -> str:

@@ -58,6 +58,7 @@ _LOG_LINES: Final = 40
 # Between an engine's death and its next start: what killed it, a lack of memory say, may pass.
 PAUSES_S: Final = (1.0, 2.0, 4.0)
 _NS_PER_S: Final = 1e9
+_SLEWED_S: Final = 2.0
 
 
 @final
@@ -79,6 +80,7 @@ class Session:
     restarts: int = len(PAUSES_S)
     started_at: str = field(default_factory=clock.wall_time)
     started_ns: int = field(default_factory=clock.monotonic_ns)
+    date_ns: int = field(default_factory=clock.ahead_ns)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def measure(self, workload: Workload) -> Section:
@@ -299,6 +301,7 @@ class Executor:
             power=found.power,
             idle=found.idle,
             deaths=found.deaths,
+            clock_jump_s=_jump(session),
             probe=found.probe,
             engine_profile=place.engine_profile,
             facts=session.facts,
@@ -307,6 +310,12 @@ class Executor:
         record = replace(record, cautions=cautions(record))
         write_record(place.folder, record)
         return record
+
+
+def _jump(session: Session) -> float:
+    """Return it where it is more than a clock that is kept right is slewed by."""
+    seconds = clock.jumped_s(session.date_ns)
+    return round(seconds, 3) if abs(seconds) > _SLEWED_S else 0.0
 
 
 @contextmanager

@@ -1,0 +1,72 @@
+"""Answers that are none: each planted way is named, and what only looks like one is let be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.analysis.answered import Said, section
+
+from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.stream import Attempt, Usage
+from steelyard.domain.task import Ask, Message
+from steelyard.runs.doubtful import Named, kept, name_of, no_answer
+
+LONG = Ask((Message("system", "be brief"), Message("user", "word " * 500)), 8)
+SHORT = Ask((Message("user", "How many?"),), 8)
+
+
+def answer(text: str = "7", prompt_tokens: int | None = 600) -> Attempt:
+    (attempt,) = section([Said(text=text)]).attempts
+    if prompt_tokens is None:
+        return replace(attempt, usage=Missing("not_reported"))
+    return replace(attempt, usage=Measured(Usage(prompt_tokens, 3), "engine"))
+
+
+def test_fewer_tokens_than_words_is_a_prompt_that_was_cut() -> None:
+    found = no_answer(LONG, answer(prompt_tokens=256))
+    assert found is not None
+    assert found.why == "prompt_cut"
+    assert "502 words" in found.detail
+    assert "256 tokens" in found.detail
+
+
+@pytest.mark.parametrize("counted", [None, 502, 400, 4000])
+def test_a_prompt_that_may_have_been_read_whole_is_not_called_cut(counted: int | None) -> None:
+    assert no_answer(LONG, answer(prompt_tokens=counted)) is None
+
+
+def test_a_short_prompt_is_never_called_cut() -> None:
+    assert no_answer(SHORT, answer(prompt_tokens=0)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["7<|im_end|>\n<|im_start|>user\nAnd", "[INST] 7 [/INST]", "<start_of_turn>model 7", "7</s>\n"],
+)
+def test_a_template_that_shows_its_tokens_is_broken(text: str) -> None:
+    found = no_answer(SHORT, answer(text))
+    assert found is not None
+    assert found.why == "template_broken"
+
+
+@pytest.mark.parametrize("text", ["a <s>7</s> b", "if a < b | c > d:", "[INSTALL]", "x|end|y", ""])
+def test_mark_up_and_code_are_no_template(text: str) -> None:
+    assert no_answer(SHORT, answer(text)) is None
+
+
+def test_an_answer_that_comes_again_under_its_name_was_kept() -> None:
+    answers = {"a": Named("1", "six"), "b": Named("2", "two"), "c": Named("1", "six")}
+    assert kept(answers) == {"c"}
+
+
+def test_servers_that_do_not_name_their_answers_are_not_accused() -> None:
+    assert not kept({n: Named("chatcmpl-0", "yes") for n in "abc"})
+    assert not kept({"a": Named("0", "yes"), "b": Named("0", "no"), "c": Named("1", "no")})
+    assert not kept({n: Named("", "yes") for n in "abc"})
+    assert not kept({n: Named(n, "yes") for n in "abc"})
+
+
+def test_the_name_of_an_answer_stands_in_its_first_chunk() -> None:
+    assert name_of(b'data: {"id": "chatcmpl-9x", "choices": []}\n\n') == "chatcmpl-9x"
+    assert name_of(b'{"model": "m", "message": {}}') == ""
