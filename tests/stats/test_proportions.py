@@ -46,7 +46,8 @@ def test_independent_items_give_wilsons_interval() -> None:
 def test_items_that_move_together_count_as_one() -> None:
     hits = [passage % 2 == 0 for passage in range(20) for _ in range(5)]
     labels = [str(passage) for passage in range(20) for _ in range(5)]
-    low, high = wilson(50 / 5.0, 100 / 5.0)
+    each = 5.0 * (2.093 / 1.960) ** 2  # Student's t of 19 degrees of freedom
+    low, high = wilson(50 / each, 100 / each)
     together = share_estimate(hits, labels)
     # 20 passages of 5 identical answers are 20 observations, up to the G/(G-1) correction.
     assert value_of(together.low) == pytest.approx(low, abs=0.01)

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate
-from steelyard.stats.clusters import design_effect
-from steelyard.stats.special import beta_quantile, normal_quantile, t_quantile
+from steelyard.stats.clusters import items_per_independent
+from steelyard.stats.special import beta_quantile
 
 
 def cohens_h(first: float, second: float) -> float:
@@ -37,12 +37,8 @@ def odds_of_flips(
     if n == 0:
         none = Missing("no_flips", "no item flipped")
         return Estimate(none, none, none, 0)
-    effect, student = 1.0, 1.0
-    if clusters is not None and (groups := len(set(clusters))) < n:
-        upper = 0.5 + confidence / 2
-        effect = design_effect(won, clusters)
-        student = (t_quantile(upper, max(1, groups - 1)) / normal_quantile(upper)) ** 2
-    low, high = clopper_pearson(wins / effect / student, n / effect / student, confidence)
+    each = 1.0 if clusters is None else items_per_independent(won, clusters, confidence)
+    low, high = clopper_pearson(wins / each, n / each, confidence)
     return Estimate(_odds(wins / n), _odds(low), _odds(high), n)
 
 

@@ -1,7 +1,8 @@
 """A share of independent items and how far it can be trusted.
 
 Wilson's score interval covers 95.7 % at n = 14 where Wald's covers 76 %. Not aware of what counts
-as right. Source: E. B. Wilson, JASA 22 (1927) 209-212; effective sample size after L. Kish.
+as right. Source: E. B. Wilson, JASA 22 (1927) 209-212; effective sample
+size after Kish, with Student's t after Korn and Graubard (`stats.clusters`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.summary import Estimate
-from steelyard.stats.clusters import design_effect
+from steelyard.stats.clusters import items_per_independent
 from steelyard.stats.special import normal_quantile
 
 
@@ -37,8 +38,8 @@ def share_estimate(
         none = Missing("no_samples", "there is no item to take a share of")
         return Estimate(none, none, none, 0)
     k = sum(hits)
-    effect = design_effect(hits, clusters) if clusters is not None else 1.0
-    low, high = wilson(k / effect, n / effect, confidence)
+    each = 1.0 if clusters is None else items_per_independent(hits, clusters, confidence)
+    low, high = wilson(k / each, n / each, confidence)
     return Estimate(
         Measured(k / n, "derived"), Measured(low, "derived"), Measured(high, "derived"), n
     )
