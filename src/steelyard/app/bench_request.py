@@ -107,6 +107,7 @@ class BenchRequest:
     probe: bool = False
     sidecar: bool = False
     out: Path | None = None
+    shorter: str = "shorter --prompts synthetic:in=…,out=…"  # how less context would do
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:

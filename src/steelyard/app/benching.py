@@ -283,9 +283,7 @@ def _file(
                 if context > needed
                 else f"the prompts and answers need {context:,}"
             ),
-            hint="take another engine profile"
-            if context > needed
-            else "shorter --prompts synthetic:in=…,out=…",
+            hint="take another engine profile" if context > needed else request.shorter,
         )
     memory.require(facts, settled.profile, history=history.memory_here())
     controls = Controls(

@@ -11,6 +11,7 @@ from steelyard.analysis.metrics.registry import METRICS, OF_RUN
 from steelyard.analysis.metrics.speeds import speeds
 from steelyard.app import forms
 from steelyard.app.comparison import CONFIDENCE, Comparison, PairedRight
+from steelyard.app.evals import depths
 from steelyard.domain.campaign import (
     AA_REPLICA,
     CANARY_REPLICA,
@@ -92,6 +93,9 @@ def _record_lines(record: RunRecord) -> Iterator[str]:
         yield ""
         yield from _section_lines(section)
         yield from _form_lines(record, section)
+    if by_length := depths.lengths(record):
+        yield ""
+        yield depths.text(by_length)
     for caution in record.cautions:
         yield f"caution   {caution.code}: {caution.seen} → {caution.advice}"
 

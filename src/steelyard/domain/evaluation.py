@@ -38,8 +38,45 @@ class TaskScore:
 
 @final
 @dataclass(frozen=True, slots=True)
+class LengthCell:
+    """The items of one length that share a depth (`d25`, `spread`) or a kind (`single`)."""
+
+    name: str
+    right: Estimate
+    not_run: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LengthScore:
+    """Long contexts of one length, by depth and by kind.
+
+    `tokens` is the length of prompt and answer that was asked for. `prompt_tokens` are the least
+    and the most that the engine counted, `wanted_tokens` those that were sent by our count.
+    `prefix_cache` is what is in force, where anybody tells. `check_words` counts, by position, the
+    `answers` in which a check word came back.
+    """
+
+    task: str
+    tokens: int
+    prompt_tokens: Reading[tuple[int, int]]
+    wanted_tokens: Reading[tuple[int, int]]
+    cached_tokens: Reading[int]
+    reuse_prefix: bool
+    prefix_cache: Reading[str]
+    depths: tuple[LengthCell, ...]
+    kinds: tuple[LengthCell, ...]
+    check_words: Mapping[str, int]
+    not_run_why: Mapping[str, int]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All tasks of one run, and the pooled result over every item."""
+    """All tasks of one run, and the pooled result over every item.
+
+    `lengths` holds those that ask at a length, shortest first.
+    """
 
     run: str
     model: str
@@ -49,6 +86,7 @@ class Evaluation:
     simulated: bool
     tasks: tuple[TaskScore, ...]
     overall: TaskScore
+    lengths: tuple[LengthScore, ...] = ()
 
 
 @final

@@ -49,17 +49,30 @@ class Message:
     answers: str = ""
 
 
+class Stretch(Protocol):
+    """Writes a question as long as is wanted, in tokens that only who is asked can count."""
+
+    @property
+    def tokens(self) -> int:
+        """How long prompt and answer are to be together."""
+
+    def messages(self, size: int, /) -> tuple[Message, ...]:
+        """Write it with so many pieces of filler: the more, the longer."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What an item wants to know next: a conversation and the room for the answer, in tokens.
 
-    `tools` are those that may be called, each as the JSON text of the chat API.
+    `tools` are those that may be called, each as the JSON text of the chat API. Where there is a
+    `stretch`, the messages are its shortest form: whoever asks has it written to its length.
     """
 
     messages: tuple[Message, ...]
     max_tokens: int
     tools: tuple[str, ...] = ()
+    stretch: Stretch | None = None
 
 
 @final

@@ -140,6 +140,15 @@ class Evidence:
     affinity: Reading[tuple[int, ...]]
 
 
+@runtime_checkable
+class AsksContext(Protocol):
+    """A dialect that names in each request how much context it is to have."""
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The context that will be asked for, no more than the model takes; None: the server's."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class PromptFacts:

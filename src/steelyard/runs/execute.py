@@ -381,7 +381,9 @@ def _prompts(sections: Iterable[Section]) -> tuple[Proof, ...]:
         (attempt.prompt_tokens_wanted, attempt.usage.value.prompt_tokens)
         for section in sections
         for attempt in section.attempts
-        if attempt.prompt_tokens_wanted is not None and isinstance(attempt.usage, Measured)
+        if section.kind == "workload"
+        and attempt.prompt_tokens_wanted is not None
+        and isinstance(attempt.usage, Measured)
     ]
     off = [f"{came} tokens instead of {wanted}" for wanted, came in pairs if came != wanted]
     if not pairs:

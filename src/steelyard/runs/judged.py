@@ -1,24 +1,34 @@
 """Tasks: ask every item, take each answer to its machine, keep the mark.
 
 Only a request whose answer had not come whole is sent again after a kill. A request that fails is
-our or the engine's doing: the item is marked `not_run`, never wrong. Not aware of statistics.
+our or the engine's doing: the item is marked `not_run`, never wrong. A question that is stretched
+to a length is written when its turn comes, in the tokens of who is asked, and what proves that it
+arrived whole is looked at in the end. Not aware of statistics.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final, final
 
+from steelyard.analysis import delivery
 from steelyard.domain.errors import EngineDied
 from steelyard.domain.ids import content_id
+from steelyard.domain.progress import Noted
 from steelyard.domain.reading import Missing
 from steelyard.domain.run import Section
 from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
 from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
 from steelyard.domain.workload import GenerationRequest
+from steelyard.runs import stretching
 from steelyard.runs.bench import Bench, Key
+from steelyard.runs.stretching import Ruler
 from steelyard.tasks.registry import generate
 
 _TRIES: Final = 2
+_AHEAD: Final = 2  # long questions that wait for each stream: all at once would fill the memory
+_CUT: Final = "prompt_cut"
+_NS_PER_S: Final = 1e9
 
 
 def name_of(task: Task) -> str:
@@ -50,6 +60,9 @@ class _Asking:
         self._attempts: list[Attempt] = []
         self._known: dict[tuple[str, int], Exchange] = {}
         self._limits: dict[tuple[str, int], int] = {}
+        self._wanted: dict[tuple[str, int], int] = {}
+        self._waiting: deque[str] = deque()
+        self._ruler: Ruler | None = None
         self._earlier_ns = 0
         self._started_ns = 0
         self._ended_ns = 0
@@ -62,14 +75,24 @@ class _Asking:
             if key.section == self._name and exchange.failure is None:
                 self._known[key.sample, key.ask] = exchange
         self._earlier_ns = _busy(list(self._known.values()))
-        for item_id, item in self._items.items():
-            self._ask(item_id, item.start(), Key(self._name, 0, item_id))
+        asks = {item_id: item.start() for item_id, item in self._items.items()}
+        if all(ask.stretch is None for ask in asks.values()):
+            for item_id, ask in asks.items():
+                self._ask(item_id, ask, Key(self._name, 0, item_id))
+            return
+        self._waiting.extend(asks)
+        self._measure([ask for ask in asks.values() if ask.stretch is not None])
+        for _ in range(_AHEAD * self._bench.spec.task_streams):
+            self._next()
 
     def take(self, exchange: Exchange) -> None:
         """Take one answer: mark, ask on, or try again."""
         self._started_ns = min(self._started_ns or exchange.sent_ns, exchange.sent_ns)
         self._ended_ns = max(self._ended_ns, exchange.done_ns)
-        self._settle(Key.read(exchange.id), exchange)
+        key = Key.read(exchange.id)
+        self._settle(key, exchange)
+        if key.sample in self._marks:
+            self._next()
 
     def section(self) -> Section:
         """Return what was found. Time that passed between two sessions is left out."""
@@ -82,13 +105,52 @@ class _Asking:
             started_ns=self._started_ns - self._earlier_ns,
             ended_ns=self._ended_ns,
             attempts=tuple(sorted(self._attempts, key=lambda a: (a.sample, a.ask, a.tries))),
-            marks=dict(sorted(self._marks.items())),
+            marks=dict(sorted(delivery.settled(self._attempts, self._marks).items())),
             clusters={key: item.cluster for key, item in sorted(self._items.items())},
             streams=self._bench.spec.task_streams,
         )
 
+    def _measure(self, asks: list[Ask]) -> None:
+        """Learn how the engine counts, and say how long the reading will take."""
+        first = asks[0].stretch
+        if first is None or not self._waiting:
+            return
+        self._ruler = stretching.ruler(self._bench, first)
+        tokens = sum(ask.stretch.tokens for ask in asks if ask.stretch is not None)
+        text = f"{self._name}: prompt tokens are {self._ruler.basis}"
+        pace = self._ruler.prompt_tps
+        if isinstance(pace, Missing):
+            self._bench.emit(Noted(text))
+            return
+        text += (
+            f"; at the {pace.value:,.0f} a second of a short prompt, reading {tokens:,} takes"
+            f" about {_duration(tokens / pace.value)}, and longer prompts are read more slowly"
+        )
+        self._bench.emit(Noted(text))
+        each_s = first.tokens * self._bench.spec.task_streams / pace.value
+        patience_s = self._bench.stall_ns / _NS_PER_S
+        if each_s > patience_s:
+            warning = (
+                f"{self._name}: one question takes about {_duration(each_s)} to read, and after"
+                f" {_duration(patience_s)} of silence it has failed: give a longer --timeout,"
+                " or fewer --streams"
+            )
+            self._bench.emit(Noted(warning, warning=True))
+
+    def _next(self) -> None:
+        """Ask the item whose turn it is; one whose answer is known lets the following one come."""
+        while self._waiting:
+            item_id = self._waiting.popleft()
+            self._ask(item_id, self._items[item_id].start(), Key(self._name, 0, item_id))
+            if item_id not in self._marks:
+                return
+
     def _ask(self, item_id: str, ask: Ask, key: Key) -> None:
         self._limits[item_id, key.ask] = ask.max_tokens
+        messages = ask.messages
+        if ask.stretch is not None and self._ruler is not None:
+            fitted = stretching.fit(ask, ask.stretch, self._ruler)
+            messages, self._wanted[item_id, key.ask] = fitted.messages, fitted.tokens
         answered = self._known.pop((item_id, key.ask), None)
         if answered is not None:
             self._settle(key, answered)
@@ -98,7 +160,7 @@ class _Asking:
         self._bench.submit(
             key,
             GenerationRequest(
-                messages=ask.messages,
+                messages=messages,
                 max_tokens=ask.max_tokens,
                 reuse_prefix=spec.controls.reuse_prefix,
                 tools=ask.tools,
@@ -108,11 +170,14 @@ class _Asking:
         )
 
     def _settle(self, key: Key, exchange: Exchange) -> None:
-        attempt = self._bench.read(exchange)
+        wanted = self._wanted.get((key.sample, key.ask))
+        attempt = self._bench.read(exchange, prompt_tokens_wanted=wanted)
         self._attempts.append(attempt)
         item = self._items[key.sample]
         match attempt.outcome:
-            case Failed() if key.tries + 1 < _TRIES and self._bench.engine.alive():
+            case Failed(why=why) if (
+                why != _CUT and key.tries + 1 < _TRIES and self._bench.engine.alive()
+            ):
                 again = Key(key.section, key.go, key.sample, key.ask, key.tries + 1)
                 self._again(key.sample, again)
             case Failed(why=why):
@@ -141,6 +206,14 @@ class _Asking:
     def _mark(self, item_id: str, mark: Mark) -> None:
         self._marks[item_id] = mark
         self._bench.advance(self._name)
+
+
+def _duration(seconds: float) -> str:
+    """Return a length of time in words, seconds or minutes or hours."""
+    for size, word in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {word}"
+    return f"{seconds:,.0f} seconds"
 
 
 def generate_one(task: Task, item_id: str) -> Item:

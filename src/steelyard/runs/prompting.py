@@ -78,14 +78,20 @@ def _lengths(bench: Bench, source: PromptSource, *, as_messages: bool) -> Length
     return bench.lengths
 
 
-def _learned(bench: Bench) -> MessageTokens | Calibrated:
-    texts = [_words(count) for count in _WORDS]
+def taught(bench: Bench, texts: Sequence[str]) -> list[Attempt]:
+    """Ask for one token after each text, since usage tells lengths; raise if no answer comes."""
     asked: list[Attempt] = []
     for number, text in enumerate(texts):
         asked.append(_ask(bench, number, text))
         if _stalled(asked[-1]):
             break
     _refuse_silence(asked)
+    return asked
+
+
+def _learned(bench: Bench) -> MessageTokens | Calibrated:
+    texts = [_words(count) for count in _WORDS]
+    asked = taught(bench, texts)
     came = [a.usage.value.prompt_tokens if isinstance(a.usage, Measured) else None for a in asked]
     pairs = [(text, each) for text, each in zip(texts, came, strict=True) if each is not None]
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from steelyard.analysis import delivery
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
 from steelyard.runs.judged import name_of
@@ -40,12 +41,16 @@ def _marked(section: Section, task: Task) -> Section:
         for item in generate(task)
         if item.id in section.marks
     }
+    marks = delivery.settled(section.attempts, marks)
     return replace(section, marks=dict(sorted(marks.items())))
 
 
 def _mark(item: Item, said: dict[tuple[str, int], Answer], before: Mark | None) -> Mark:
     if before is not None and isinstance(before.outcome, NotRun):
-        return before
+        # What was read out of a whole answer is read again: whether the question came whole.
+        unread = (item.id, 0) not in said or before.outcome.why not in delivery.REASONS
+        if unread:
+            return before
     item.start()
     number = 0
     while (answer := said.get((item.id, number))) is not None:

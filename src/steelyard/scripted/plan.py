@@ -54,6 +54,7 @@ class Plan:
     `jitter` is the largest share by which a gap is drawn longer or shorter, seeded per request.
     `heat_per_minute` is the share by which everything has slowed down a minute after the start.
     `output_tokens` is said where a prompt is not in `answers`; None says as many as allowed.
+    `keeps_prompt_tokens` is how much of a longer prompt is read, and counted, without a word.
     `answers` maps `prompt_key` to the right answer, or to the right and a wrong one. Which prompts
     are answered wrongly depends on `seed` and the prompt only, so variants with a higher
     `wrong_rate` fail on all that the others fail on, and more. `gpu_layers` and `gpus` override
@@ -66,6 +67,7 @@ class Plan:
     jitter: float = 0.0
     tokens_per_event: int = 1
     output_tokens: int | None = None
+    keeps_prompt_tokens: int | None = None
     speed: float = 1.0
     heat_per_minute: float = 0.0
     load_s: float = 0.0

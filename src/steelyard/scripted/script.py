@@ -10,7 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, final
 
 from steelyard.scripted.plan import FaultKind, Plan, prompt_key, share
@@ -97,6 +97,9 @@ def asked(path: str, body: Mapping[str, Any]) -> Asked:
 def perform(wish: Asked, plan: Plan, scene: Scene) -> tuple[tuple[Cue, ...], frozenset[FaultKind]]:
     """Return the cues of the whole answer, and the faults planted into it."""
     faults = plan.faults_of(scene.number, wish.key)
+    if plan.keeps_prompt_tokens is not None:
+        kept = min(wish.prompt_tokens, plan.keeps_prompt_tokens)
+        wish = replace(wish, prompt_tokens=kept)
     if wish.prompt_tokens + 1 > scene.context_tokens:
         words = (
             f"request ({wish.prompt_tokens} tokens) exceeds the available context size "

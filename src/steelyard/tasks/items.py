@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Protocol, final
 
-from steelyard.domain.task import Answer, Ask, Mark, Message, Split
+from steelyard.domain.task import Answer, Ask, Mark, Message, Split, Stretch
 
 _EVEN: Final = 0.5
 HELD_OUT_SHARE: Final = 5  # one key in five is held out
@@ -33,7 +33,10 @@ class Scorer(Protocol):
 @final
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A question before it has an identity. `key` holds what determines the answer."""
+    """A question before it has an identity. `key` holds what determines the answer.
+
+    With a `stretch`, `prompt` is its shortest form.
+    """
 
     kind: str
     key: tuple[str, ...]
@@ -41,6 +44,7 @@ class Draft:
     answer: str
     max_tokens: int
     scorer: Scorer
+    stretch: Stretch | None = None
 
 
 @final
@@ -120,10 +124,12 @@ class Question:
     answer: str
     max_tokens: int
     scorer: Scorer
+    stretch: Stretch | None = None
 
     def start(self) -> Ask:
         """Return the question."""
-        return Ask((Message("user", self.prompt),), self.max_tokens)
+        messages = (Message("user", self.prompt),)
+        return Ask(messages, self.max_tokens, stretch=self.stretch)
 
     def on(self, answer: Answer) -> Ask | Mark:
         """Mark the answer."""

@@ -19,6 +19,7 @@ from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.formats import Formats
 from steelyard.tasks.items import Cluster, Dialogue, Draft, Family, Question, content_hash, split_of
 from steelyard.tasks.logic import Logic
+from steelyard.tasks.long_context import LongContext
 from steelyard.tasks.math_words import MathWords
 from steelyard.tasks.multi_turn import MultiTurn
 from steelyard.tasks.reading import Reading
@@ -35,6 +36,7 @@ _SHIPPED: Final[dict[str, type[Family]]] = {
     "business": Business,
     "tools_prompted": ToolsPrompted,
     "robustness": Robustness,
+    "long_context": LongContext,
 }
 _FRUITLESS: Final = 4000  # draws of one kind without a new item: there are no more
 
@@ -107,7 +109,7 @@ def _refuse(task: Task, source: Family) -> None:
     if task.level not in source.levels:
         raise BadInput(
             f"{task.family} has no level {task.level}",
-            hint=f"its levels are {', '.join(map(str, source.levels))}",
+            hint=f"its levels are {', '.join(map(str, sorted(source.levels)))}",
         )
     if task.revision != source.revision:
         raise BadInput(
@@ -149,4 +151,5 @@ def _item(task: Task, draft: Draft | Dialogue, cluster: str) -> Question | Conve
         answer=draft.answer,
         max_tokens=draft.max_tokens,
         scorer=draft.scorer,
+        stretch=draft.stretch,
     )

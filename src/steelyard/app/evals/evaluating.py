@@ -17,14 +17,14 @@ from steelyard.analysis import evaluation as scores
 from steelyard.app import bench_request, benching, result_tables, results
 from steelyard.app.bench_request import BenchRequest
 from steelyard.app.comparison import axes
-from steelyard.app.evals import contrasts, kinds, texts
+from steelyard.app.evals import contrasts, depths, kinds, room, texts
 from steelyard.app.keeping import keeper
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput, Interrupted
 from steelyard.domain.evaluation import Evaluation
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import RunRecord, RunSpec
-from steelyard.domain.task import Answer, Item, Mark, Task
+from steelyard.domain.task import Task
 from steelyard.platform import atomic, clock, locks
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
@@ -33,10 +33,6 @@ from steelyard.tasks import registry
 
 SPEC: Final = "spec.json"
 ITEMS: Final = 100
-_AROUND: Final = 96  # what a template puts around each message, and more
-_CHARS_PER_TOKEN: Final = 2  # small vocabularies cut text this finely; larger ones less so
-_LEAST_CONTEXT: Final = 512
-_TURNS_MOST: Final = 200
 _NS_PER_S: Final = 1e9
 
 
@@ -76,24 +72,31 @@ class Evaluated:
         if as_json:
             return encode(self.found, indent=1)
         where = f"Record: {self.folder / RECORD_NAME}"
-        return "\n".join(filter(None, (texts.evaluation_text(self.found), self.forms, where)))
+        lengths = depths.text(self.found.lengths)
+        parts = (texts.evaluation_text(self.found), lengths, self.forms, where)
+        return "\n".join(filter(None, parts))
 
 
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     """Ask every item of every task and count what came back."""
     tasks = _tasks(request)
     items = [item for task in tasks for item in registry.generate(task)]
-    longest = max(map(_tokens, items))
-    context = max(_LEAST_CONTEXT, longest + _AROUND)
+    context = room.context(items)
     bench = replace(
-        request.bench, prompts=f"synthetic:in={context},out=1", concurrency=str(request.streams)
+        request.bench,
+        prompts=f"synthetic:in={context},out=1",
+        concurrency=str(request.streams),
+        shorter=room.hint(tasks),
     )
     folder = request.out or benching.new_folder("evals", bench.subject)
     _refuse_used(folder)
     target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
+    room.require(target, items, tasks)
     spec = replace(target.spec, workloads=(), tasks=tasks, task_streams=request.streams)
     _refuse_other(folder, spec)
     emit(Noted(texts.foresight(len(items), len(tasks))))
+    for notice in room.notices(items, request.streams):
+        emit(Noted(notice))
     executor = Executor(Verifier(), emit, proving=benching.proved)
     started_ns = clock.monotonic_ns()
     with locks.folder_lock(folder):
@@ -108,7 +111,8 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
         record = executor.record(session)
     with keeper(emit) as keep:
         keep(record)
-    return Evaluated(scores.evaluate(record), folder, result_tables.forms_text(record))
+    found = depths.with_lengths(scores.evaluate(record), record)
+    return Evaluated(found, folder, result_tables.forms_text(record))
 
 
 def compare_text(
@@ -164,19 +168,6 @@ def _tasks(request: EvalRequest) -> tuple[Task, ...]:
             raise BadInput(f"{name} at level {task.level} was named twice")
         found.append(task)
     return tuple(found)
-
-
-def _tokens(item: Item) -> int:
-    """Bound the tokens of an item's longest question and answer, playing it with long answers."""
-    ask, most = item.start(), 0
-    for _ in range(_TURNS_MOST):
-        said = sum(len(message.content) + _AROUND for message in ask.messages)
-        most = max(most, said // _CHARS_PER_TOKEN + ask.max_tokens)
-        following = item.on(Answer("x " * ask.max_tokens, "stop"))
-        if isinstance(following, Mark):
-            break
-        ask = following
-    return most
 
 
 def _refuse_used(folder: Path) -> None:

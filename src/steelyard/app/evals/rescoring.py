@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from steelyard.analysis import evaluation as scores
-from steelyard.app.evals import evaluating, texts
+from steelyard.app.evals import depths, evaluating, texts
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.run import RunRecord
@@ -21,10 +21,10 @@ def rescore_text(named: str, *, as_json: bool) -> str:
         raise BadInput(f"run {before.id} has no tasks", hint="`steelyard eval` makes runs that do")
     after = rescore(before)
     changed = list(_changed(before, after))
-    found = scores.evaluate(after)
+    found = depths.with_lengths(scores.evaluate(after), after)
     if as_json:
         return json.dumps({"evaluation": plain(found), "changed": changed}, indent=1)
-    lines = [texts.evaluation_text(found)]
+    lines = [*filter(None, (texts.evaluation_text(found), depths.text(found.lengths)))]
     lines += [f"  {one['task']} {one['item']}: {one['was']} → {one['is']}" for one in changed]
     lines.append(
         f"{len(changed)} of {found.overall.marks.right_share.n} marks changed"

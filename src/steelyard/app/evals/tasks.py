@@ -59,8 +59,11 @@ def sample_text(task: Task, *, answers: bool, as_json: bool) -> str:
 def _shown(family: Family) -> Iterator[str]:
     yield f"{family.name}: {_what(family)}"
     yield f"revision {family.revision}"
-    for level in family.levels:
-        yield f"level {level}: {', '.join(dict.fromkeys(family.kinds(level)))}"
+    kinds_of = {level: ", ".join(dict.fromkeys(family.kinds(level))) for level in family.levels}
+    if len(set(kinds_of.values())) == 1:
+        yield f"levels {', '.join(map(str, sorted(kinds_of)))}: {kinds_of[family.levels[0]]}"
+    else:
+        yield from (f"level {level}: {kinds}" for level, kinds in kinds_of.items())
     yield ""
     kinds = dict.fromkeys(family.kinds(family.levels[0]))
     task = Task(
@@ -74,11 +77,19 @@ def _shown(family: Family) -> Iterator[str]:
 
 
 def _asked(item: Question | Conversation, *, answers: bool) -> Iterator[str]:
-    yield f"── {item.kind}, level {item.level}, item {item.id[:12]}"
+    yield f"── {item.kind}, level {item.level}, item {item.id[:12]}{_stretched(item)}"
     for number, (prompt, answer) in enumerate(_turns(item), 1):
         yield f"[turn {number}] {prompt}" if isinstance(item, Conversation) else prompt
         if answers:
             yield f"→ {answer}"
+
+
+def _stretched(item: Question | Conversation) -> str:
+    """Say that what is shown is the short form of a long question."""
+    stretch = item.start().stretch
+    if stretch is None:
+        return ""
+    return f", in short: filled up to {stretch.tokens:,} tokens when it is asked"
 
 
 def _turns(item: Question | Conversation) -> list[tuple[str, str]]:
@@ -97,7 +108,9 @@ def _row(item: Question | Conversation) -> dict[str, Any]:
     }
     said = [{"prompt": prompt, "answer": answer} for prompt, answer in _turns(item)]
     told = {"turns": said} if isinstance(item, Conversation) else said[0]
-    return {**about, **told, "max_tokens": item.max_tokens}
+    stretch = item.start().stretch
+    length = {} if stretch is None else {"tokens": stretch.tokens}
+    return {**about, **told, "max_tokens": item.max_tokens, **length}
 
 
 def _about(family: Family) -> dict[str, Any]:
@@ -110,7 +123,7 @@ def _about(family: Family) -> dict[str, Any]:
 
 
 def _levels(family: Family) -> str:
-    first, last = family.levels[0], family.levels[-1]
+    first, last = min(family.levels), max(family.levels)
     return str(first) if first == last else f"{first}-{last}"
 
 

@@ -1,0 +1,88 @@
+"""The context that the items of an evaluation need: bounded, asked for, and refused where it lacks.
+
+An item that is stretched says its length; of others the longest question and answer is bounded.
+Not aware of how a server is started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from steelyard.app.benching import Target
+from steelyard.domain.errors import BadInput
+from steelyard.domain.reading import Measured, Reading
+from steelyard.domain.task import Answer, Item, Mark, Stretch, Task
+from steelyard.engines.api import AsksContext
+from steelyard.engines.attached import AttachedEngine
+
+_AROUND: Final = 96  # what a template puts around each message, and more
+_CHARS_PER_TOKEN: Final = 2  # small vocabularies cut text this finely; larger ones less so
+_LEAST_CONTEXT: Final = 512
+_TURNS_MOST: Final = 200
+_PER_ROUNDING: Final = 65  # what a bench adds to the longest request before it rounds up
+# A stretched item takes its length and no more: what is added to all others is taken off.
+_ADDED: Final = _AROUND + _PER_ROUNDING
+
+
+def context(items: Sequence[Item]) -> int:
+    """Return the tokens of the longest request, as a bench is to be told."""
+    return max(_LEAST_CONTEXT, max(map(_tokens, items)) + _AROUND)
+
+
+def hint(tasks: Sequence[Task]) -> str:
+    """Say how less context would do."""
+    longest = max(tasks, key=lambda task: task.level)
+    return f"ask less, e.g. a lower level than {longest.family}:{longest.level}"
+
+
+def require(target: Target, items: Sequence[Item], tasks: Sequence[Task]) -> None:
+    """Raise `BadInput` where a server says that it has less context than a length takes."""
+    needed = max((stretch.tokens for stretch in _stretches(items)), default=0)
+    if not needed or not isinstance(target.what, AttachedEngine):
+        return
+    has = _stated(target.what)
+    if isinstance(has, Measured) and has.value < needed:
+        raise BadInput(
+            f"{target.name} gives {has.value:,} tokens of context; the longest questions take"
+            f" {needed:,}, with their answers",
+            hint=f"start it with a context of {needed} for each request, or {hint(tasks)}",
+        )
+
+
+def notices(items: Sequence[Item], streams: int) -> Iterator[str]:
+    """Say what long questions cost to read, before anything is asked."""
+    lengths = [stretch.tokens for stretch in _stretches(items)]
+    if not lengths:
+        return
+    yield (
+        f"{len(lengths)} questions of up to {max(lengths):,} tokens: about {sum(lengths):,} tokens"
+        f" are to be read, {streams} questions at a time; no two begin alike, so no prefix cache"
+        " helps"
+    )
+
+
+def _stated(engine: AttachedEngine) -> Reading[int]:
+    """Return what a request will have: of an engine that is asked for a length, that."""
+    if isinstance(engine.dialect, AsksContext) and engine.dialect.context_tokens is not None:
+        return Measured(engine.dialect.context_tokens, "engine")
+    return engine.identity().context_tokens
+
+
+def _stretches(items: Sequence[Item]) -> list[Stretch]:
+    return [stretch for item in items if (stretch := item.start().stretch) is not None]
+
+
+def _tokens(item: Item) -> int:
+    """Bound the tokens of an item's longest question and answer, playing it with long answers."""
+    ask, most = item.start(), 0
+    if ask.stretch is not None:
+        return ask.stretch.tokens - _ADDED
+    for _ in range(_TURNS_MOST):
+        said = sum(len(message.content) + _AROUND for message in ask.messages)
+        most = max(most, said // _CHARS_PER_TOKEN + ask.max_tokens)
+        following = item.on(Answer("x " * ask.max_tokens, "stop"))
+        if isinstance(following, Mark):
+            break
+        ask = following
+    return most
