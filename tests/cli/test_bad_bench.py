@@ -118,6 +118,12 @@ OTHERS: list[tuple[str, str, tuple[str, ...]]] = [
         "--conversations users=2 --prompts prefix:prefix=64,in=32",
         ("conversations share their own beginnings", "use synthetic:"),
     ),
+    (
+        "pictures in conversations",
+        "--conversations users=2 --prompts images:n=1",
+        ("turns of a conversation are text", "use synthetic:"),
+    ),
+    ("size of pictures", "--prompts images:width=0", ("width=0", "no whole number")),
     ("half a trace", "--trace half.jsonl", ("how long each prompt is", "--prompts")),
     ("unsorted trace", "--trace back.json", ("request 3 comes before the one above", "sort")),
     ("objective", "--slo speed=1s", ("no metric for --slo 'speed'", "known:")),

@@ -29,10 +29,13 @@ ASKED = ("--tasks", "math_words,logic", "--items", "60")
 
 
 @contextmanager
-def server(folder: Path, planted: Mapping[str, str], ttft_s: float = 0.002) -> Iterator[str]:
+def server(
+    folder: Path, planted: Mapping[str, str], ttft_s: float = 0.002, **more: Any
+) -> Iterator[str]:
     """Serve planted answers; a question without one gets words that answer nothing."""
     folder.mkdir(exist_ok=True)
-    plan = scripts.write(Plan(ttft_s=ttft_s, gap_s=0.0005, answers=dict(planted)), folder / "plan")
+    told = Plan(ttft_s=ttft_s, gap_s=0.0005, answers=dict(planted), **more)
+    plan = scripts.write(told, folder / "plan")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

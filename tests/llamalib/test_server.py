@@ -104,6 +104,17 @@ def test_a_draft_model_is_really_used(tiny_model: Path) -> None:
         assert answer["timings"]["draft_n_accepted"] > 0
 
 
+def test_a_projector_is_really_read(tiny_model: Path, tmp_path: Path) -> None:
+    none = tmp_path / "projector.gguf"
+    none.write_bytes(b"no projector at all")
+    flags = ["--model", str(tiny_model), "--port", str(free_port()), "--threads", "1"]
+    flags += ["--ctx-size", "256", "--mmproj", str(none)]
+    argv = [sys.executable, "-m", MODULE, *flags]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "failed to load multimodal model" in done.stderr
+
+
 @pytest.mark.parametrize("aside", [0, 1])
 def test_experts_of_the_first_layers_are_kept_on_the_processor(tmp_path: Path, aside: int) -> None:
     model = tiny.write(tmp_path / "mixture.gguf", tiny.Shape(experts=4))

@@ -4,6 +4,7 @@ import random
 import re
 import sys
 import zlib
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,10 +14,11 @@ from statistics import mean, stdev
 from typing import Any
 
 import pytest
+from tests.tasks.eyes import decode
 
 import steelyard.bundled
 from steelyard.domain.errors import BadInput, SteelyardError
-from steelyard.domain.prompts import FromFile, Prefix, Recorded, ShareGpt, Synthetic
+from steelyard.domain.prompts import FromFile, Images, Prefix, Recorded, ShareGpt, Synthetic
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import Controls, Place
 from steelyard.domain.subject import Artifact, Subject
@@ -335,3 +337,16 @@ def test_an_engine_with_a_template_counts_as_many_tokens_as_asked_for(tmp_path: 
         lengths = MessageTokens(engine.tokenise, overhead.value)
         assert came(first(3, Prompts(Synthetic(90, 2)), lengths, seed=2)) == [90] * 3
         assert came(first(3, Prompts(Prefix(60, 20, 2, 2)), lengths, seed=2)) == [80] * 3
+
+
+def test_pictures_stand_before_fresh_prose_and_none_comes_twice() -> None:
+    source = Images(images=2, width=48, height=32, input_tokens=24, output_tokens=7)
+    found = first(30, Prompts(source), MessageTokens(splits, 7))
+    shown = [prompt.request.messages[0].media for prompt in found]
+    assert {len(media) for media in shown} == {2}
+    assert len({media.data for pair in shown for media in pair}) == 60
+    sizes = {decode(b64decode(media.data)).shape for pair in shown for media in pair}
+    assert sizes == {(32, 48)}
+    assert {len(splits(content(prompt))) for prompt in found} == {24 - 7}
+    assert {prompt.prompt_tokens_wanted for prompt in found} == {None}
+    assert first(30, Prompts(source), MessageTokens(splits, 7)) == found

@@ -11,7 +11,15 @@ import pytest
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.ids import content_id
-from steelyard.domain.prompts import FromFile, Prefix, PromptSource, Recorded, ShareGpt, Synthetic
+from steelyard.domain.prompts import (
+    FromFile,
+    Images,
+    Prefix,
+    PromptSource,
+    Recorded,
+    ShareGpt,
+    Synthetic,
+)
 from steelyard.domain.task import Message
 from steelyard.workloads.sources import described, read
 
@@ -31,6 +39,8 @@ def written(folder: Path, name: str, text: str) -> Path:
         ("synthetic:in=300,out=20,in_sd=50,out_sd=2.5", Synthetic(300, 20, 50.0, 2.5)),
         ("prefix:prefix=1024,in=128,out=64,groups=8", Prefix()),
         ("prefix:groups=3, in=20", Prefix(1024, 20, 64, 3)),
+        ("images", Images()),
+        ("images:n=2,width=1024,height=768,in=20,out=9", Images(2, 1024, 768, 20, 9)),
     ],
 )
 def test_made_up_prompts_are_read_and_told_in_the_same_words(
@@ -54,6 +64,9 @@ def test_made_up_prompts_are_read_and_told_in_the_same_words(
         ("synthetic:in=512,", "is no setting"),
         ("synthetic:in_sd=nan", "no spread"),
         ("prefix:groups=0", "no whole number"),
+        ("images:widht=9", "did you mean 'width'"),
+        ("images:n=99", "too many or large"),
+        ("images:width=9999", "too many or large"),
         ("sharegpt:", "names no file"),
         ("", "names no file"),
         ("/no/such/prompts.txt", "there is no file"),

@@ -11,7 +11,7 @@ from typing import assert_never, final
 
 from steelyard.analysis import timing
 from steelyard.domain.load import Closed, Conversations, Load, Open, Ramp, Steps, Trace
-from steelyard.domain.prompts import FromFile, Prefix, Recorded, ShareGpt, Synthetic
+from steelyard.domain.prompts import FromFile, Images, Prefix, Recorded, ShareGpt, Synthetic
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.stream import Attempt
 from steelyard.domain.workload import Workload
@@ -121,6 +121,11 @@ def prompts_in_words(workload: Workload | None) -> str:
             return f"{rows:,} recorded conversations ({sha256[:12]})"
         case Recorded(prompt_tokens=lengths):
             return f"synthetic, the lengths of a trace of {len(lengths):,} requests"
+        case Images() as made:
+            return (
+                f"{made.images} fresh pictures of {made.width} × {made.height} pixels before "
+                f"{made.input_tokens:,} tokens of prose, {made.output_tokens:,} out"
+            )
         case _:
             assert_never(workload.prompts)
 

@@ -15,6 +15,7 @@ HINTS: Final[Mapping[str, str]] = {
     "context_overflow": "shorter prompts or answers, or start the server with a longer context",
     "prompt_cut": "the server dropped part of the prompt in silence: give it a longer context",
     "canary_missing": "a check word of the text never came back: give the server a longer context",
+    "media_refused": "the model takes no such media: serve one that sees or hears, or other tasks",
     "model_missing": "the server no longer has the model: load it there, or name another",
     "loading": "the model was still loading: wait until it is loaded, and measure again",
     "quota": "the account has no more credit or quota: top it up, or use another key",

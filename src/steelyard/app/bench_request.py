@@ -27,6 +27,7 @@ from steelyard.domain.load import (
 from steelyard.domain.prompts import (
     OUTPUT_TOKENS,
     FromFile,
+    Images,
     Prefix,
     PromptSource,
     Recorded,
@@ -49,6 +50,8 @@ _REQUESTS: Final = 100
 _REQUESTS_PER_STREAM: Final = 8
 _OPEN_S: Final = 30.0
 _SEED_MOST: Final = (1 << 31) - 1  # what servers take for a seed
+# Of one: what cuts a picture into tiles takes more, what squeezes it less.
+TOKENS_OF_A_PICTURE: Final = 1500
 _LONGEST_ROW: Final = 4096
 # What a template puts around a message, and more.
 _AROUND: Final = 64
@@ -198,6 +201,9 @@ class Asked:
                 longest = max(
                     map(sum, zip(source.prompt_tokens, source.output_tokens, strict=True))
                 )
+            case Images():
+                longest = source.images * TOKENS_OF_A_PICTURE
+                longest += source.input_tokens + source.output_tokens
             case FromFile() | ShareGpt():
                 longest = self._longest_row(source.output_tokens)
         turns = max(
@@ -248,6 +254,11 @@ def _prompts(request: BenchRequest, loads: tuple[Load, ...]) -> Prompts:
     if trace is not None and request.prompts is None:
         prompts = _as_recorded(trace) or prompts
     talk = any(isinstance(load, Conversations) for load in loads)
+    if talk and isinstance(prompts.source, Images):
+        raise BadInput(
+            "the turns of a conversation are text; images: makes prompts of one turn",
+            hint="use synthetic: or a file with --conversations",
+        )
     if talk and isinstance(prompts.source, Prefix):
         raise BadInput(
             "conversations share their own beginnings; prefix: makes prompts that do",

@@ -8,7 +8,7 @@ terminals: text comes back as text. What may be asked: `app.bench_request`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,16 @@ from steelyard.app import bench_request, calibrating
 from steelyard.app.bench_request import Asked, BenchRequest, is_address
 from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
+from steelyard.domain.prompts import Images
 from steelyard.domain.reading import Reading, value_of
 from steelyard.domain.run import Container, ControlProfile, Controls, Place, Proof, RunSpec
 from steelyard.domain.serverside import Sidecar
 from steelyard.domain.subject import Artifact, EngineProfile, Subject, Variant
-from steelyard.engines import api, attached, environments, images, keys
+from steelyard.engines import api, attached, environments, images, keys, sight
 from steelyard.engines.attached import AttachedEngine
 from steelyard.engines.calls import Trust
 from steelyard.engines.url import Endpoint
+from steelyard.media.samples import Kind
 from steelyard.models import disk, memory
 from steelyard.platform import clock, containers, hardware, locks
 from steelyard.runs.execute import Executor, Session
@@ -78,6 +80,8 @@ def perform(request: BenchRequest, emit: Emit) -> Benched:
         target(subject, request, asked, side, emit, turn)
         for turn, (subject, side) in enumerate(zip(request.subjects, sides, strict=True))
     ]
+    for each in targets if isinstance(asked.prompts.source, Images) else ():
+        refuse_blind(each, ["image"])
     if request.sidecar:
         from steelyard.app import bench_sidecars  # brings numpy, which a server needs not
 
@@ -312,6 +316,20 @@ def _file(
         )
     place = place_for(spec.subject, folder, paths, engine_profile=settled.name, container=container)
     return Target(variant.artifact.name, spec, place, variant)
+
+
+def refuse_blind(target: Target, kinds: Iterable[Kind]) -> None:
+    """Raise `UnsupportedSubject` where the subject cannot be shown what is to be shown."""
+    wanted = sorted(kinds)
+    if not wanted:
+        return
+    if isinstance(target.what, Variant):
+        subject = target.spec.subject
+        sight.require_engine(api.dialect(subject.engine), wanted, subject)
+    else:
+        sight.require_engine(target.what.dialect, wanted)
+        target.what.wake()  # a model that is loaded when it is asked for may take minutes
+        sight.require_model(target.what, wanted)
 
 
 def proved(

@@ -39,7 +39,8 @@ from steelyard.cli.values import DURATION
 @click.option("--duration", type=DURATION, help="How long, e.g. 60s.")
 @click.option(
     "--prompts",
-    help="synthetic:in=N,out=N · FILE (.txt .jsonl .csv) · sharegpt:FILE · prefix:prefix=N,in=N."
+    help="synthetic:in=N,out=N · FILE (.txt .jsonl .csv) · sharegpt:FILE · prefix:prefix=N,in=N"
+    " · images:n=N,width=N,height=N."
     "  [default: synthetic:in=512,out=128, or the lengths of --trace]",
 )
 @click.option("--slo", help="Objectives: ttft_p95=500ms,tpot_p95=50ms,errors=1%.")

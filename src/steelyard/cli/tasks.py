@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -37,6 +39,11 @@ def show(*, family: str, as_json: bool) -> None:
 @click.option("--private-seed", help="Draw the items from a seed that only you know.")
 @click.option("--answers", is_flag=True, help="Print the known answers too.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON, with the answers.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write their pictures, sounds or films into this folder, with the answers.",
+)
 def sample(
     *,
     family: str,
@@ -46,13 +53,15 @@ def sample(
     private_seed: str | None,
     answers: bool,
     as_json: bool,
+    out: Path | None,
 ) -> None:
     """Print items of FAMILY as a run with this seed asks them.
 
     \b
     steelyard tasks sample logic --level 2 --items 3 --answers
+    steelyard tasks sample vision --items 20 --out pictures
     """  # noqa: D301 - \b is click's own mark
     from steelyard.app.evals import tasks as texts
 
     task = texts.task(family, level, items, seed, private_seed)
-    click.echo(texts.sample_text(task, answers=answers, as_json=as_json))
+    click.echo(texts.sample_text(task, answers=answers, as_json=as_json, out=out))

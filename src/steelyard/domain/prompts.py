@@ -89,4 +89,20 @@ class Recorded:
             )
 
 
-PromptSource: TypeAlias = Synthetic | Prefix | FromFile | ShareGpt | Recorded
+@final
+@dataclass(frozen=True, slots=True)
+class Images:
+    """`images` fresh pictures of so many pixels before fresh prose of `input_tokens`.
+
+    What a picture takes is the model's own: a prompt's length is read from the usage afterwards.
+    """
+
+    images: int = 1
+    width: int = 448
+    height: int = 336
+    input_tokens: int = 32
+    output_tokens: int = OUTPUT_TOKENS
+    kind: Literal["images"] = "images"
+
+
+PromptSource: TypeAlias = Synthetic | Prefix | FromFile | ShareGpt | Recorded | Images

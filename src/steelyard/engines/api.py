@@ -32,7 +32,8 @@ class Capabilities:
     `formats` are those that a program started here loads, `image_formats` those that its images
     load. `tells_limit`: an answer that ran into its limit ends with `length` and not with `stop`.
     `profile_keys` are the fields of an engine profile that its launch passes on, `devices` the
-    kinds that it can be told to compute on.
+    kinds that it can be told to compute on. `images`, `audio`, `video`: what a request can carry to
+    a model that takes it; whether the served one does is the server's word (`IdentityClaim.takes`).
     """
 
     formats: frozenset[str]
@@ -48,6 +49,8 @@ class Capabilities:
     grammar: bool = False
     tool_calls: bool = False
     images: bool = False
+    audio: bool = False
+    video: bool = False
     embeddings: bool = False
     metrics: bool = False
     simulated: bool = False
@@ -109,7 +112,8 @@ class IdentityClaim:
 
     `name` is what it puts into its answers, `context_tokens` is per slot, `tensor_bytes` and
     `parameters` are counted over all tensors of the file that it has loaded. `digest` is the
-    server's own for what it has loaded, whatever it is taken over.
+    server's own for what it has loaded, whatever it is taken over. `takes` are the kinds of media
+    that the model can be shown.
     """
 
     name: Reading[str] = Missing("not_reported")
@@ -123,6 +127,7 @@ class IdentityClaim:
     sampling: Reading[Mapping[str, float]] = Missing("not_reported")
     quant: Reading[str] = Missing("not_reported")
     digest: Reading[str] = Missing("not_reported")
+    takes: Reading[frozenset[str]] = Missing("not_reported")
 
 
 @final
@@ -312,6 +317,14 @@ class Forgets(Protocol):
 
     def unload_call(self) -> HttpCall:
         """Have ours unloaded."""
+
+
+@runtime_checkable
+class Projects(Dialect, Protocol):
+    """A dialect whose engine sees and hears by a second file, which a server is started with."""
+
+    def projects(self, subject: Subject) -> bool:
+        """Whether the server of this subject is started with one."""
 
 
 @runtime_checkable

@@ -105,6 +105,9 @@ class LlamaCpp:
             logprobs=True,
             grammar=True,
             tool_calls=True,
+            images=True,
+            audio=True,
+            video=True,
             embeddings=True,
             metrics=True,
             profile_keys=frozenset(field.name for field in fields(EngineProfile)),
@@ -250,6 +253,10 @@ class LlamaCpp:
     def prompt_facts(self, request: GenerationRequest, asking: Asking) -> PromptFacts:
         """Ask it to render, tokenise, and echo its settings."""
         return llama_prompts.prompt_facts(request, asking)
+
+    def projects(self, subject: Subject) -> bool:
+        """Whether it is started with `--mmproj`: docs/multimodal.md."""
+        return llama_server.projected(subject)
 
     def loaded_call(self) -> HttpCall:
         """Ask a router for its models and what state each is in."""

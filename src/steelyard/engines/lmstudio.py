@@ -127,6 +127,7 @@ class LmStudio:
             context_tokens=context,
             build=Missing("not_reported", "LM Studio does not tell its version"),
             quant=served.text(entry, "quantization", who="/api/v0/models"),
+            takes=_takes(entry.get("type")),
         )
 
     def tokenise_call(self, text: str, *, special: bool) -> NoReturn:  # noqa: ARG002
@@ -158,6 +159,13 @@ class LmStudio:
         }
         claim = self.read_identity(evidence.answers)
         return served.readback(controls, evidence, claim, own, without=_WITHOUT)
+
+
+def _takes(kind: object) -> Reading[frozenset[str]]:
+    """Read what a model is: `llm` reads, `vlm` also sees."""
+    if not isinstance(kind, str):
+        return Missing("not_reported", "/api/v0/models states no type")
+    return Measured(frozenset({"image"} if kind == "vlm" else ()), "engine")
 
 
 def _runtime(probes: Sequence[object]) -> Reading[str]:

@@ -62,6 +62,8 @@ class LocalAi:
             grammar=True,
             tool_calls=True,
             images=True,
+            audio=True,
+            video=True,
             embeddings=True,
         )
 

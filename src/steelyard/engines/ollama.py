@@ -30,6 +30,7 @@ from steelyard.domain.stream import (
     Usage,
 )
 from steelyard.domain.subject import Subject
+from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines.api import (
     Capabilities,
@@ -175,7 +176,7 @@ class Ollama:
         }
         body: dict[str, object] = {
             "model": self.found.model or "",
-            "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
+            "messages": [_message(turn) for turn in request.messages],
             "stream": request.stream,
             "options": options,
             "truncate": False,
@@ -220,6 +221,7 @@ class Ollama:
             build=served.text(_object(version), "version", who="/api/version"),
             quant=served.text(_object(facts.get("details")), "quantization_level", who="/api/show"),
             digest=served.text(loaded, "digest", who="/api/ps"),
+            takes=_takes(facts),
         )
 
     def tokenise_call(self, text: str, *, special: bool) -> NoReturn:  # noqa: ARG002
@@ -303,6 +305,14 @@ class Ollama:
         return _count(info, f"{info.get('general.architecture')}.context_length")
 
 
+def _message(turn: Message) -> dict[str, object]:
+    """Return one turn as `/api/chat` has it: pictures as bare base64 beside the text."""
+    written: dict[str, object] = {"role": turn.role, "content": turn.content}
+    if turn.media:
+        written["images"] = [shown.data for shown in turn.media]
+    return written
+
+
 def _own_name(name: str) -> str:
     """Return a file's name as Ollama takes it, with the tag that it would add."""
     stem = name.removesuffix(".gguf").rpartition("/")[2].lower()
@@ -331,6 +341,14 @@ def _said(message: Mapping[str, Any]) -> Iterator[StreamEvent]:
     if not found and message.get("role") and not isinstance(content, str):
         found.append(RoleStarted())
     yield from found
+
+
+def _takes(facts: Mapping[str, Any]) -> Reading[frozenset[str]]:
+    """Read the capabilities of a model, which older versions do not tell."""
+    able = facts.get("capabilities")
+    if not isinstance(able, list):
+        return Missing("not_reported", "/api/show states no capabilities")
+    return Measured(frozenset({"image"} if "vision" in able else ()), "engine")
 
 
 def _loaded_context(loaded: Mapping[str, Any]) -> Reading[int]:

@@ -42,6 +42,7 @@ _OWNERS: Final[Mapping[str, Server]] = {
 }
 _HEADERS: Final[Mapping[str, Server]] = {"llama.cpp": "llama.cpp", "pacer": "scripted"}
 _RUNS_TO_LENGTH: Final = frozenset({"llama.cpp", "vllm", "sglang", "scripted"})
+_SHOWS_FILMS: Final = frozenset({"llama.cpp", "vllm", "sglang", "scripted"})
 _CACHE_PROMPT: Final = frozenset({"llama.cpp", "scripted"})
 
 
@@ -73,6 +74,10 @@ class OpenAiEndpoint:
             controls_prefix_cache=self.server in _CACHE_PROMPT,
             exact_tokens=self.server in _RUNS_TO_LENGTH,
             simulated=self.server == "scripted",
+            # The chat API itself has pictures and sound; films are an extension of some servers.
+            images=True,
+            audio=True,
+            video=self.server in _SHOWS_FILMS,
         )
 
     def launch(

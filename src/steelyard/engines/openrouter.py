@@ -58,6 +58,8 @@ class OpenRouter:
             formats=frozenset(),
             tool_calls=True,
             images=True,
+            audio=True,
+            video=True,
         )
 
     @property
@@ -150,6 +152,7 @@ class OpenRouter:
             context_tokens=served.context_of(entry),
             build=Missing("not_reported", "a hosted service has no version to tell"),
             quant=_quant(endpoints[0] if endpoints else None),
+            takes=served.modalities(entry),
         )
 
     def tokenise_call(self, text: str, *, special: bool) -> NoReturn:  # noqa: ARG002

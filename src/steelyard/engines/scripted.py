@@ -40,6 +40,9 @@ class Scripted:
         exact_tokens=True,
         token_prompts=True,
         simulated=True,
+        images=True,
+        audio=True,
+        video=True,
         profile_keys=frozenset({"context_tokens", "slots", "threads", "gpu_layers", "gpus"}),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
 
-from steelyard.domain.reading import Measured
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.stream import Finished, StreamEvent, StreamFailed
 from steelyard.domain.subject import Subject
@@ -80,6 +80,8 @@ class SgLang:
             grammar=True,
             tool_calls=True,
             images=True,
+            audio=True,
+            video=True,
             embeddings=True,
             metrics=True,
         )
@@ -130,7 +132,7 @@ class SgLang:
             body["ignore_eos"] = True
         if not request.reuse_prefix:
             body["cache_salt"] = served.salt(body)
-        return HttpCall("POST", path, json=body)
+        return HttpCall("POST", path, json=_heard(body))
 
     def decode(self, data: str) -> Iterator[StreamEvent]:
         """Read one event; an answer that the server gave up is an error, whatever its status."""
@@ -162,6 +164,7 @@ class SgLang:
             slots=openai.count(settings, "max_running_requests", who="max_running_requests"),
             build=served.text(settings, "version", who="/server_info"),
             quant=served.text(settings, "quantization", "dtype", who="/server_info"),
+            takes=_takes(openai.as_object(model) or {}),
         )
 
     def tokenise_call(self, text: str, *, special: bool) -> HttpCall:  # noqa: ARG002
@@ -204,3 +207,23 @@ class SgLang:
 def _settings(answers: Sequence[object]) -> Mapping[str, Any]:
     """Return the answer of whichever route of the two is there."""
     return openai.as_object(answers[2]) or openai.as_object(answers[3]) or {}
+
+
+def _heard(body: dict[str, object]) -> dict[str, object]:
+    """Return the body with sounds as SGLang has them: by a data URL, in parts of their own name."""
+    turns = body.get("messages")
+    for turn in turns if isinstance(turns, list) else ():
+        for part in turn["content"] if isinstance(turn["content"], list) else ():
+            if (sound := part.pop("input_audio", None)) is not None:
+                url = f"data:audio/{sound['format']};base64,{sound['data']}"
+                part |= {"type": "audio_url", "audio_url": {"url": url}}
+    return body
+
+
+def _takes(model: Mapping[str, Any]) -> Reading[frozenset[str]]:
+    """Read what the model understands; films are taken by what takes pictures."""
+    sees, hears = model.get("has_image_understanding"), model.get("has_audio_understanding")
+    if not isinstance(sees, bool) or not isinstance(hears, bool):
+        return Missing("not_reported", "/get_model_info does not state what the model understands")
+    kinds = ({"image", "video"} if sees else set()) | ({"audio"} if hears else set())
+    return Measured(frozenset(kinds), "engine")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.domain.errors import DialectError
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.stream import StreamEvent
 from steelyard.domain.subject import Subject
@@ -140,6 +141,7 @@ class Tgi:
             build=served.text(facts, "version", who="/info"),
             quant=served.text(facts, "quantize", "model_dtype", who="/info"),
             digest=served.text(facts, "model_sha", who="/info"),
+            takes=_takes(facts.get("model_pipeline_tag")),
         )
 
     def tokenise_call(self, text: str, *, special: bool) -> HttpCall:  # noqa: ARG002
@@ -173,3 +175,10 @@ class Tgi:
         if subject.runtime == RUNTIME:
             return served.launched(subject, controls, seen, _GIVEN, threads=False)
         return seen
+
+
+def _takes(tag: object) -> Reading[frozenset[str]]:
+    """Read the tag of the model's page; one from a folder has none."""
+    if not isinstance(tag, str) or not tag:
+        return Missing("not_reported", "/info states no model_pipeline_tag")
+    return Measured(frozenset({"image"} if tag.startswith("image-text") else ()), "engine")

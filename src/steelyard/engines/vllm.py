@@ -96,6 +96,8 @@ class Vllm:
             grammar=True,
             tool_calls=True,
             images=True,
+            audio=True,
+            video=True,
             embeddings=True,
             metrics=True,
         )

@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     add("-n", "--predict", "--n-predict", dest="predict", type=_between(-2, 1 << 31), default=-1)
     add("-cram", "--cache-ram", type=_between(-1, 1 << 31), default=8192)
     add("-md", "--model-draft", default=None)
+    add("-mm", "--mmproj", default=None)
     add("-dev", "--device", default=None)
     add("-C", "--cpu-mask", type=_mask, default=None)
     add("-Cr", "--cpu-range", type=_range, default=None)
@@ -134,6 +135,8 @@ def params(options: argparse.Namespace) -> Any:
     if options.model_draft is not None:
         p.speculative.draft.mparams.path = options.model_draft
         p.speculative.types = [x.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
+    if options.mmproj is not None:
+        p.mmproj.path = options.mmproj
     # While it loads it tells which settings are in force; requests are logged as asked for.
     p.verbosity = max(_SETTINGS_TOLD, options.verbosity)
     if options.cpu_moe:

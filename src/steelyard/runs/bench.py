@@ -18,7 +18,7 @@ from steelyard.domain.run import RunSpec
 from steelyard.domain.stream import Attempt, Exchange
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import transcript
-from steelyard.engines.api import Dialect, HttpCall, PromptFacts
+from steelyard.engines.api import Dialect, HttpCall, IdentityClaim, PromptFacts
 from steelyard.engines.attached import AttachedEngine
 from steelyard.loadgen.client import Client
 from steelyard.platform import clock
@@ -52,6 +52,12 @@ class Engine(Protocol):
 
     def alive(self) -> bool:
         """Whether it is still there."""
+
+    def ask(self, call: HttpCall) -> object:
+        """Make a control call; return the JSON of its answer."""
+
+    def identity(self) -> IdentityClaim:
+        """Ask what is served."""
 
     def tokenise(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         """Return the served model's tokens of a text."""

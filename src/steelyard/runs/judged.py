@@ -9,6 +9,7 @@ arrived whole is looked at in the end. Not aware of statistics.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final, final
 
 from steelyard.analysis import delivery
@@ -20,6 +21,8 @@ from steelyard.domain.run import Section
 from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
 from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
 from steelyard.domain.workload import GenerationRequest
+from steelyard.engines import sight
+from steelyard.media.samples import Kind
 from steelyard.runs import stretching
 from steelyard.runs.bench import Bench, Key
 from steelyard.runs.stretching import Ruler
@@ -76,6 +79,7 @@ class _Asking:
                 self._known[key.sample, key.ask] = exchange
         self._earlier_ns = _busy(list(self._known.values()))
         asks = {item_id: item.start() for item_id, item in self._items.items()}
+        sight.require_model(self._bench.engine, kinds_of(asks.values()))
         if all(ask.stretch is None for ask in asks.values()):
             for item_id, ask in asks.items():
                 self._ask(item_id, ask, Key(self._name, 0, item_id))
@@ -206,6 +210,11 @@ class _Asking:
     def _mark(self, item_id: str, mark: Mark) -> None:
         self._marks[item_id] = mark
         self._bench.advance(self._name)
+
+
+def kinds_of(asks: Iterable[Ask]) -> set[Kind]:
+    """Return the kinds of media that these questions show."""
+    return {shown.kind for ask in asks for turn in ask.messages for shown in turn.media}
 
 
 def _duration(seconds: float) -> str:

@@ -9,11 +9,8 @@ the completions API; `grammar` of llama.cpp's server. Not aware of records or do
 
 from __future__ import annotations
 
-import base64
 import json
 import random
-import struct
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -26,6 +23,8 @@ from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
 from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest, Sampling
 from steelyard.engines.api import HttpCall
+from steelyard.engines.wires import openai
+from steelyard.media.samples import sample
 from steelyard.platform import clock
 from steelyard.runs.bench import Bench, Key
 
@@ -272,11 +271,8 @@ def _tools(asking: _Asking) -> None:
 
 
 def _images(asking: _Asking) -> None:
-    url = f"data:image/png;base64,{base64.b64encode(_red_square()).decode()}"
-    content = [
-        {"type": "text", "text": "Which colour is this? One word."},
-        {"type": "image_url", "image_url": {"url": url}},
-    ]
+    question = Message("user", "Which colour is this? One word.", (sample("image"),))
+    content = openai.message(question)["content"]
     status, found = asking.whole(asking.chat(content))
     said = _text(found)
     if status == _OK and "red" not in said.lower():
@@ -405,17 +401,3 @@ def _error(found: Mapping[str, Any]) -> str:
     error = found.get("error")
     words = error.get("message") if isinstance(error, dict) else error
     return str(words)[:160] if words else ""
-
-
-def _red_square() -> bytes:
-    """Return a PNG of 32 × 32 red points (PNG specification, third edition)."""
-    side = 32
-    rows = (b"\x00" + b"\xff\x00\x00" * side) * side
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        whole = kind + data
-        return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
-
-    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + parts

@@ -14,7 +14,7 @@ from typing import Final
 from steelyard.analysis.failure_hints import hint
 from steelyard.domain.errors import EngineError, UnsupportedSubject
 from steelyard.domain.load import Conversations
-from steelyard.domain.prompts import FromFile, PromptSource, Recorded, ShareGpt, Synthetic
+from steelyard.domain.prompts import FromFile, Images, PromptSource, Recorded, ShareGpt, Synthetic
 from steelyard.domain.reading import Measured
 from steelyard.domain.stream import Attempt, Failed
 from steelyard.domain.task import Message
@@ -70,7 +70,7 @@ def _made(bench: Bench, source: PromptSource, use: str, *, as_messages: bool) ->
 
 
 def _lengths(bench: Bench, source: PromptSource, *, as_messages: bool) -> Lengths:
-    rows = isinstance(source, FromFile | ShareGpt)
+    rows = isinstance(source, FromFile | ShareGpt | Images)  # these go as messages
     if bench.dialect.capabilities.token_prompts and not (as_messages or rows):
         return RawTokens(bench.engine.tokenise)
     if bench.lengths is None:

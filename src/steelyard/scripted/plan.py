@@ -32,6 +32,7 @@ FaultKind: TypeAlias = Literal[
     "http_error",
     "wrong_name",
     "wrong_model",
+    "media_dropped",
     "die",
 ]
 
@@ -59,6 +60,8 @@ class Plan:
     are answered wrongly depends on `seed` and the prompt only, so variants with a higher
     `wrong_rate` fail on all that the others fail on, and more. `gpu_layers` and `gpus` override
     fields where the server is started with that number of either: devices that are not there.
+    `takes` are the kinds of media that the model is shown, each for `media_tokens`; others are
+    refused in llama-server's words. Where it `admits` it, the server tells of them beforehand.
     """
 
     ttft_s: float = 0.05
@@ -76,6 +79,9 @@ class Plan:
     seed: int = 0
     faults: tuple[Fault, ...] = ()
     answers: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
+    takes: tuple[str, ...] = ("image", "audio", "video")
+    admits: bool = True
+    media_tokens: int = 64
     variants: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     gpu_layers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     gpus: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -122,6 +128,12 @@ class Plan:
 _NO_ANSWER: Final = "I do not know."
 
 
+def told(text: str, media: Iterable[tuple[str, bytes]]) -> str:
+    """Return a message as keys have it: the kind and the hash of each file before the text."""
+    shown = (f"{kind}:{hashlib.sha256(data).hexdigest()}\x1d" for kind, data in media)
+    return "".join(shown) + text
+
+
 def prompt_key(messages: Iterable[tuple[str, str]]) -> str:
     """Return the key of a conversation, given as roles and contents."""
     text = "".join(f"{role}\x1f{content}\x1e" for role, content in messages)
@@ -159,6 +171,7 @@ def _checked(raw: Mapping[str, object], *, source: str) -> Plan:
         if isinstance(default, int | float) and not isinstance(value, int | float):
             raise BadInput(f"{source}: {key} is a number, not {value!r}")
     fields: dict[str, Any] = dict(raw)
+    fields["takes"] = tuple(fields.get("takes", wanted["takes"]))
     fields["faults"] = tuple(_fault(item, source) for item in fields.get("faults", ()))
     plan = Plan(**fields)
     if plan.speed <= 0 or plan.tokens_per_event < 1:

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, final
 
-from steelyard.scripted.plan import FaultKind, Plan, prompt_key, share
+from steelyard.scripted.media import content
+from steelyard.scripted.plan import FaultKind, Plan, prompt_key, share, told
 
 Then: TypeAlias = Literal["go on", "keep", "close", "hang", "die"]
 
@@ -51,6 +52,7 @@ class Asked:
     prompt_tokens: int
     model: str
     echoed: Mapping[str, object]
+    media: tuple[str, ...] = ()
 
 
 @final
@@ -73,10 +75,12 @@ def tokenise(text: str, vocabulary: int) -> list[int]:
 def asked(path: str, body: Mapping[str, Any]) -> Asked:
     """Read a request's body."""
     chat = path == "/v1/chat/completions"
+    media: tuple[str, ...] = ()
     if chat:
-        turns = [(str(m.get("role")), str(m.get("content"))) for m in body.get("messages", ())]
-        key = prompt_key(turns)
-        tokens = sum(len(_PIECE.findall(text)) + _TEMPLATE_TOKENS for _, text in turns) + 3
+        read = [(str(m.get("role")), *content(m.get("content"))) for m in body.get("messages", ())]
+        media = tuple(kind for _, _, files in read for kind, _ in files)
+        key = prompt_key((role, told(text, files)) for role, text, files in read)
+        tokens = sum(len(_PIECE.findall(text)) + _TEMPLATE_TOKENS for _, text, _ in read) + 3
     else:
         prompt = body.get("prompt", "")
         pieces = prompt if isinstance(prompt, list) else _PIECE.findall(str(prompt))
@@ -91,6 +95,7 @@ def asked(path: str, body: Mapping[str, Any]) -> Asked:
         prompt_tokens=tokens,
         model=str(body.get("model", "")),
         echoed={name: body[name] for name in ("seed", "temperature") if name in body},
+        media=media,
     )
 
 
@@ -100,6 +105,9 @@ def perform(wish: Asked, plan: Plan, scene: Scene) -> tuple[tuple[Cue, ...], fro
     if plan.keeps_prompt_tokens is not None:
         kept = min(wish.prompt_tokens, plan.keeps_prompt_tokens)
         wish = replace(wish, prompt_tokens=kept)
+    wish, refused = shown(wish, plan, faults)
+    if refused is not None:
+        return (refused,), faults
     if wish.prompt_tokens + 1 > scene.context_tokens:
         words = (
             f"request ({wish.prompt_tokens} tokens) exceeds the available context size "
@@ -119,6 +127,22 @@ def perform(wish: Asked, plan: Plan, scene: Scene) -> tuple[tuple[Cue, ...], fro
         whole = writer.whole(last)
         return (Cue(ttft + decode_s, whole[0], whole[1], len(pieces), "keep"),), faults
     return tuple(_streamed(writer, times, plan, last, ttft)), faults
+
+
+def shown(wish: Asked, plan: Plan, faults: frozenset[FaultKind]) -> tuple[Asked, Cue | None]:
+    """Return the request with its media counted, or llama-server's refusal of one of them."""
+    if "media_dropped" in faults:
+        return wish, None
+    kind = next((kind for kind in wish.media if kind not in plan.takes), None)
+    if kind is not None:
+        words = (
+            f"{kind} input is not supported - hint: if this is unexpected, you may need to "
+            "provide the mmproj"
+        )
+        return wish, _refusal(500, "server_error", words)
+    return replace(
+        wish, prompt_tokens=wish.prompt_tokens + len(wish.media) * plan.media_tokens
+    ), None
 
 
 def _said(wish: Asked, plan: Plan, faults: frozenset[FaultKind]) -> tuple[list[str], str]:

@@ -323,7 +323,13 @@ def _props(served: Served, plan: Plan) -> dict[str, Any]:
         "total_slots": served.slots,
         "model_path": _swapped(served.model_path) if _lies(plan) else served.model_path,
         "build_info": "scripted-1",
+        **({"modalities": _modalities(plan)} if plan.admits else {}),
     }
+
+
+def _modalities(plan: Plan) -> dict[str, bool]:
+    named = {"vision": "image", "audio": "audio", "video": "video"}
+    return {name: kind in plan.takes for name, kind in named.items()}
 
 
 def _models(served: Served, plan: Plan) -> dict[str, Any]:

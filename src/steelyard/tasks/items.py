@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Protocol, final
 
-from steelyard.domain.task import Answer, Ask, Mark, Message, Split, Stretch
+from steelyard.domain.task import Answer, Ask, Mark, Media, Message, Split, Stretch
 
 _EVEN: Final = 0.5
 HELD_OUT_SHARE: Final = 5  # one key in five is held out
@@ -35,7 +35,8 @@ class Scorer(Protocol):
 class Draft:
     """A question before it has an identity. `key` holds what determines the answer.
 
-    With a `stretch`, `prompt` is its shortest form.
+    With a `stretch`, `prompt` is its shortest form. `show` makes the pictures or sounds that it is
+    about, when it is put.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Draft:
     max_tokens: int
     scorer: Scorer
     stretch: Stretch | None = None
+    show: Callable[[], tuple[Media, ...]] = tuple
 
 
 @final
@@ -125,10 +127,11 @@ class Question:
     max_tokens: int
     scorer: Scorer
     stretch: Stretch | None = None
+    show: Callable[[], tuple[Media, ...]] = field(default=tuple, compare=False)
 
     def start(self) -> Ask:
         """Return the question."""
-        messages = (Message("user", self.prompt),)
+        messages = (Message("user", self.prompt, self.show()),)
         return Ask(messages, self.max_tokens, stretch=self.stretch)
 
     def on(self, answer: Answer) -> Ask | Mark:

@@ -14,6 +14,7 @@ from typing import Final
 
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.task import Item, Task
+from steelyard.tasks.audio import Audio
 from steelyard.tasks.business import Business
 from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.formats import Formats
@@ -25,6 +26,8 @@ from steelyard.tasks.multi_turn import MultiTurn
 from steelyard.tasks.reading import Reading
 from steelyard.tasks.robustness import Robustness
 from steelyard.tasks.tools_prompted import ToolsPrompted
+from steelyard.tasks.video import Video
+from steelyard.tasks.vision import Vision
 
 FAMILIES: Final = ("math_words", "reading", "logic", "formats")
 _SHIPPED: Final[dict[str, type[Family]]] = {
@@ -37,6 +40,9 @@ _SHIPPED: Final[dict[str, type[Family]]] = {
     "tools_prompted": ToolsPrompted,
     "robustness": Robustness,
     "long_context": LongContext,
+    "vision": Vision,
+    "audio": Audio,
+    "video": Video,
 }
 _FRUITLESS: Final = 4000  # draws of one kind without a new item: there are no more
 
@@ -152,4 +158,5 @@ def _item(task: Task, draft: Draft | Dialogue, cluster: str) -> Question | Conve
         max_tokens=draft.max_tokens,
         scorer=draft.scorer,
         stretch=draft.stretch,
+        show=draft.show,
     )

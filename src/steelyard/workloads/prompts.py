@@ -17,7 +17,7 @@ from typing import Final, assert_never, final
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import content_id
 from steelyard.domain.ports import Tokenise
-from steelyard.domain.prompts import FromFile, Prefix, Recorded, ShareGpt, Synthetic
+from steelyard.domain.prompts import FromFile, Images, Prefix, Recorded, ShareGpt, Synthetic
 from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest, Workload
 from steelyard.workloads.lengths import (
@@ -30,6 +30,7 @@ from steelyard.workloads.lengths import (
     token_ids,
     written,
 )
+from steelyard.workloads.pictures import picture
 from steelyard.workloads.rows import Row
 from steelyard.workloads.sources import SHORTEST_TOKENS, Prompts
 
@@ -99,6 +100,8 @@ def make(
             return _recorded(source, maker)
         case Prefix() as source:
             return _prefixed(source, maker)
+        case Images() as source:
+            return _pictured(source, maker)
         case FromFile() as source:
             return _again_and_again(_own(prompts.rows, source, maker), maker)
         case ShareGpt() as source:
@@ -161,6 +164,17 @@ def _drawn(mean: int, sd: float, least: int, draw: random.Random) -> int:
         length = round(draw.gauss(mean, sd))
         if length >= least:
             return length
+
+
+def _pictured(source: Images, maker: _Maker) -> Iterator[Prompt]:
+    """Yield fresh prose behind fresh pictures; what those take, only the model knows."""
+    for number in itertools.count():
+        prompt = maker.fresh(number, source.input_tokens, source.output_tokens)
+        draw = maker.draw(f"pictures/{number}")
+        media = tuple(picture(draw, source.width, source.height) for _ in range(source.images))
+        (message,) = prompt.request.messages
+        shown = (replace(message, media=media),)
+        yield Prompt(replace(prompt.request, messages=shown))
 
 
 def _recorded(source: Recorded, maker: _Maker) -> Iterator[Prompt]:

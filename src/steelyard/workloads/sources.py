@@ -18,6 +18,7 @@ from steelyard.domain.prompts import (
     OUTPUT_TOKENS,
     Form,
     FromFile,
+    Images,
     Prefix,
     PromptSource,
     Recorded,
@@ -31,7 +32,9 @@ Number = TypeVar("Number", int, float)
 # A shorter prompt has no room for a beginning of its own, so it would repeat by accident.
 SHORTEST_TOKENS: Final = 16
 _FORMS: Final[Mapping[str, Form]] = {".txt": "txt", ".jsonl": "jsonl", ".csv": "csv"}
-_KINDS: Final = ("synthetic", "prefix", "sharegpt")
+_KINDS: Final = ("synthetic", "prefix", "sharegpt", "images")
+_IMAGES_MOST: Final = 64
+_PIXELS_MOST: Final = 4096  # a side
 
 
 @final
@@ -47,13 +50,15 @@ def read(text: str) -> Prompts:
     """Read what a person typed, and the file that it names; raise `BadInput` with the way out.
 
     `synthetic:in=512,out=128,in_sd=50,out_sd=20`, `prefix:prefix=1024,in=128,out=64,groups=8`,
-    `sharegpt:FILE[,out=N]` or `FILE[,out=N]`.
+    `images:n=1,width=448,height=336,in=32,out=128`, `sharegpt:FILE[,out=N]` or `FILE[,out=N]`.
     """
     name, colon, rest = text.strip().partition(":")
     if name == "synthetic":
         return Prompts(_synthetic(rest))
     if name == "prefix":
         return Prompts(_prefix(rest))
+    if name == "images":
+        return Prompts(_images(rest))
     if name == "sharegpt":
         path, output = _file_named(rest, "sharegpt")
         data = _bytes_of(path)
@@ -79,8 +84,28 @@ def described(source: PromptSource) -> str:
             return f"{source.rows} ShareGPT conversations, sha256 {source.sha256[:12]}"
         case Recorded(prompt_tokens=lengths):
             return f"lengths of {len(lengths)} recorded requests"
+        case Images(images=n, width=w, height=h, input_tokens=i, output_tokens=o):
+            return f"images:n={n},width={w},height={h},in={i},out={o}"
         case _:
             assert_never(source)
+
+
+def _images(rest: str) -> Images:
+    given = _settings("images", rest, ("n", "width", "height", "in", "out"))
+    plain = Images()
+    made = Images(
+        _take(given, "n", _whole, plain.images),
+        _take(given, "width", _whole, plain.width),
+        _take(given, "height", _whole, plain.height),
+        _take(given, "in", _prompt_length, plain.input_tokens),
+        _take(given, "out", _whole, plain.output_tokens),
+    )
+    if made.images > _IMAGES_MOST or max(made.width, made.height) > _PIXELS_MOST:
+        raise BadInput(
+            f"images: {made.images} pictures of {made.width} × {made.height} are too many or large",
+            hint=f"{_IMAGES_MOST} a prompt and {_PIXELS_MOST} pixels a side are the most",
+        )
+    return made
 
 
 def _synthetic(rest: str) -> Synthetic:

@@ -28,6 +28,7 @@ from steelyard.domain.task import Task
 from steelyard.platform import atomic, clock, locks
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
+from steelyard.runs.judged import kinds_of
 from steelyard.store.records import RECORD_NAME, read_record
 from steelyard.tasks import registry
 
@@ -90,9 +91,11 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     )
     folder = request.out or benching.new_folder("evals", bench.subject)
     _refuse_used(folder)
+    kinds = kinds_of(item.start() for item in items)
     target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
     room.require(target, items, tasks)
     spec = replace(target.spec, workloads=(), tasks=tasks, task_streams=request.streams)
+    benching.refuse_blind(target, kinds)
     _refuse_other(folder, spec)
     emit(Noted(texts.foresight(len(items), len(tasks))))
     for notice in room.notices(items, request.streams):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from steelyard.app.bench_request import TOKENS_OF_A_PICTURE
 from steelyard.app.benching import Target
 from steelyard.domain.errors import BadInput
 from steelyard.domain.reading import Measured, Reading
@@ -80,7 +81,8 @@ def _tokens(item: Item) -> int:
         return ask.stretch.tokens - _ADDED
     for _ in range(_TURNS_MOST):
         said = sum(len(message.content) + _AROUND for message in ask.messages)
-        most = max(most, said // _CHARS_PER_TOKEN + ask.max_tokens)
+        shown = sum(len(message.media) * TOKENS_OF_A_PICTURE for message in ask.messages)
+        most = max(most, said // _CHARS_PER_TOKEN + shown + ask.max_tokens)
         following = item.on(Answer("x " * ask.max_tokens, "stop"))
         if isinstance(following, Mark):
             break

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
-from steelyard.domain.task import Task
+from steelyard.domain.errors import BadInput
+from steelyard.domain.task import Media, Task
 from steelyard.tasks import registry
 from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.items import Family, Question
 
 _WIDTH: Final = 14
+_ENDINGS: Final = {"image/png": "png", "audio/wav": "wav", "video/quicktime": "mov"}
 _TURN_ITEMS: Final = 16  # so many that every kind of question has had its turn
 
 
@@ -48,12 +52,39 @@ def task(name: str, level: int | None, items: int, seed: int, private_seed: str 
     )
 
 
-def sample_text(task: Task, *, answers: bool, as_json: bool) -> str:
-    """Print the items of a task, as a run would ask them."""
+def sample_text(task: Task, *, answers: bool, as_json: bool, out: Path | None = None) -> str:
+    """Print the items of a task, as a run would ask them; write their files into `out`."""
     found = registry.drawn(task)
+    if out is not None:
+        return f"{_written(found, out)} of {len(found)} items written to {out}"
     if as_json:
         return json.dumps([_row(question) for question in found], indent=1, ensure_ascii=False)
     return "\n\n".join("\n".join(_asked(question, answers=answers)) for question in found)
+
+
+def _written(found: list[Question | Conversation], out: Path) -> str:
+    """Write what the items show, and what is asked about it; say how many files it was."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out} is not an empty folder", hint="give another --out")
+    files = [(item, shown) for item in found for shown in _media(item)]
+    if not files:
+        raise BadInput(
+            f"the items of {found[0].family} show no pictures, sounds or films",
+            hint="leave --out out: they are printed",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, (item, shown) in enumerate(files, 1):
+        name = f"{number:04}-{item.kind.replace('/', '-')}.{_ENDINGS[shown.type]}"
+        (out / name).write_bytes(base64.b64decode(shown.data))
+        rows.append({**_row(item), "file": name})
+    listing = json.dumps(rows, indent=1, ensure_ascii=False)
+    (out / "items.json").write_text(listing + "\n", encoding="utf-8")
+    return f"{len(files)} files and items.json"
+
+
+def _media(item: Question | Conversation) -> tuple[Media, ...]:
+    return tuple(shown for turn in item.start().messages for shown in turn.media)
 
 
 def _shown(family: Family) -> Iterator[str]:
@@ -80,6 +111,8 @@ def _asked(item: Question | Conversation, *, answers: bool) -> Iterator[str]:
     yield f"── {item.kind}, level {item.level}, item {item.id[:12]}{_stretched(item)}"
     for number, (prompt, answer) in enumerate(_turns(item), 1):
         yield f"[turn {number}] {prompt}" if isinstance(item, Conversation) else prompt
+        if number == 1:
+            yield from (_described(shown) for shown in _media(item))
         if answers:
             yield f"→ {answer}"
 
@@ -90,6 +123,11 @@ def _stretched(item: Question | Conversation) -> str:
     if stretch is None:
         return ""
     return f", in short: filled up to {stretch.tokens:,} tokens when it is asked"
+
+
+def _described(shown: Media) -> str:
+    size = len(base64.b64decode(shown.data))
+    return f"[with it: {shown.type}, {size:,} bytes; `tasks sample --out FOLDER` writes it]"
 
 
 def _turns(item: Question | Conversation) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from steelyard.domain.stream import Content, EngineTimings, Finished, StreamEven
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines.api import Evidence, HttpCall, IdentityClaim
-from steelyard.engines.wires import openai
+from steelyard.engines.wires import openai, served
 
 _SECONDS_PER_MS: Final = 1e-3
 _THREADS_IN_LOG: Final = re.compile(r"n_threads\s*=\s*(\d+)")
@@ -74,6 +74,7 @@ def read_identity(answers: Sequence[object]) -> IdentityClaim:
         slots=openai.count(props, "total_slots", who="total_slots"),
         build=_text(props, "build_info"),
         sampling=_sampling(openai.as_object(settings.get("params"))),
+        takes=_takes(openai.as_object(props.get("modalities")), entry),
     )
 
 
@@ -232,6 +233,20 @@ def _threads(log: str) -> Reading[str]:
     if (found := _THREADS_IN_LOG.search(log)) is not None:
         return Measured(found.group(1), source="engine")
     return Missing("not_reported", "llama-server's log names no n_threads")
+
+
+def projected(subject: Subject) -> bool:
+    """Whether a server of this subject is started with a projector, without which it only reads."""
+    flags = ("--mmproj", "-mm", "--mmproj-url", "-mmu")
+    return any(word.partition("=")[0] in flags for word in subject.profile.extra_args)
+
+
+def _takes(able: Mapping[str, object] | None, entry: Mapping[str, Any]) -> Reading[frozenset[str]]:
+    """Read `modalities` of /props, else of the list; an older server says nothing."""
+    if able is None:
+        return served.modalities(entry)
+    named = {"vision": "image", "audio": "audio", "video": "video"}
+    return Measured(frozenset(named[key] for key in named if able.get(key) is True), "engine")
 
 
 def _sampling(params: Mapping[str, object] | None) -> Reading[Mapping[str, float]]:

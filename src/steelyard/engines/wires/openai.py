@@ -31,6 +31,11 @@ Object: TypeAlias = Mapping[str, Any]
 
 # By which words engines and gateways say what went wrong; the first that fits counts.
 _FAILURES: Final = {
+    "media_refused": r"(image|audio|video|multimodal)s? inputs? (is|are) not supported"
+    r"|(does|do) not support (image|audio|video|vision|multimodal)"
+    r"|support (image|audio|video) input|is not a multimodal model"
+    r"|at most 0 (image|audio|video)|missing data required for image"
+    r"|unsupported content(\[\]\.type| part type)|failed to load (image|audio|video)",
     "prompt_cut": r"the prompt was cut",
     "context_overflow": r"exceed_context_size|context.size|context.length|context window"
     r"|max_seq_len|`inputs` (tokens|must have less)|context the overflows",

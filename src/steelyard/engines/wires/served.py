@@ -116,6 +116,14 @@ def context_of(entry: Mapping[str, Any]) -> Reading[int]:
     return Missing("not_reported", "the server's list of models states no context")
 
 
+def modalities(entry: Mapping[str, Any]) -> Reading[frozenset[str]]:
+    """Read what a model takes besides text, as OpenRouter and llama.cpp list it."""
+    taken = (openai.as_object(entry.get("architecture")) or {}).get("input_modalities")
+    if not isinstance(taken, list):
+        return Missing("not_reported", "the server's list of models states no input modalities")
+    return Measured(frozenset(map(str, taken)) - {"text"}, "engine")
+
+
 def text(raw: Mapping[str, Any], *keys: str, who: str) -> Reading[str]:
     """Return the first of these that is text, or why there is none."""
     for key in keys:
