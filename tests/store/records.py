@@ -15,6 +15,7 @@ from steelyard.domain.load import Open
 from steelyard.domain.probe import Finding, Probed
 from steelyard.domain.prompts import FromFile
 from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.retrieval import Indexed, Retrieval, Retrieved
 from steelyard.domain.run import (
     SCHEMA_VERSION,
     AppliedControl,
@@ -180,6 +181,8 @@ _BY_ANNOTATION: dict[str, st.SearchStrategy[Any]] = {
     "Stamps": st.sampled_from(["kernel", "user"]),
     "tuple[Call, ...]": st.lists(st.builds(Call, _words, _words, _words), max_size=2).map(tuple),
     "Mapping[str, str]": st.dictionaries(_keys, _words, max_size=3),
+    "tuple[tuple[str, str], ...]": st.lists(st.tuples(_words, _words), max_size=2).map(tuple),
+    "Unit": st.sampled_from(["tokens", "words"]),
 }
 _by_type = st.dictionaries(_keys, _counts, max_size=3)
 _cached = st.builds(LayerCache, _counts, _counts, _counts, _counts)
@@ -217,6 +220,11 @@ def built(kind: type[T], /, **given: st.SearchStrategy[Any]) -> st.SearchStrateg
         for f in dataclasses.fields(kind)
     }
     return st.builds(kind, **drawn)
+
+
+_BY_ANNOTATION["Mapping[str, Indexed]"] = st.dictionaries(_keys, built(Indexed), max_size=2)
+_BY_ANNOTATION["Mapping[str, Retrieved]"] = st.dictionaries(_keys, built(Retrieved), max_size=2)
+_BY_ANNOTATION["Retrieval | None"] = st.none() | built(Retrieval)
 
 
 _lengths = st.integers(0, 2**32 - 1)

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from steelyard.analysis import retrieval
 from steelyard.analysis.answer_worth import worth
 from steelyard.analysis.effects import effects
 from steelyard.analysis.marks import adherence, count
@@ -56,7 +58,23 @@ def evaluate(record: RunRecord) -> Evaluation:
         simulated=record.simulated,
         tasks=tuple(_score(name, [section], record) for name, section in sections.items()),
         overall=_score(OVERALL, list(sections.values()), record),
+        retrieval=tuple(
+            found for section in sections.values() if (found := retrieval.score(section))
+        ),
+        beside_first=_beside_first(record, sections),
     )
+
+
+def _beside_first(record: RunRecord, sections: Mapping[str, Section]) -> tuple[Pairing, ...]:
+    """Pair each further setting of a task with the first: they have the same items."""
+    first: dict[str, Section] = {}
+    sides = {}
+    for task in record.spec.tasks:
+        if (section := sections.get(task.section)) is None or not task.settings:
+            continue
+        if (before := first.setdefault(task.base, section)) is not section:
+            sides[section.name] = (_marked([before]), _marked([_named(section, before.name)]))
+    return pairings(sides, Gates()) if sides else ()
 
 
 def contrast(
@@ -88,7 +106,7 @@ def contrast(
 
 
 def _lengths(first: RunRecord, second: RunRecord, names: Sequence[str]) -> dict[str, Estimate]:
-    mine, theirs = _tasks(first), _tasks(second)
+    mine, theirs = _tasks(first), _beside(first, second)
     found = {name: length_ratio([mine[name]], [theirs[name]]) for name in names}
     whole = length_ratio([mine[name] for name in names], [theirs[name] for name in names])
     return {**found, OVERALL: whole}
@@ -98,7 +116,7 @@ def shared(
     first: RunRecord, second: RunRecord
 ) -> tuple[dict[str, tuple[Marked, Marked]], dict[str, str]]:
     """Return both sides of each task that is the same in both runs, and why others are not."""
-    mine, theirs = _tasks(first), _tasks(second)
+    mine, theirs = _tasks(first), _beside(first, second)
     unpaired = dict(_unpaired(first, second))
     return {
         name: (_marked([mine[name]]), _marked([theirs[name]]))
@@ -204,9 +222,9 @@ def _flips(pairs: Pairs) -> tuple[int, int]:
 
 
 def _unpaired(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, str]]:
-    mine, theirs = (
-        {f"{t.family}/l{t.level}": t for t in record.spec.tasks} for record in (first, second)
-    )
+    mine, theirs = ({t.section: t for t in record.spec.tasks} for record in (first, second))
+    for name, behind in _resettled(first, second).items():
+        theirs[name] = theirs.pop(behind)
     for name in sorted(mine.keys() | theirs.keys()):
         if name not in mine or name not in theirs:
             yield name, f"only {(first if name in mine else second).id} has it"
@@ -217,15 +235,56 @@ def _unpaired(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, str]]:
                 yield name, f"other {', '.join(changed)}, so other items"
 
 
+def _resettled(first: RunRecord, second: RunRecord) -> dict[str, str]:
+    """Return tasks of which either run has one setting, another one each: first's to second's."""
+    mine, theirs = ({t.section: t.base for t in record.spec.tasks} for record in (first, second))
+    alone = [
+        {base: name for name, base in one.items() if list(one.values()).count(base) == 1}
+        for one in (mine, theirs)
+    ]
+    return {
+        name: alone[1][base]
+        for base, name in alone[0].items()
+        if base in alone[1] and alone[1][base] != name
+    }
+
+
+def _beside(first: RunRecord, second: RunRecord) -> dict[str, Section]:
+    """Return the second's tasks, those in another setting by the first's name."""
+    theirs = _tasks(second)
+    for name, other in _resettled(first, second).items():
+        if other in theirs:
+            theirs[name] = _named(theirs.pop(other), name)
+    return theirs
+
+
+def resettled(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
+    """Name the tasks that are paired although they were asked with other settings."""
+    return tuple(
+        f"settings ({mine} → {theirs})" for mine, theirs in _resettled(first, second).items()
+    )
+
+
+def _named(section: Section, name: str) -> Section:
+    return replace(section, name=name)
+
+
 def _tasks(record: RunRecord) -> dict[str, Section]:
     return {section.name: section for section in record.sections if section.kind == "task"}
 
 
 def _marked(sections: Sequence[Section]) -> Marked:
-    """Key marks by task and item: two tasks may use one id."""
+    """Key marks by task and item: two tasks may use one id.
+
+    Settings of one task ask the same items, so their clusters are the same too.
+    """
     return Marked(
         {f"{s.name}/{item}": mark for s in sections for item, mark in s.marks.items()},
-        {f"{s.name}/{item}": f"{s.name}/{c}" for s in sections for item, c in s.clusters.items()},
+        {
+            f"{s.name}/{item}": f"{s.name.partition('[')[0]}/{cluster}"
+            for s in sections
+            for item, cluster in s.clusters.items()
+        },
     )
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Final
 
+from steelyard.analysis import retrieval
 from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.metrics.registry import METRICS, OF_RUN
 from steelyard.analysis.metrics.speeds import speeds
 from steelyard.app import forms
 from steelyard.app.comparison import CONFIDENCE, Comparison, PairedRight
-from steelyard.app.evals import depths
+from steelyard.app.evals import depths, rag_texts
 from steelyard.domain.campaign import (
     AA_REPLICA,
     CANARY_REPLICA,
@@ -116,6 +117,8 @@ def _section_lines(section: Section) -> Iterator[str]:
         if len(parts) > 1:
             for name, part in parts.items():
                 yield f"    {name:<18} {_estimate(part, 1, '%', _PERCENT)}"
+        if (found := retrieval.score(section)) is not None:
+            yield from rag_texts.retrieval_text([found], kinds=True).splitlines()
     for speed in speeds((section,)):
         yield f"  {speed.metric:<20} {_speed(speed)}   {_at(speed)}"
 

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import click
 
+from steelyard.cli import rag
 from steelyard.cli.progress import Screen
 from steelyard.cli.values import DURATION
 
@@ -78,6 +79,7 @@ def evaluate() -> None:
 @click.option("--send-key-anywhere", is_flag=True, help="Even where it can be read on its way.")
 @click.option("--cacert", type=click.Path(path_type=Path), help="Whose certificates to believe.")
 @click.option("--insecure", is_flag=True, help="Believe any certificate; the record says so.")
+@rag.options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the evaluation.")
 def ask(
@@ -101,8 +103,9 @@ def ask(
     from steelyard.app.evals import evaluating
 
     names = tuple(filter(None, (word.strip() for word in (tasks or "").split(","))))
+    retrieval = rag.taken(how)
     request = evaluating.EvalRequest(
-        BenchRequest.of(how), names, items, level, streams, private_seed, out
+        BenchRequest.of(how), names, items, level, streams, private_seed, out, rag=retrieval
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)

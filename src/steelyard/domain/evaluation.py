@@ -72,10 +72,63 @@ class LengthScore:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """How long one stage of answering took: the mean in seconds, `per` item or set of documents."""
+
+    name: str
+    per: str
+    seconds: Estimate
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class KindFound:
+    """One kind of items that are asked of documents: facts found, and items right."""
+
+    kind: str
+    recall: Estimate
+    right: Estimate
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RetrievalScore:
+    """What retrieval did for a task, and what the model made of it; items not run are left out.
+
+    `recall` is the share of the facts needed that stand in the passages given, `complete` that of
+    the answerable items with all of them. `right_found` and `right_missed` are right answers of
+    answerable items with all of them and without. Abstained is said: of the items that nothing
+    answers, `rightly`; of those with all facts before it, `wrongly`; of those whose facts were
+    missed, `for_want`, which is honest and wrong. `cited` is the share of right answers of
+    answerable items that name exactly the documents that hold them.
+    """
+
+    task: str
+    retriever: str
+    chunk: int
+    k: int
+    unit: str
+    embedder: str
+    passages: int
+    recall: Estimate
+    complete: Estimate
+    right_found: Estimate
+    right_missed: Estimate
+    rightly: Estimate
+    wrongly: Estimate
+    for_want: Estimate
+    cited: Estimate
+    kinds: tuple[KindFound, ...]
+    stages: tuple[Stage, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """All tasks of one run, and the pooled result over every item.
 
-    `lengths` holds those that ask at a length, shortest first.
+    `lengths` holds those that ask at a length, shortest first. `retrieval` stands for each task
+    that is asked of documents, `beside_first` pairs further settings of such a task with its first.
     """
 
     run: str
@@ -87,6 +140,8 @@ class Evaluation:
     tasks: tuple[TaskScore, ...]
     overall: TaskScore
     lengths: tuple[LengthScore, ...] = ()
+    retrieval: tuple[RetrievalScore, ...] = ()
+    beside_first: tuple[Pairing, ...] = ()
 
 
 @final

@@ -11,3 +11,21 @@ class Tokenise(Protocol):
 
     def __call__(self, text: str, *, special: bool = False) -> Sequence[int]:
         """Return token ids."""
+
+
+class Embed(Protocol):
+    """Turn texts into vectors by a model of somebody's."""
+
+    @property
+    def model(self) -> str:
+        """Which model embeds."""
+
+    @property
+    def where(self) -> str:
+        """The address that is asked."""
+
+    def __call__(self, texts: Sequence[str], /) -> tuple[Sequence[Sequence[float]], int]:
+        """Return a vector for each text, and for how long was waited for them, in nanoseconds.
+
+        Raises `EngineError` where none came, `BadInput` where none can ever come.
+        """

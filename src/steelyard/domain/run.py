@@ -17,6 +17,7 @@ from steelyard.domain.ids import content_id
 from steelyard.domain.instrument import Instrument
 from steelyard.domain.probe import Probed
 from steelyard.domain.reading import Missing, Reading
+from steelyard.domain.retrieval import Retrieval
 from steelyard.domain.serverside import PowerSeries, ServerSeries
 from steelyard.domain.startup import NOT_STARTED, Startup
 from steelyard.domain.stream import Attempt
@@ -217,7 +218,8 @@ class Section:
 
     `name` is the workload's or task's key. `marks` and `clusters` are keyed by item id. Of a load:
     `planned` requests were to be sent from `began_ns` on, `dropped` of them never were, since the
-    load had ended before their turn; `reason` says what ended it early.
+    load had ended before their turn; `reason` says what ended it early. `retrieval` is what items
+    that are asked of documents were given to read.
     """
 
     name: str
@@ -233,6 +235,7 @@ class Section:
     planned: int = 0
     dropped: int = 0
     began_ns: int = 0
+    retrieval: Retrieval | None = None
 
 
 @final

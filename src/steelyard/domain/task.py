@@ -6,11 +6,13 @@ one answer is its simplest case. Not aware of engines, sockets or stores.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias, final
+from typing import Final, Literal, Protocol, TypeAlias, final
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Split: TypeAlias = Literal["train", "held_out"]
+_NO_PART_OF_A_NAME: Final = re.compile(r"[|,\[\]\s]")  # they part names from one another
 
 
 @final
@@ -165,6 +167,7 @@ class Task:
     """A reproducible set of items: the same fields give the same items on every machine.
 
     `revision` is the generator's version; `private_seed` draws a set of the user's own.
+    `settings` say how the items are asked, by name and value; they change none of them.
     """
 
     family: str
@@ -174,3 +177,15 @@ class Task:
     split: Split = "held_out"
     revision: int = 1
     private_seed: str | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def base(self) -> str:
+        """Family and level: tasks that share them and their seeds have the same items."""
+        return f"{self.family}/l{self.level}"
+
+    @property
+    def section(self) -> str:
+        """The name of its section: family and level, and the settings' values in brackets."""
+        values = ",".join(_NO_PART_OF_A_NAME.sub("_", value) for _, value in self.settings)
+        return f"{self.base}[{values}]" if values else self.base

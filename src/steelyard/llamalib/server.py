@@ -23,6 +23,7 @@ from steelyard.domain.errors import ConformanceError
 from steelyard.llamalib import guardian, library
 
 KV_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+POOLINGS: Final = ("none", "mean", "cls", "last", "rank")
 _LOAD_FAILED: Final = 1
 _SETTINGS_TOLD: Final = 4
 _SERVING: Final = "steelyard: serving; a stop from here on is a clean one"
@@ -65,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
     add("-lv", "--verbosity", "--log-verbosity", dest="verbosity", type=int, default=3)
     add("--api-key", action="append", default=[])
     add("--chat-template", default=None)
+    add("--embedding", "--embeddings", dest="embedding", action="store_true")
+    add("--pooling", choices=POOLINGS, default=None)
     for name, default in _SWITCHES.items():
         add(f"--{name}", action=argparse.BooleanOptionalAction, default=default)
     return flags
@@ -132,6 +135,10 @@ def params(options: argparse.Namespace) -> Any:
     p.n_threads_http, p.api_keys = options.threads_http, options.api_key
     if options.chat_template is not None:
         p.chat_template = options.chat_template
+    p.embedding = options.embedding
+    if options.pooling is not None:
+        kind = f"LLAMA_POOLING_TYPE_{options.pooling.upper()}"
+        p.pooling_type = x.llama_pooling_type[kind]
     if options.model_draft is not None:
         p.speculative.draft.mparams.path = options.model_draft
         p.speculative.types = [x.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]

@@ -49,6 +49,7 @@ from steelyard.runs import judged, probe, proofs, timed
 from steelyard.runs.bench import Bench
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import without_folders
+from steelyard.runs.retrieval import Library
 from steelyard.runs.session import Found, Watch, attached, called, hosted
 from steelyard.store.records import write_record
 
@@ -67,7 +68,8 @@ class Session:
     """A run under way: measure one workload after the other, then take its record.
 
     `opening` brings the engine up and gives a bench in front of it, each time it is called.
-    `restarts` is how often one that died is started again.
+    `restarts` is how often one that died is started again. `library` finds passages where it can
+    do more than by words.
     """
 
     spec: RunSpec
@@ -78,6 +80,7 @@ class Session:
     simulated: bool = False
     facts: ArtifactFacts | None = None
     restarts: int = len(PAUSES_S)
+    library: Library | None = None
     started_at: str = field(default_factory=clock.wall_time)
     started_ns: int = field(default_factory=clock.monotonic_ns)
     date_ns: int = field(default_factory=clock.ahead_ns)
@@ -89,7 +92,8 @@ class Session:
 
     def judge(self, task: Task) -> None:
         """Run one task and keep its section."""
-        self._keep(lambda bench: judged.judge(bench, task), judged.name_of(task))
+        library = self.library or Library(self.place.folder)
+        self._keep(lambda bench: judged.judge(bench, task, library), judged.name_of(task))
 
     def open(self) -> None:
         """Bring the engine up."""

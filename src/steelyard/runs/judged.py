@@ -17,6 +17,7 @@ from steelyard.domain.errors import EngineDied
 from steelyard.domain.ids import content_id
 from steelyard.domain.progress import Noted
 from steelyard.domain.reading import Missing
+from steelyard.domain.retrieval import Retrieval
 from steelyard.domain.run import Section
 from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
 from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
@@ -25,23 +26,32 @@ from steelyard.engines import sight
 from steelyard.media.samples import Kind
 from steelyard.runs import stretching
 from steelyard.runs.bench import Bench, Key
+from steelyard.runs.retrieval import Library, behind_passages
 from steelyard.runs.stretching import Ruler
+from steelyard.tasks.items import Question
 from steelyard.tasks.registry import generate
 
 _TRIES: Final = 2
 _AHEAD: Final = 2  # long questions that wait for each stream: all at once would fill the memory
 _CUT: Final = "prompt_cut"
+_NO_PASSAGES: Final = "no_passages"
 _NS_PER_S: Final = 1e9
 
 
 def name_of(task: Task) -> str:
-    """Return the section name of a task: its family and level."""
-    return f"{task.family}/l{task.level}"
+    """Return the section name of a task: its family, level and settings."""
+    return task.section
 
 
-def judge(bench: Bench, task: Task) -> Section:
-    """Ask every item of the task and return the marks; what the spool knows is not asked again."""
+def judge(bench: Bench, task: Task, library: Library | None = None) -> Section:
+    """Ask every item of the task and return the marks; what the spool knows is not asked again.
+
+    `library` finds passages for items that are asked of documents; without one they are asked
+    alone, and nobody can know.
+    """
     state = _Asking(bench, task)
+    if library is not None:
+        state.furnish(library)
     state.begin()
     for exchange in bench.results():
         state.take(exchange)
@@ -59,6 +69,7 @@ class _Asking:
         self._task = task
         self._name = name_of(task)
         self._items: dict[str, Item] = {item.id: item for item in generate(task)}
+        self._retrieval: Retrieval | None = None
         self._marks: dict[str, Mark] = {}
         self._attempts: list[Attempt] = []
         self._known: dict[tuple[str, int], Exchange] = {}
@@ -71,6 +82,20 @@ class _Asking:
         self._ended_ns = 0
         self.log_hint = f"see {bench.engine.log_path}"
 
+    def furnish(self, library: Library) -> None:
+        """Put questions that are asked of documents behind passages of those."""
+        asked = [
+            item
+            for item in self._items.values()
+            if isinstance(item, Question) and item.source is not None
+        ]
+        if not asked:
+            return
+        self._retrieval = found = library.find(self._bench, self._task, asked)
+        for item in asked:
+            if item.id in found.items:
+                self._items[item.id] = behind_passages(item, found)
+
     def begin(self) -> None:
         """Queue the first question of every item that is not answered already."""
         self._bench.client.set_streams(self._bench.spec.task_streams)
@@ -78,7 +103,12 @@ class _Asking:
             if key.section == self._name and exchange.failure is None:
                 self._known[key.sample, key.ask] = exchange
         self._earlier_ns = _busy(list(self._known.values()))
-        asks = {item_id: item.start() for item_id, item in self._items.items()}
+        failed = frozenset() if self._retrieval is None else self._retrieval.failed
+        for item_id in self._items.keys() & failed:
+            self._mark(item_id, Mark(NotRun(_NO_PASSAGES)))
+        asks = {
+            item_id: item.start() for item_id, item in self._items.items() if item_id not in failed
+        }
         sight.require_model(self._bench.engine, kinds_of(asks.values()))
         if all(ask.stretch is None for ask in asks.values()):
             for item_id, ask in asks.items():
@@ -112,6 +142,7 @@ class _Asking:
             marks=dict(sorted(delivery.settled(self._attempts, self._marks).items())),
             clusters={key: item.cluster for key, item in sorted(self._items.items())},
             streams=self._bench.spec.task_streams,
+            retrieval=self._retrieval,
         )
 
     def _measure(self, asks: list[Ask]) -> None:
@@ -203,8 +234,9 @@ class _Asking:
 
     def _again(self, item_id: str, key: Key) -> None:
         """Ask the question of a broken-off request once more, from the item's beginning."""
-        item = generate_one(self._task, item_id)
-        self._items[item_id] = item
+        if self._retrieval is None:  # a question behind its passages has no beginning to go to
+            self._items[item_id] = generate_one(self._task, item_id)
+        item = self._items[item_id]
         self._ask(item_id, item.start(), Key(key.section, key.go, item_id, 0, key.tries))
 
     def _mark(self, item_id: str, mark: Mark) -> None:

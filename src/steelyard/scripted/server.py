@@ -20,7 +20,7 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any, Final, final
 
-from steelyard.scripted import script
+from steelyard.scripted import script, vectors
 from steelyard.scripted.plan import Plan
 from steelyard.scripted.script import Cue, Scene
 from steelyard.scripted.truth import Truth, line
@@ -180,6 +180,11 @@ class Server:
             except (ValueError, KeyError, TypeError):
                 return script.reply(400, _error(400, "content is missing"))
             return script.reply(200, {"tokens": script.tokenise(text, self._served.vocabulary)})
+        if (method, path) == ("POST", "/v1/embeddings"):
+            try:
+                return script.reply(200, vectors.answer(body, self._served.alias))
+            except ValueError:
+                return script.reply(400, _error(400, "input is missing"))
         answers = {
             "/health": {"status": "ok"},
             "/props": _props(self._served, self._plan),

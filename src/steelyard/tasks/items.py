@@ -12,9 +12,10 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final, Protocol, final
+from typing import Final, Protocol, final, runtime_checkable
 
-from steelyard.domain.task import Answer, Ask, Mark, Media, Message, Split, Stretch
+from steelyard.domain.task import Answer, Ask, Mark, Media, Message, Split, Stretch, Task
+from steelyard.tasks.corpora import Sourced
 
 _EVEN: Final = 0.5
 HELD_OUT_SHARE: Final = 5  # one key in five is held out
@@ -36,7 +37,7 @@ class Draft:
     """A question before it has an identity. `key` holds what determines the answer.
 
     With a `stretch`, `prompt` is its shortest form. `show` makes the pictures or sounds that it is
-    about, when it is put.
+    about, when it is put; `source` are the documents that it is asked of, where it is.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Draft:
     scorer: Scorer
     stretch: Stretch | None = None
     show: Callable[[], tuple[Media, ...]] = tuple
+    source: Sourced | None = None
 
 
 @final
@@ -112,10 +114,21 @@ class Family(Protocol):
         """Write one cluster: the questions that share a passage, or one question alone."""
 
 
+@runtime_checkable
+class Settled(Protocol):
+    """A family whose items can be asked in several ways."""
+
+    def settle(self, task: Task) -> None:
+        """Raise `BadInput` for settings that it does not know."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question, one answer: the simplest item."""
+    """One question, one answer: the simplest item.
+
+    One with a `source` is asked behind passages out of it, which who asks finds and puts there.
+    """
 
     id: str
     cluster: str
@@ -128,6 +141,7 @@ class Question:
     scorer: Scorer
     stretch: Stretch | None = None
     show: Callable[[], tuple[Media, ...]] = field(default=tuple, compare=False)
+    source: Sourced | None = field(default=None, repr=False, compare=False)
 
     def start(self) -> Ask:
         """Return the question."""

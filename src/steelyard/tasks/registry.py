@@ -18,11 +18,21 @@ from steelyard.tasks.audio import Audio
 from steelyard.tasks.business import Business
 from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.formats import Formats
-from steelyard.tasks.items import Cluster, Dialogue, Draft, Family, Question, content_hash, split_of
+from steelyard.tasks.items import (
+    Cluster,
+    Dialogue,
+    Draft,
+    Family,
+    Question,
+    Settled,
+    content_hash,
+    split_of,
+)
 from steelyard.tasks.logic import Logic
 from steelyard.tasks.long_context import LongContext
 from steelyard.tasks.math_words import MathWords
 from steelyard.tasks.multi_turn import MultiTurn
+from steelyard.tasks.rag import Rag
 from steelyard.tasks.reading import Reading
 from steelyard.tasks.robustness import Robustness
 from steelyard.tasks.tools_prompted import ToolsPrompted
@@ -43,6 +53,7 @@ _SHIPPED: Final[dict[str, type[Family]]] = {
     "vision": Vision,
     "audio": Audio,
     "video": Video,
+    "rag": Rag,
 }
 _FRUITLESS: Final = 4000  # draws of one kind without a new item: there are no more
 
@@ -122,6 +133,10 @@ def _refuse(task: Task, source: Family) -> None:
             f"{task.family} is at revision {source.revision}; the task asks for {task.revision}",
             hint="items of another revision come from another version of steelyard",
         )
+    if isinstance(source, Settled):
+        source.settle(task)
+    elif task.settings:
+        raise BadInput(f"{task.family} takes no settings", hint="leave them out of the task")
 
 
 def _random(task: Task, index: int) -> Random:
@@ -159,4 +174,5 @@ def _item(task: Task, draft: Draft | Dialogue, cluster: str) -> Question | Conve
         scorer=draft.scorer,
         stretch=draft.stretch,
         show=draft.show,
+        source=draft.source,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, final
 
@@ -17,7 +17,8 @@ from steelyard.analysis import evaluation as scores
 from steelyard.app import bench_request, benching, result_tables, results
 from steelyard.app.bench_request import BenchRequest
 from steelyard.app.comparison import axes
-from steelyard.app.evals import contrasts, depths, kinds, room, texts
+from steelyard.app.evals import contrasts, depths, kinds, rag_request, rag_texts, room, texts
+from steelyard.app.evals.rag_request import RagRequest
 from steelyard.app.keeping import keeper
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput, Interrupted
@@ -26,9 +27,12 @@ from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import RunRecord, RunSpec
 from steelyard.domain.task import Task
 from steelyard.platform import atomic, clock, locks
+from steelyard.runs import embedding
+from steelyard.runs.embedding import Met
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
 from steelyard.runs.judged import kinds_of
+from steelyard.runs.retrieval import Library
 from steelyard.store.records import RECORD_NAME, read_record
 from steelyard.tasks import registry
 
@@ -49,6 +53,7 @@ class EvalRequest:
     streams: int
     private_seed: str | None
     out: Path | None
+    rag: RagRequest = field(default_factory=RagRequest)
 
 
 @final
@@ -74,15 +79,21 @@ class Evaluated:
             return encode(self.found, indent=1)
         where = f"Record: {self.folder / RECORD_NAME}"
         lengths = depths.text(self.found.lengths)
-        parts = (texts.evaluation_text(self.found), lengths, self.forms, where)
+        retrieved = rag_texts.retrieval_text(self.found.retrieval, self.found.beside_first)
+        parts = (texts.evaluation_text(self.found), lengths, retrieved, self.forms, where)
         return "\n".join(filter(None, parts))
 
 
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     """Ask every item of every task and count what came back."""
-    tasks = _tasks(request)
-    items = [item for task in tasks for item in registry.generate(task)]
-    context = room.context(items)
+    tasks, met = rag_request.settled(_tasks(request), request.rag)
+    drawn = {task: registry.generate(task) for task in tasks}
+    items = [item for each in drawn.values() for item in each]
+    counted = not bench_request.is_address(request.bench.subject)
+    context = max(
+        room.context(each) + rag_request.room_tokens(task, counted=counted)
+        for task, each in drawn.items()
+    )
     bench = replace(
         request.bench,
         prompts=f"synthetic:in={context},out=1",
@@ -97,7 +108,9 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     spec = replace(target.spec, workloads=(), tasks=tasks, task_streams=request.streams)
     benching.refuse_blind(target, kinds)
     _refuse_other(folder, spec)
-    emit(Noted(texts.foresight(len(items), len(tasks))))
+    # Settings of one task share their items.
+    different = {(task.base, item.id) for task, each in drawn.items() for item in each}
+    emit(Noted(texts.foresight(len(different), len({task.base for task in tasks}))))
     for notice in room.notices(items, request.streams):
         emit(Noted(notice))
     executor = Executor(Verifier(), emit, proving=benching.proved)
@@ -105,12 +118,19 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     with locks.folder_lock(folder):
         atomic.write(folder / SPEC, encode(spec, indent=1).encode())
         emit(PhaseStarted("eval", len(items), target.name))
-        with _kept(folder), replace(target, spec=spec).open(executor) as session:
+        with (
+            _kept(folder),
+            _library(folder, met) as library,
+            replace(target, spec=spec).open(executor) as session,
+        ):
+            session.library = library
             if session.bench is not None:
                 session.bench.stall_ns = round(bench.timeout * _NS_PER_S)
                 for task in tasks:
                     session.judge(task)
         emit(PhaseEnded("eval", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
+        if library.refusal is not None:  # of the endpoint that embeds: nothing of the subject's
+            raise library.refusal
         record = executor.record(session)
     with keeper(emit) as keep:
         keep(record)
@@ -128,7 +148,8 @@ def compare_text(
     if mine.simulated != theirs.simulated:
         raise BadInput("one run is simulated and the other measured: they share nothing")
     try:
-        found = scores.contrast(mine, theirs, margin, axes(mine, theirs))
+        differs = (*axes(mine, theirs), *scores.resettled(mine, theirs))
+        found = scores.contrast(mine, theirs, margin, differs)
     except ValueError:
         raise BadInput(
             f"runs {mine.id} and {theirs.id} share no task with the same items",
@@ -137,6 +158,16 @@ def compare_text(
     if explore:
         found = kinds.explored(found, mine, theirs)
     return encode(found, indent=1) if as_json else contrasts.contrast_text(found)
+
+
+@contextmanager
+def _library(folder: Path, met: Met | None) -> Iterator[Library]:
+    """Give what finds passages, with an embedder where an endpoint was met."""
+    if met is None:
+        yield Library(folder)
+        return
+    with embedding.opened(met) as embed:
+        yield Library(folder, embed)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from steelyard.analysis import evaluation as scores
-from steelyard.app.evals import depths, evaluating, texts
+from steelyard.app.evals import depths, evaluating, rag_texts, texts
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.run import RunRecord
@@ -24,7 +24,9 @@ def rescore_text(named: str, *, as_json: bool) -> str:
     found = depths.with_lengths(scores.evaluate(after), after)
     if as_json:
         return json.dumps({"evaluation": plain(found), "changed": changed}, indent=1)
-    lines = [*filter(None, (texts.evaluation_text(found), depths.text(found.lengths)))]
+    retrieved = rag_texts.retrieval_text(found.retrieval, found.beside_first)
+    parts = (texts.evaluation_text(found), depths.text(found.lengths), retrieved)
+    lines = [*filter(None, parts)]
     lines += [f"  {one['task']} {one['item']}: {one['was']} → {one['is']}" for one in changed]
     lines.append(
         f"{len(changed)} of {found.overall.marks.right_share.n} marks changed"

@@ -115,6 +115,16 @@ def _asked(item: Question | Conversation, *, answers: bool) -> Iterator[str]:
             yield from (_described(shown) for shown in _media(item))
         if answers:
             yield f"→ {answer}"
+            yield from (f"  {fact}" for fact in _facts(item))
+
+
+def _facts(item: Question | Conversation) -> Iterator[str]:
+    """Name the sentences of the documents that hold the answer, where it is asked of some."""
+    if isinstance(item, Question) and item.source is not None:
+        for fact in item.source.needed:
+            document, _, at = fact.partition(":")
+            passage = item.source.corpus.passage(f"{document}:{at}-{at}")
+            yield f"{document}: {passage.text}"
 
 
 def _stretched(item: Question | Conversation) -> str:
@@ -148,7 +158,8 @@ def _row(item: Question | Conversation) -> dict[str, Any]:
     told = {"turns": said} if isinstance(item, Conversation) else said[0]
     stretch = item.start().stretch
     length = {} if stretch is None else {"tokens": stretch.tokens}
-    return {**about, **told, "max_tokens": item.max_tokens, **length}
+    facts = {"facts": found} if (found := list(_facts(item))) else {}
+    return {**about, **told, **facts, "max_tokens": item.max_tokens, **length}
 
 
 def _about(family: Family) -> dict[str, Any]:
