@@ -20,7 +20,7 @@ from tests.runs.scene import answers
 from steelyard.domain.task import Task
 from steelyard.loadgen import spool
 from steelyard.scripted import plan as scripts
-from steelyard.scripted.plan import Plan
+from steelyard.scripted.plan import Fault, FaultKind, Plan, PlannedCall
 from steelyard.tasks import registry
 from steelyard.tasks.registry import questions
 
@@ -30,12 +30,24 @@ ASKED = ("--tasks", "math_words,logic", "--items", "60")
 
 @contextmanager
 def server(
-    folder: Path, planted: Mapping[str, str], ttft_s: float = 0.002, **more: Any
+    folder: Path,
+    planted: Mapping[str, str | tuple[str, str]],
+    ttft_s: float = 0.002,
+    calls: Mapping[str, tuple[PlannedCall, ...]] | None = None,
+    faults: tuple[FaultKind, ...] = (),
+    **more: Any,
 ) -> Iterator[str]:
     """Serve planted answers; a question without one gets words that answer nothing."""
     folder.mkdir(exist_ok=True)
-    told = Plan(ttft_s=ttft_s, gap_s=0.0005, answers=dict(planted), **more)
-    plan = scripts.write(told, folder / "plan")
+    script = Plan(
+        ttft_s=ttft_s,
+        gap_s=0.0005,
+        answers=dict(planted),
+        calls=calls or {},
+        faults=tuple(map(Fault, faults)),
+        **more,
+    )
+    plan = scripts.write(script, folder / "plan")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -71,7 +71,7 @@ def test_files_arrive_whole_are_scored_and_marked_again_and_the_record_stays_sma
         pytest.param(
             {"takes": (), "admits": False}, "image input is not supported", marks=pytest.mark.full
         ),
-        ({"faults": ({"kind": "media_dropped"},)}, "left out in silence"),
+        ({"faults": ("media_dropped",)}, "left out in silence"),
     ],
 )
 def test_a_server_that_does_not_see_is_refused_before_anything_is_asked(

@@ -14,7 +14,7 @@ from steelyard.domain.errors import DialectError, UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import Controls
 from steelyard.domain.stream import Attempt, Completed, Content, Exchange, Failed
-from steelyard.domain.task import Message
+from steelyard.domain.task import Call, Message
 from steelyard.domain.workload import GenerationRequest, Sampling
 from steelyard.engines import transcript
 from steelyard.engines.api import Served
@@ -187,6 +187,52 @@ def test_a_tool_call_is_told_from_one_that_is_only_text(tmp_path: Path) -> None:
     assert called.outcome == Completed()
     assert "tool_call" not in {a.kind for a in said.arrivals}
     assert said.text.startswith('{"name": "get_weather"')
+
+
+def test_a_call_and_its_result_go_back_as_ollama_has_them() -> None:
+    call = Call("get_weather", '{"town": "Oslo"}', "c1")
+    turns = (
+        Message("user", "Weather?"),
+        Message("assistant", "", calls=(call, Call("get_time", "no JSON", "c2"))),
+        Message("tool", "rain", answers="c1"),
+        Message("tool", "noon", answers="c2"),
+    )
+    sent = Ollama(Served("m")).encode(GenerationRequest(turns)).json["messages"]
+    assert isinstance(sent, list)
+    first, second = (made["function"] for made in sent[1]["tool_calls"])
+    assert first == {"index": 0, "name": "get_weather", "arguments": {"town": "Oslo"}}
+    assert second == {"index": 1, "name": "get_time", "arguments": {}}
+    assert [turn.get("tool_name") for turn in sent] == [None, None, "get_weather", "get_time"]
+    assert sent[2]["tool_call_id"] == "c1"
+
+
+def test_calls_in_several_lines_are_several_calls() -> None:
+    def line(**call: object) -> bytes:
+        return json.dumps({"message": {"tool_calls": [call]}, "done": False}).encode() + b"\n"
+
+    body = (
+        line(id="a", function={"index": 0, "name": "add", "arguments": {"x": 1}})
+        + line(id="b", function={"index": 1, "name": "add", "arguments": {"x": 2}})
+        + line(function={"name": "sub", "arguments": {}})
+        + b'{"message":{},"done":true,"done_reason":"stop"}'
+    )
+    told = Exchange("0", 1, 1, 90, 200, (10,), (len(body),), body)
+    found = transcript.read(told, Ollama(Served("m")), sample="0").calls
+    assert {(call.name, call.arguments) for call in found} == {
+        ("add", '{"x": 1}'),
+        ("add", '{"x": 2}'),
+        ("sub", "{}"),
+    }
+
+
+def test_a_model_without_a_place_for_tools_is_known_before_it_is_asked() -> None:
+    def able(*what: str) -> bool:
+        answers: tuple[object, ...] = ({}, {}, {}, {"capabilities": list(what)})
+        return Ollama(Served("m", answers=answers)).capabilities.tool_calls
+
+    assert able("completion", "tools")
+    assert not able("completion")
+    assert Ollama().capabilities.tool_calls
 
 
 def test_a_prompt_that_came_whole_from_the_cache_has_no_count(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.stream import Attempt, Completed, Failed, Usage
 from steelyard.domain.task import Message
 from steelyard.domain.workload import GenerationRequest
-from steelyard.engines.api import Met
+from steelyard.engines.api import Met, Served
 from steelyard.engines.attached import AttachedEngine, attach
 from steelyard.engines.openrouter import OpenRouter
 from steelyard.engines.url import Endpoint
@@ -59,6 +59,16 @@ def test_what_costs_nothing_says_so_and_a_cost_that_was_not_told_is_missing() ->
     assert usage(cost=0).cost == Measured(0.0, "engine")
     assert isinstance(usage().cost, Missing)
     assert isinstance(usage(cost="free").cost, Missing)
+
+
+def test_a_model_that_no_provider_gives_tools_is_known_before_it_is_asked() -> None:
+    def able(**entry: object) -> bool:
+        listing = {"data": [{"id": "m", **entry}]}
+        return OpenRouter(Served("m", answers=(listing,))).capabilities.tool_calls
+
+    assert able(supported_parameters=["seed", "tools"])
+    assert not able(supported_parameters=["seed"])
+    assert able()
 
 
 def test_two_providers_are_not_one_subject(tmp_path: Path) -> None:

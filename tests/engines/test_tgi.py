@@ -13,8 +13,9 @@ from steelyard.domain.errors import DialectError
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import Controls
 from steelyard.domain.stream import Attempt, Completed, Failed
-from steelyard.domain.task import Message
+from steelyard.domain.task import Call, Message
 from steelyard.domain.workload import GenerationRequest, Sampling
+from steelyard.engines.api import Served
 from steelyard.engines.attached import AttachedEngine, attach
 from steelyard.engines.tgi import Tgi
 from steelyard.engines.url import Endpoint
@@ -44,6 +45,19 @@ def test_sampling_that_it_does_not_have_is_not_sent_and_is_said_so() -> None:
     assert body["top_p"] == 0.9
     assert isinstance(found["min_p"], Missing)
     assert found["min_p"].detail == "this server takes no min_p, so it was not sent"
+
+
+def test_a_turn_that_only_calls_has_no_text_which_would_hide_the_calls() -> None:
+    calls = (Call("add", "{}", "c1"),)
+    turns = (
+        Message("user", "q"),
+        Message("assistant", "", calls=calls),
+        Message("tool", "2", answers="c1"),
+    )
+    sent = Tgi(Served("m")).encode(GenerationRequest(turns)).json["messages"]
+    assert isinstance(sent, list)
+    assert ["content" in turn for turn in sent] == [True, False, True]
+    assert sent[1]["tool_calls"][0]["id"] == "c1"
 
 
 def test_a_role_in_every_chunk_makes_no_difference(tmp_path: Path) -> None:

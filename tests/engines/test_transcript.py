@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.stream import Arrival, Attempt, Completed, Exchange, Failed, Usage
+from steelyard.domain.task import Call
 from steelyard.engines import transcript
 from steelyard.engines.llamacpp import LlamaCpp
 
@@ -58,6 +59,34 @@ def streamed(*values: object, failure: str | None = None) -> Attempt:
 
 
 DONE = b"data: [DONE]\n\n"
+
+
+def calling(*pieces: tuple[int, str, str, str]) -> Attempt:
+    """Read a stream of pieces of calls: number, id, name, arguments."""
+    deltas = [
+        {"index": n, "id": i, "function": {"name": name, "arguments": arguments}}
+        for n, i, name, arguments in pieces
+    ]
+    return streamed(*({"choices": [{"delta": {"tool_calls": [d]}}]} for d in deltas), STOP)
+
+
+def test_pieces_of_several_calls_are_put_together_by_their_numbers() -> None:
+    attempt = calling(
+        (0, "a", "add", ""), (1, "b", "sub", '{"x"'), (0, "", "", '{"x": 1}'), (1, "", "", ": 2}")
+    )
+    assert attempt.calls == (Call("add", '{"x": 1}', "a"), Call("sub", '{"x": 2}', "b"))
+
+
+def test_calls_that_a_server_sent_under_one_number_are_told_apart() -> None:
+    by_id = calling((0, "a", "add", '{"x": 1}'), (0, "b", "add", '{"x"'), (0, "b", "", ": 2}"))
+    assert by_id.calls == (Call("add", '{"x": 1}', "a"), Call("add", '{"x": 2}', "b"))
+    whole = calling((0, "", "add", '{"x": 1}'), (0, "", "add", '{"x": 1}'))
+    assert whole.calls == (Call("add", '{"x": 1}'), Call("add", '{"x": 1}'))
+
+
+def test_a_name_that_is_repeated_with_every_piece_is_one_call() -> None:
+    attempt = calling((0, "a", "add", '{"x":'), (0, "a", "add", ' {"y": 1}'), (0, "a", "add", "}"))
+    assert attempt.calls == (Call("add", '{"x": {"y": 1}}', "a"),)
 
 
 def test_a_whole_answer_is_told_whole() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.scripted import plan as plans
-from steelyard.scripted.plan import Fault, Plan, prompt_key
+from steelyard.scripted.plan import Fault, Plan, PlannedCall, prompt_key
 
 
 def test_a_plan_survives_its_file(tmp_path: Path) -> None:
@@ -81,3 +82,18 @@ def test_a_prompt_is_known_by_its_roles_and_contents() -> None:
     key = prompt_key([("user", "hi")])
     assert key == prompt_key([("user", "hi")])
     assert len({key, prompt_key([("system", "hi")]), prompt_key([("user", "hi ")])}) == 3
+
+
+def test_planted_calls_are_read_with_arguments_as_text_or_as_an_object(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    calls = [{"name": "add", "arguments": {"x": 1}}, {"name": "sub", "arguments": "{", "id": "c"}]
+    file.write_text(json.dumps({"calls": {"k": calls}}))
+    plan = plans.read(file)
+    assert plan.called("k") == (PlannedCall("add", '{"x": 1}'), PlannedCall("sub", "{", "c"))
+    assert plans.read(plans.write(plan, tmp_path / "again.json")) == plan
+    file.write_text(json.dumps({"calls": {"k": [{"nmae": "add"}]}}))
+    with pytest.raises(UnknownName, match="nmae"):
+        plans.read(file)
+    file.write_text(json.dumps({"calls": {"k": [{"arguments": "{}"}]}}))
+    with pytest.raises(BadInput, match="names the tool"):
+        plans.read(file)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from steelyard.scripted import script
-from steelyard.scripted.plan import Fault, FaultKind, Plan, prompt_key
+from steelyard.scripted.plan import Fault, FaultKind, Plan, PlannedCall, prompt_key
 from steelyard.scripted.script import Cue, Scene
 
 SCENE = Scene(number=4, model="m.gguf", context_tokens=512, vocabulary=2048)
@@ -119,3 +119,88 @@ def test_a_prompt_beyond_the_context_is_refused_in_llama_servers_words() -> None
     (cue,) = perform(scene=replace(SCENE, context_tokens=4))
     assert b"400" in cue.data
     assert b"exceed_context_size_error" in cue.data
+
+
+# ── tools ───────────────────────────────────────────────────────────────────────────────────
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+
+
+def calling(*calls: PlannedCall, faults: tuple[Fault, ...] = (), **more: Any) -> Plan:
+    key = script.asked("/v1/chat/completions", {**CHAT, "tools": [TOOL]}).key
+    return replace(PLAN, calls={key: calls}, faults=faults, **more)
+
+
+def answered(plan: Plan, **changes: Any) -> tuple[Cue, ...]:
+    return perform(plan, tools=[TOOL], max_tokens=90, ignore_eos=False, **changes)
+
+
+def joined(cues: tuple[Cue, ...]) -> dict[int, tuple[str, str, str]]:
+    """Return id, name and arguments of each call of a stream, by its number."""
+    found: dict[int, tuple[str, str, str]] = {}
+    for message in body(cues):
+        for choice in message["choices"]:
+            for piece in choice["delta"].get("tool_calls", ()):
+                before = found.get(piece["index"], (piece.get("id", ""), "", ""))
+                function = piece["function"]
+                name = before[1] + function.get("name", "")
+                found[piece["index"]] = (before[0], name, before[2] + function["arguments"])
+    return found
+
+
+ADD, SUB = PlannedCall("add", '{"x": 12, "y": 3}'), PlannedCall("sub", "{}", "mine")
+
+
+def test_planted_calls_come_in_pieces_with_their_ids_and_end_as_calls() -> None:
+    cues = answered(calling(ADD, SUB))
+    assert joined(cues) == {0: ("call_0", "add", '{"x": 12, "y": 3}'), 1: ("mine", "sub", "{}")}
+    assert sum(bool(m["choices"][0]["delta"].get("tool_calls")) for m in body(cues)[1:-2]) > 8
+    assert body(cues)[-2]["choices"][0]["finish_reason"] == "tool_calls"
+    assert body(cues)[-1]["usage"]["completion_tokens"] == sum(cue.tokens for cue in cues)
+    three = answered(replace(calling(ADD, SUB), tokens_per_event=3))
+    assert joined(three) == joined(cues)
+
+
+def test_an_unstreamed_answer_has_whole_calls() -> None:
+    (cue,) = answered(calling(ADD, SUB), stream=False)
+    message = json.loads(cue.data.partition(b"\r\n\r\n")[2])["choices"][0]["message"]
+    functions = [call["function"] for call in message["tool_calls"]]
+    assert functions == [
+        {"name": "add", "arguments": '{"x": 12, "y": 3}'},
+        {"name": "sub", "arguments": "{}"},
+    ]
+
+
+def test_another_catalogue_or_another_call_before_is_another_prompt() -> None:
+    def key(**more: Any) -> str:
+        return script.asked("/v1/chat/completions", {**CHAT, **more}).key
+
+    turn = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "add"}}]}
+    other = {**turn, "tool_calls": [{"function": {"name": "sub"}}]}
+    bare = {**turn, "tool_calls": []}
+    keys = [key(), key(tools=[TOOL]), *(key(messages=[one]) for one in (turn, other, bare))]
+    assert len(set(keys)) == 5
+
+
+def test_calls_can_be_planted_as_text_broken_or_not_at_all() -> None:
+    cues = answered(calling(ADD, faults=(Fault("calls_as_text"),)))
+    assert json.loads(text(cues).split("\n")[1]) == {
+        "name": "add",
+        "arguments": {"x": 12, "y": 3},
+    }
+    assert (joined(cues), body(cues)[-2]["choices"][0]["finish_reason"]) == ({}, "stop")
+    assert joined(answered(calling(ADD, faults=(Fault("calls_broken"),))))[0][2].endswith("3")
+    wrong = answered(calling(ADD, wrong_rate=1.0))
+    assert (joined(wrong), text(wrong)) == ({}, "I do not know.")
+
+
+def test_tools_count_as_prompt_tokens_unless_they_are_ignored_and_may_be_refused() -> None:
+    def counted(*faults: Fault, **changes: Any) -> int:
+        cues = perform(replace(PLAN, faults=faults), **changes)
+        return int(body(cues)[-1]["usage"]["prompt_tokens"])
+
+    assert counted(tools=[TOOL]) > counted()
+    assert counted(Fault("tools_ignored"), tools=[TOOL]) == counted()
+    (cue,) = answered(calling(ADD, faults=(Fault("tools_refused"),)))
+    assert b"400" in cue.data
+    assert b"does not support tools" in cue.data
+    assert len(perform(replace(PLAN, faults=(Fault("tools_refused"),)))) > 1

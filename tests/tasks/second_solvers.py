@@ -295,7 +295,7 @@ _BUSINESS: dict[str, Callable[[list[str], str], str]] = {
 
 
 # ── tools_prompted ──────────────────────────────────────────────────────────────────────────
-_WAYS: tuple[tuple[str, str, str], ...] = (
+TOOL_WAYS: tuple[tuple[str, str, str], ...] = (
     ("cancel", r"Call off (?P<o>.+?) (?P<id>\d+) for good", ""),
     ("archive", r"Put (?P<o>.+?) (?P<id>\d+) away with closed ones", ""),
     ("pause", r"Put (?P<o>.+?) (?P<id>\d+) on hold until (?P<x>\S+)", "until"),
@@ -310,7 +310,7 @@ _WAYS: tuple[tuple[str, str, str], ...] = (
     ("print", r"Print (?P<x>\d+) copies of (?P<o>.+?) (?P<id>\d+)", "copies"),
 )  # fmt: skip
 # What the request looks like that leaves the last required argument out.
-_VAGUE: dict[str, str] = {
+TOOL_VAGUE: dict[str, str] = {
     r"(?:Call off|Put) the ": "id",
     "on hold for some time": "until",
     "to another date": "date",
@@ -328,12 +328,12 @@ def solve_tools_prompted(prompt: str) -> str:
     catalogue = [json.loads(line) for line in prompt.split("\n") if line.startswith('{"name"')]
     known = {tool["name"]: tool for tool in catalogue}
     said = prompt.rpartition("Request: ")[2]
-    for sign, argument in _VAGUE.items():
+    for sign, argument in TOOL_VAGUE.items():
         if re.search(sign, said):
             assert any(argument in tool["required"] for tool in catalogue)
             return json.dumps({"calls": [], "missing": [argument]})
     calls = [
-        _call(request) for request in re.split(r"(?<=[a-z\d])\.\s*(?=[A-Z]|$)", said) if request
+        tool_call(request) for request in re.split(r"(?<=[a-z\d])\.\s*(?=[A-Z]|$)", said) if request
     ]
     calls = [call for call in calls if call["tool"] in known]
     for call in calls:
@@ -344,8 +344,9 @@ def solve_tools_prompted(prompt: str) -> str:
     return json.dumps({"calls": calls})
 
 
-def _call(request: str) -> dict[str, object]:
-    for verb, pattern, argument in _WAYS:
+def tool_call(request: str) -> dict[str, object]:
+    """Match one request with the way of saying it, and return the call."""
+    for verb, pattern, argument in TOOL_WAYS:
         found = re.fullmatch(
             pattern + r"(?P<n>| and tell the customer| without telling the customer)", request
         )

@@ -16,7 +16,7 @@ from typing import Final
 from steelyard.analysis import retrieval
 from steelyard.analysis.answer_worth import worth
 from steelyard.analysis.effects import effects
-from steelyard.analysis.marks import adherence, count
+from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.thinking import ledger, length_ratio
 from steelyard.analysis.verdict import Marked, Pairs, judge_pairs, pair
 from steelyard.domain.campaign import Gates
@@ -151,6 +151,7 @@ def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskSco
         band=band(task, share.value) if isinstance(share, Measured) else _NONE_RUN,
         worth=worth(record, sections),
         thinking=ledger(sections),
+        parts={} if task == OVERALL else by_constraint(marked.marks, marked.clusters),
     )
 
 

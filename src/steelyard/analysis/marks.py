@@ -40,6 +40,13 @@ def count(
         worst_share=_share(right, len(marks)),
         best_share=_share(right + not_run, len(marks)),
         invalid_why=dict(sorted(Counter(outcome.why for outcome in invalid).items())),
+        not_run_why=dict(
+            sorted(
+                Counter(
+                    mark.outcome.why for mark in marks.values() if isinstance(mark.outcome, NotRun)
+                ).items()
+            )
+        ),
     )
 
 

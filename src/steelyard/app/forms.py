@@ -13,9 +13,7 @@ from steelyard.app.comparison import CONFIDENCE
 from steelyard.domain.errors import BadInput
 from steelyard.domain.run import RunRecord, Section
 from steelyard.runs.judged import name_of
-from steelyard.tasks.conversation import Conversation
-from steelyard.tasks.items import Question
-from steelyard.tasks.registry import drawn
+from steelyard.tasks.registry import Drawn, drawn
 from steelyard.tasks.robustness import Robustness as Family
 
 
@@ -38,7 +36,7 @@ def of_section(record: RunRecord, section: Section) -> Robustness | str | None:
     return robustness(section.marks, places, CONFIDENCE)
 
 
-def _placed(items: Iterable[Question | Conversation]) -> dict[str, Place]:
+def _placed(items: Iterable[Drawn]) -> dict[str, Place]:
     """Place each form with the clean item that it follows; two of those may share a cluster."""
     places: dict[str, Place] = {}
     clean, cluster = "", ""

@@ -6,7 +6,7 @@ Shares are fractions. Not aware of how marks were counted or judged.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from steelyard.domain.ledger import Thinking, Worth
@@ -20,6 +20,7 @@ from steelyard.domain.summary import Estimate, Marks, Verdict
 class TaskScore:
     """One task of a run: the four counts, the format kept, and how rightly an answer was read.
 
+    `parts` says of each constraint how often it held, where an answer was asked for it.
     `disagreement` is the share of the answers found by both extractions, the strict and the
     flexible one, that they read differently; `output_tokens` and `answer_s` are means
     for each item that was run. `worth` is what a right answer took, `thinking` the ledger of it.
@@ -34,6 +35,7 @@ class TaskScore:
     band: Reading[Band]
     worth: Worth
     thinking: Thinking
+    parts: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @final

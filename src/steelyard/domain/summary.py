@@ -97,7 +97,10 @@ class RawSide:
 @final
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The four counts; `right_share` = right / (right + wrong + invalid), both bounds kept."""
+    """The four counts; `right_share` = right / (right + wrong + invalid), both bounds kept.
+
+    `invalid_why` and `not_run_why` count the reasons, by their codes.
+    """
 
     right: int
     wrong: int
@@ -107,6 +110,7 @@ class Marks:
     worst_share: Reading[float]
     best_share: Reading[float]
     invalid_why: Mapping[str, int]
+    not_run_why: Mapping[str, int] = field(default_factory=dict)
 
 
 @final

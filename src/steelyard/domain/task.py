@@ -110,9 +110,9 @@ class Wrong:
 @final
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """The model's doing: `truncated`, `unparsable` or `refused`."""
+    """The model's doing: `truncated`, `unparsable`, `refused`, or a tool called in mere text."""
 
-    why: Literal["truncated", "unparsable", "refused"]
+    why: Literal["truncated", "unparsable", "refused", "call_as_text"]
     kind: Literal["invalid"] = "invalid"
 
 

@@ -92,7 +92,7 @@ class Ollama:
             profile_keys=frozenset({"context_tokens", "slots", "threads", "gpu_layers"}),
             reports_timings=True,
             honours_seed=True,
-            tool_calls=True,
+            tool_calls=self._takes_tools(),
             images=True,
             embeddings=True,
         )
@@ -176,7 +176,7 @@ class Ollama:
         }
         body: dict[str, object] = {
             "model": self.found.model or "",
-            "messages": [_message(turn) for turn in request.messages],
+            "messages": list(_messages(request.messages)),
             "stream": request.stream,
             "options": options,
             "truncate": False,
@@ -298,6 +298,12 @@ class Ollama:
         listed = models if isinstance(models, list) else []
         return next((_object(m) for m in listed if _object(m).get("name") == self.found.model), {})
 
+    def _takes_tools(self) -> bool:
+        """Whether the model's template has a place for tools, where Ollama says what it can do."""
+        shown = self.found.answers[3] if len(self.found.answers) > 3 else None  # noqa: PLR2004
+        able = _object(shown).get("capabilities")
+        return "tools" in able if isinstance(able, list) else True
+
     def _trained(self) -> int | None:
         """Return the context that the model was trained for, by its own metadata."""
         shown = self.found.answers[3] if len(self.found.answers) > 3 else None  # noqa: PLR2004
@@ -305,19 +311,47 @@ class Ollama:
         return _count(info, f"{info.get('general.architecture')}.context_length")
 
 
-def _message(turn: Message) -> dict[str, object]:
-    """Return one turn as `/api/chat` has it: pictures as bare base64 beside the text."""
-    written: dict[str, object] = {"role": turn.role, "content": turn.content}
-    if turn.media:
-        written["images"] = [shown.data for shown in turn.media]
-    return written
-
-
 def _own_name(name: str) -> str:
     """Return a file's name as Ollama takes it, with the tag that it would add."""
     stem = name.removesuffix(".gguf").rpartition("/")[2].lower()
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in stem)
     return f"{plain.strip('._-') or 'model'}:latest"
+
+
+def _messages(turns: Sequence[Message]) -> Iterator[dict[str, object]]:
+    """Yield turns as `/api/chat` has them.
+
+    Pictures are bare base64 beside the text, arguments are objects, and a result names its tool.
+    """
+    names: dict[str, str] = {}
+    for turn in turns:
+        written: dict[str, object] = {"role": turn.role, "content": turn.content}
+        if turn.media:
+            written["images"] = [shown.data for shown in turn.media]
+        if turn.calls:
+            names |= {call.id: call.name for call in turn.calls}
+            written["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {
+                        "index": index,
+                        "name": call.name,
+                        "arguments": _arguments(call.arguments),
+                    },
+                }
+                for index, call in enumerate(turn.calls)
+            ]
+        if turn.answers:
+            written |= {"tool_name": names.get(turn.answers, ""), "tool_call_id": turn.answers}
+        yield written
+
+
+def _arguments(text: str) -> object:
+    try:
+        return _object(json.loads(text))
+    except ValueError:
+        return {}
 
 
 def _line(data: str) -> Mapping[str, Any]:
@@ -336,8 +370,15 @@ def _said(message: Mapping[str, Any]) -> Iterator[StreamEvent]:
         found.append(Content(content))
     for position, call in enumerate(calls if isinstance(calls, list) else ()):
         function = _object(_object(call).get("function"))
-        arguments = json.dumps(function.get("arguments") or {})
-        found.append(ToolCall(position, str(function.get("name") or ""), arguments))
+        said, index = function.get("arguments") or {}, function.get("index")
+        found.append(
+            ToolCall(
+                index if isinstance(index, int) else position,
+                str(function.get("name") or ""),
+                said if isinstance(said, str) else json.dumps(said),
+                str(_object(call).get("id") or ""),
+            )
+        )
     if not found and message.get("role") and not isinstance(content, str):
         found.append(RoleStarted())
     yield from found

@@ -73,6 +73,8 @@ class OpenAiEndpoint:
             reports_timings=self.server in _CACHE_PROMPT,
             controls_prefix_cache=self.server in _CACHE_PROMPT,
             exact_tokens=self.server in _RUNS_TO_LENGTH,
+            # The route has them; whether they reach the model is seen before any item is asked.
+            tool_calls=True,
             simulated=self.server == "scripted",
             # The chat API itself has pictures and sound; films are an extension of some servers.
             images=True,

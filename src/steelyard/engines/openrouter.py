@@ -56,7 +56,7 @@ class OpenRouter:
         """What a request asks for counts as far as the provider goes along with it."""
         return Capabilities(
             formats=frozenset(),
-            tool_calls=True,
+            tool_calls=self._takes_tools(),
             images=True,
             audio=True,
             video=True,
@@ -112,6 +112,12 @@ class OpenRouter:
         found = openai.parse(data).raw.get("id")
         good = isinstance(found, str) and found.isprintable() and 0 < len(found) <= _ID_MAX
         return found if good else None
+
+    def _takes_tools(self) -> bool:
+        """Whether a provider of the model takes them, where it is listed what they take."""
+        listing = self.found.answers[0] if self.found.answers else None
+        taken = served.entry_of(listing, self.found.model).get("supported_parameters")
+        return "tools" in taken if isinstance(taken, list) else True
 
     def account_call(self, answer: str) -> HttpCall:
         """Ask for the account of one answer."""

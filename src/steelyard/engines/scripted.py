@@ -39,6 +39,7 @@ class Scripted:
         honours_seed=True,
         exact_tokens=True,
         token_prompts=True,
+        tool_calls=True,
         simulated=True,
         images=True,
         audio=True,

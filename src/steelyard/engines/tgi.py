@@ -116,6 +116,13 @@ class Tgi:
         """Use the chat route, without the sampling that it does not have."""
         served.require_messages(request)
         body = served.chat(self.found, request, without=_WITHOUT)
+        # A turn has either a text or calls: beside a text, be it empty, it drops the calls.
+        body["messages"] = [
+            {name: value for name, value in turn.items() if name != "content"}
+            if "tool_calls" in turn and not turn["content"]
+            else turn
+            for turn in map(openai.message, request.messages)
+        ]
         return HttpCall("POST", served.CHAT, json=body)
 
     def decode(self, data: str) -> Iterator[StreamEvent]:

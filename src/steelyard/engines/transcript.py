@@ -164,7 +164,8 @@ class _Story:
 
     def calls(self) -> tuple[Call, ...]:
         """Put the pieces of each tool call together, in the order of their numbers."""
-        return tuple(_call(pieces) for _, pieces in sorted(self.pieces.items()))
+        every = (call for _, pieces in sorted(self.pieces.items()) for call in _apart(pieces))
+        return tuple(map(_call, every))
 
     def arrivals(self) -> Iterator[Arrival]:
         """Yield one per event; content that lies within the thinking is reasoning."""
@@ -179,6 +180,24 @@ class _Story:
 
     def _all(self, wanted: ArrivalKind) -> str:
         return "".join(text for _, kind, text in self.heard if kind == wanted)
+
+
+def _apart(pieces: Sequence[ToolCall]) -> list[list[ToolCall]]:
+    """Tell calls apart that a server sent under one number: each has another id, or is whole."""
+    found: list[list[ToolCall]] = []
+    for piece in pieces:
+        so_far = _call(found[-1]) if found else None
+        other = so_far is not None and piece.id and so_far.id and piece.id != so_far.id
+        anew = (
+            so_far is not None
+            and piece.name
+            and piece.arguments.startswith("{")
+            and isinstance(_parsed(so_far.arguments), dict)
+        )
+        if so_far is None or other or anew:
+            found.append([])
+        found[-1].append(piece)
+    return found
 
 
 def _call(pieces: Sequence[ToolCall]) -> Call:

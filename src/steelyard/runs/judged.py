@@ -24,7 +24,7 @@ from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import sight
 from steelyard.media.samples import Kind
-from steelyard.runs import stretching
+from steelyard.runs import stretching, tool_check
 from steelyard.runs.bench import Bench, Key
 from steelyard.runs.retrieval import Library, behind_passages
 from steelyard.runs.stretching import Ruler
@@ -50,6 +50,8 @@ def judge(bench: Bench, task: Task, library: Library | None = None) -> Section:
     alone, and nobody can know.
     """
     state = _Asking(bench, task)
+    if why := state.barrier():
+        return state.not_run(why)
     if library is not None:
         state.furnish(library)
     state.begin()
@@ -95,6 +97,18 @@ class _Asking:
         for item in asked:
             if item.id in found.items:
                 self._items[item.id] = behind_passages(item, found)
+
+    def barrier(self) -> str:
+        """Return why no item can be asked here, as a code; empty where they can."""
+        with_tools = (ask for item in self._items.values() if (ask := item.start()).tools)
+        first = next(with_tools, None)
+        return "" if first is None else tool_check.barrier(self._bench, first)
+
+    def not_run(self, why: str) -> Section:
+        """Return a section in which no item was asked."""
+        for item_id in self._items:
+            self._mark(item_id, Mark(NotRun(why)))
+        return self.section()
 
     def begin(self) -> None:
         """Queue the first question of every item that is not answered already."""

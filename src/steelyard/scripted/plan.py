@@ -34,6 +34,10 @@ FaultKind: TypeAlias = Literal[
     "wrong_model",
     "media_dropped",
     "die",
+    "calls_as_text",
+    "calls_broken",
+    "tools_refused",
+    "tools_ignored",
 ]
 
 
@@ -49,6 +53,19 @@ class Fault:
 
 @final
 @dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """A tool that is called: `arguments` is sent as it stands, which need not be JSON.
+
+    Without an `id` the engine gives one.
+    """
+
+    name: str
+    arguments: str = "{}"
+    id: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The script. Times are those of a variant at `speed` 1 when the engine is cold.
 
@@ -56,7 +73,8 @@ class Plan:
     `heat_per_minute` is the share by which everything has slowed down a minute after the start.
     `output_tokens` is said where a prompt is not in `answers`; None says as many as allowed.
     `keeps_prompt_tokens` is how much of a longer prompt is read, and counted, without a word.
-    `answers` maps `prompt_key` to the right answer, or to the right and a wrong one. Which prompts
+    `answers` maps `prompt_key` to the right answer, or to the right and a wrong one; `calls` maps
+    it to the tools that are called, behind the answer where there is one too. Which prompts
     are answered wrongly depends on `seed` and the prompt only, so variants with a higher
     `wrong_rate` fail on all that the others fail on, and more. `gpu_layers` and `gpus` override
     fields where the server is started with that number of either: devices that are not there.
@@ -82,6 +100,7 @@ class Plan:
     takes: tuple[str, ...] = ("image", "audio", "video")
     admits: bool = True
     media_tokens: int = 64
+    calls: Mapping[str, tuple[PlannedCall, ...]] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     gpu_layers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     gpus: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -120,9 +139,16 @@ class Plan:
         """Return what is said to a known prompt: the right answer, or by plan a wrong one."""
         known = self.answers.get(key)
         if known is None:
-            return None
+            return _NO_ANSWER if key in self.calls and self._errs(key) else None
         right, wrong = (known, _NO_ANSWER) if isinstance(known, str) else known[:2]
-        return wrong if share(self.seed, "wrong", key) < self.wrong_rate else right
+        return wrong if self._errs(key) else right
+
+    def called(self, key: str) -> tuple[PlannedCall, ...]:
+        """Return the tools that a known prompt has called; by plan none of them."""
+        return () if self._errs(key) else self.calls.get(key, ())
+
+    def _errs(self, key: str) -> bool:
+        return share(self.seed, "wrong", key) < self.wrong_rate
 
 
 _NO_ANSWER: Final = "I do not know."
@@ -134,9 +160,9 @@ def told(text: str, media: Iterable[tuple[str, bytes]]) -> str:
     return "".join(shown) + text
 
 
-def prompt_key(messages: Iterable[tuple[str, str]]) -> str:
-    """Return the key of a conversation, given as roles and contents."""
-    text = "".join(f"{role}\x1f{content}\x1e" for role, content in messages)
+def prompt_key(messages: Iterable[tuple[str, str]], tools: str = "") -> str:
+    """Return the key of a conversation, given as roles and contents, and of the tools with it."""
+    text = "".join(f"{role}\x1f{content}\x1e" for role, content in messages) + tools
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -173,6 +199,10 @@ def _checked(raw: Mapping[str, object], *, source: str) -> Plan:
     fields: dict[str, Any] = dict(raw)
     fields["takes"] = tuple(fields.get("takes", wanted["takes"]))
     fields["faults"] = tuple(_fault(item, source) for item in fields.get("faults", ()))
+    fields["calls"] = {
+        key: tuple(_call(each, source) for each in each_of)
+        for key, each_of in _object(fields.get("calls", {})).items()
+    }
     plan = Plan(**fields)
     if plan.speed <= 0 or plan.tokens_per_event < 1:
         raise BadInput(f"{source}: speed is above 0 and tokens_per_event at least 1")
@@ -185,6 +215,19 @@ def _fault(raw: object, source: str) -> Fault:
     if kind not in get_args(FaultKind):
         raise UnknownName.among(f"fault ({source}):", str(kind), get_args(FaultKind))
     return Fault(**{**fields, "requests": tuple(fields.get("requests", ()))})
+
+
+def _call(raw: object, source: str) -> PlannedCall:
+    fields = _object(raw)
+    wanted = [item.name for item in dataclasses.fields(PlannedCall)]
+    for key in fields:
+        if key not in wanted:
+            raise UnknownName.among(f"key of a call ({source}):", key, wanted)
+    if not isinstance(fields.get("name"), str):
+        raise BadInput(f"{source}: a call names the tool that is called")
+    arguments = fields.get("arguments", "{}")
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return PlannedCall(fields["name"], text, str(fields.get("id", "")))
 
 
 def _object(raw: object) -> dict[str, Any]:

@@ -7,18 +7,17 @@ timings in the last one. All bytes are made before the first is due.
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, final
 
-from steelyard.scripted.media import content
+from steelyard.scripted.calls import PIECE, CallPiece, as_text, called, joined
+from steelyard.scripted.media import Files, content
 from steelyard.scripted.plan import FaultKind, Plan, prompt_key, share, told
 
 Then: TypeAlias = Literal["go on", "keep", "close", "hang", "die"]
 
-_PIECE: Final = re.compile(r"\s?\w{1,4}|\s|[^\w\s]")
 _TEMPLATE_TOKENS: Final = 4  # begin, role, line end, end: for each turn
 _WORDS: Final = (" one", " two", " three", " four", " five", " six", " seven", " eight")
 _STREAM_HEAD: Final = (
@@ -53,6 +52,10 @@ class Asked:
     model: str
     echoed: Mapping[str, object]
     media: tuple[str, ...] = ()
+    tool_tokens: int = 0
+
+
+Piece: TypeAlias = str | CallPiece
 
 
 @final
@@ -69,21 +72,22 @@ class Scene:
 
 def tokenise(text: str, vocabulary: int) -> list[int]:
     """Return stable token ids: pieces of up to four letters."""
-    return [zlib.crc32(piece.encode()) % vocabulary for piece in _PIECE.findall(text)]
+    return [zlib.crc32(piece.encode()) % vocabulary for piece in PIECE.findall(text)]
 
 
 def asked(path: str, body: Mapping[str, Any]) -> Asked:
     """Read a request's body."""
     chat = path == "/v1/chat/completions"
+    tools = json.dumps(body["tools"], sort_keys=True) if body.get("tools") else ""
     media: tuple[str, ...] = ()
     if chat:
-        read = [(str(m.get("role")), *content(m.get("content"))) for m in body.get("messages", ())]
+        read = [(str(m.get("role")), *_content(m)) for m in body.get("messages", ())]
         media = tuple(kind for _, _, files in read for kind, _ in files)
-        key = prompt_key((role, told(text, files)) for role, text, files in read)
-        tokens = sum(len(_PIECE.findall(text)) + _TEMPLATE_TOKENS for _, text, _ in read) + 3
+        key = prompt_key(((role, told(text, files)) for role, text, files in read), tools)
+        tokens = sum(len(PIECE.findall(text)) + _TEMPLATE_TOKENS for _, text, _ in read) + 3
     else:
         prompt = body.get("prompt", "")
-        pieces = prompt if isinstance(prompt, list) else _PIECE.findall(str(prompt))
+        pieces = prompt if isinstance(prompt, list) else PIECE.findall(str(prompt))
         key, tokens = prompt_key([("prompt", json.dumps(pieces))]), len(pieces)
     limit = body.get("max_tokens" if chat else "n_predict")
     return Asked(
@@ -96,7 +100,16 @@ def asked(path: str, body: Mapping[str, Any]) -> Asked:
         model=str(body.get("model", "")),
         echoed={name: body[name] for name in ("seed", "temperature") if name in body},
         media=media,
+        tool_tokens=len(PIECE.findall(tools)),
     )
+
+
+def _content(message: Mapping[str, Any]) -> tuple[str, Files]:
+    """Return what a turn says and which tools it calls, and its files."""
+    said, files = content(message.get("content"))
+    calls = [call.get("function", {}) for call in message.get("tool_calls") or ()]
+    told = (f"\x1f{call.get('name')}\x1f{call.get('arguments')}" for call in calls)
+    return said + "".join(told), files
 
 
 def perform(wish: Asked, plan: Plan, scene: Scene) -> tuple[tuple[Cue, ...], frozenset[FaultKind]]:
@@ -108,6 +121,12 @@ def perform(wish: Asked, plan: Plan, scene: Scene) -> tuple[tuple[Cue, ...], fro
     wish, refused = shown(wish, plan, faults)
     if refused is not None:
         return (refused,), faults
+    if wish.tool_tokens and "tools_refused" in faults:
+        return (
+            _refusal(400, "invalid_request_error", "this model does not support tools"),
+        ), faults
+    if "tools_ignored" not in faults:
+        wish = replace(wish, prompt_tokens=wish.prompt_tokens + wish.tool_tokens)
     if wish.prompt_tokens + 1 > scene.context_tokens:
         words = (
             f"request ({wish.prompt_tokens} tokens) exceeds the available context size "
@@ -145,22 +164,28 @@ def shown(wish: Asked, plan: Plan, faults: frozenset[FaultKind]) -> tuple[Asked,
     ), None
 
 
-def _said(wish: Asked, plan: Plan, faults: frozenset[FaultKind]) -> tuple[list[str], str]:
+def _said(wish: Asked, plan: Plan, faults: frozenset[FaultKind]) -> tuple[list[Piece], str]:
     """Return the pieces of the answer, one per token, and why it ends."""
     if "zero_tokens" in faults:
         return [], "stop"
-    answer = plan.answer(wish.key)
+    answer, calls = plan.answer(wish.key), plan.called(wish.key) if wish.chat else ()
+    if "calls_as_text" in faults and calls:
+        answer, calls = (answer or "") + "".join(map(as_text, calls)), ()
+    pieces: list[Piece] = []
     if answer is not None:
-        pieces = _PIECE.findall(answer)
-    else:
-        pieces = _filler(wish.max_tokens if plan.output_tokens is None else plan.output_tokens)
+        pieces += PIECE.findall(answer)
+    if calls:
+        pieces += called(calls, broken="calls_broken" in faults)
+    elif answer is None:
+        pieces += _filler(wish.max_tokens if plan.output_tokens is None else plan.output_tokens)
     if "think_tags" in faults:
         pieces = ["<think>", "let", " me", " see", "</think>", *pieces]
     if wish.exact:
         pieces += _filler(wish.max_tokens - len(pieces))
-    endless = wish.exact or (answer is None and plan.output_tokens is None)
+    endless = wish.exact or (answer is None and not calls and plan.output_tokens is None)
     cut = len(pieces) > wish.max_tokens
-    return pieces[: wish.max_tokens], "length" if endless or cut else "stop"
+    ended = "tool_calls" if calls else "stop"
+    return pieces[: wish.max_tokens], "length" if endless or cut else ended
 
 
 def _filler(tokens: int) -> list[str]:
@@ -246,7 +271,7 @@ class _Writer:
         wish: Asked,
         scene: Scene,
         faults: frozenset[FaultKind],
-        pieces: Sequence[str],
+        pieces: Sequence[Piece],
         reason: str,
     ) -> None:
         self.faults = faults
@@ -262,14 +287,18 @@ class _Writer:
         return self._chat({"role": "assistant", "content": None})
 
     def piece(self, start: int, end: int) -> bytes:
-        text = "".join(self._pieces[start:end])
+        pieces = self._pieces[start:end]
+        words = [piece for piece in pieces if isinstance(piece, str)]
+        text = "".join(words)
         if not self._wish.chat:
-            ids = [
-                zlib.crc32(piece.encode()) % self._scene.vocabulary
-                for piece in self._pieces[start:end]
-            ]
+            ids = [zlib.crc32(word.encode()) % self._scene.vocabulary for word in words]
             return self._completion(content=text, tokens=ids, stop=False)
-        return self._chat({"reasoning_content" if start < self._thinking else "content": text})
+        delta: dict[str, object] = {}
+        if words:
+            delta["reasoning_content" if start < self._thinking else "content"] = text
+        if calls := [piece.delta() for piece in pieces if isinstance(piece, CallPiece)]:
+            delta["tool_calls"] = calls
+        return self._chat(delta)
 
     def error(self, words: str) -> bytes:
         return self._message({"error": {"code": 500, "message": words, "type": "server_error"}})
@@ -284,10 +313,12 @@ class _Writer:
 
     def whole(self, last: bytes) -> tuple[bytes, int]:
         """Return an unstreamed answer with its head, and its body's length."""
-        text = "".join(self._pieces)
+        text = "".join(piece for piece in self._pieces if isinstance(piece, str))
         if self._wish.chat:
             closing = json.loads(last.split(b"data: ")[2])
-            message = {"role": "assistant", "content": text}
+            message: dict[str, object] = {"role": "assistant", "content": text}
+            if calls := joined([p for p in self._pieces if isinstance(p, CallPiece)]):
+                message["tool_calls"] = calls
             closing["choices"] = [{"message": message, "finish_reason": self._reason}]
         else:
             closing = json.loads(last.removeprefix(b"data: "))

@@ -12,10 +12,13 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final, Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, final, runtime_checkable
 
 from steelyard.domain.task import Answer, Ask, Mark, Media, Message, Split, Stretch, Task
 from steelyard.tasks.corpora import Sourced
+
+if TYPE_CHECKING:
+    from steelyard.tasks.errand import ErrandDraft
 
 _EVEN: Final = 0.5
 HELD_OUT_SHARE: Final = 5  # one key in five is held out
@@ -37,7 +40,8 @@ class Draft:
     """A question before it has an identity. `key` holds what determines the answer.
 
     With a `stretch`, `prompt` is its shortest form. `show` makes the pictures or sounds that it is
-    about, when it is put; `source` are the documents that it is asked of, where it is.
+    about, when it is put; `source` are the documents that it is asked of, where it is; `tools` are
+    those that the answer may call, each as the JSON text of the chat API.
     """
 
     kind: str
@@ -49,6 +53,7 @@ class Draft:
     stretch: Stretch | None = None
     show: Callable[[], tuple[Media, ...]] = tuple
     source: Sourced | None = None
+    tools: tuple[str, ...] = ()
 
 
 @final
@@ -78,16 +83,16 @@ class Cluster:
     """Drafts that share a passage, or one alone. All of them are on one side of the split.
 
     `family` names where the content comes from, if from another family: what one of them trains
-    on, the other may not ask. `late` are drafts that take long to write, and dialogues: written
-    once the cluster is known to be on the wanted side.
+    on, the other may not ask. `late` are drafts that take long to write, dialogues and errands:
+    written once the cluster is known to be on the wanted side.
     """
 
     key: tuple[str, ...]
     drafts: tuple[Draft, ...] = ()
     family: str = ""
-    late: Callable[[], Iterable[Draft | Dialogue]] = tuple
+    late: Callable[[], Iterable[Draft | Dialogue | ErrandDraft]] = tuple
 
-    def written(self) -> tuple[Draft | Dialogue, ...]:
+    def written(self) -> tuple[Draft | Dialogue | ErrandDraft, ...]:
         """Return all of the drafts. Ask once: what is late is drawn anew each time."""
         return (*self.drafts, *self.late())
 
@@ -142,11 +147,12 @@ class Question:
     stretch: Stretch | None = None
     show: Callable[[], tuple[Media, ...]] = field(default=tuple, compare=False)
     source: Sourced | None = field(default=None, repr=False, compare=False)
+    tools: tuple[str, ...] = ()
 
     def start(self) -> Ask:
         """Return the question."""
         messages = (Message("user", self.prompt, self.show()),)
-        return Ask(messages, self.max_tokens, stretch=self.stretch)
+        return Ask(messages, self.max_tokens, self.tools, stretch=self.stretch)
 
     def on(self, answer: Answer) -> Ask | Mark:
         """Mark the answer."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 from random import Random
-from typing import Final
+from typing import Final, TypeAlias
 
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.task import Item, Task
 from steelyard.tasks.audio import Audio
 from steelyard.tasks.business import Business
 from steelyard.tasks.conversation import Conversation
+from steelyard.tasks.errand import Errand, ErrandDraft
 from steelyard.tasks.formats import Formats
 from steelyard.tasks.items import (
     Cluster,
@@ -35,9 +36,12 @@ from steelyard.tasks.multi_turn import MultiTurn
 from steelyard.tasks.rag import Rag
 from steelyard.tasks.reading import Reading
 from steelyard.tasks.robustness import Robustness
+from steelyard.tasks.tools import Tools
 from steelyard.tasks.tools_prompted import ToolsPrompted
 from steelyard.tasks.video import Video
 from steelyard.tasks.vision import Vision
+
+Drawn: TypeAlias = Question | Conversation | Errand
 
 FAMILIES: Final = ("math_words", "reading", "logic", "formats")
 _SHIPPED: Final[dict[str, type[Family]]] = {
@@ -47,6 +51,7 @@ _SHIPPED: Final[dict[str, type[Family]]] = {
     "formats": Formats,
     "multi_turn": MultiTurn,
     "business": Business,
+    "tools": Tools,
     "tools_prompted": ToolsPrompted,
     "robustness": Robustness,
     "long_context": LongContext,
@@ -83,17 +88,17 @@ def generate(task: Task) -> list[Item]:
 def questions(task: Task) -> list[Question]:
     """Return the items with their wording and known answers: for training and for tests.
 
-    Raises `BadInput` for a family of conversations, whose items are no single questions.
+    Raises `BadInput` for conversations and errands, which are no single questions.
     """
     return [_single(item) for item in drawn(task)]
 
 
-def drawn(task: Task) -> list[Question | Conversation]:
+def drawn(task: Task) -> list[Drawn]:
     """Draw clusters until the task has its items."""
     source = family(task.family)
     _refuse(task, source)
     kinds = source.kinds(task.level)
-    made: dict[str, Question | Conversation] = {}
+    made: dict[str, Drawn] = {}
     turn = index = fruitless = 0
     while len(made) < task.items and fruitless < _FRUITLESS:
         cluster = source.draft(kinds[turn % len(kinds)], task.level, _random(task, index))
@@ -113,10 +118,10 @@ def drawn(task: Task) -> list[Question | Conversation]:
     )
 
 
-def _single(item: Question | Conversation) -> Question:
-    if isinstance(item, Conversation):
+def _single(item: Drawn) -> Question:
+    if not isinstance(item, Question):
         raise BadInput(
-            f"the items of {item.family} are conversations, not single questions",
+            f"{item.family} has items that are conversations, not single questions",
             hint=f"take one of {', '.join(FAMILIES)} where single questions are wanted",
         )
     return item
@@ -145,13 +150,15 @@ def _random(task: Task, index: int) -> Random:
     return Random(content_hash(*map(str, parts), *private))
 
 
-def _identified(task: Task, cluster: Cluster) -> list[Question | Conversation]:
+def _identified(task: Task, cluster: Cluster) -> list[Drawn]:
     group = content_hash(task.family, "cluster", *cluster.key)[:16]
     return [_item(task, draft, group) for draft in cluster.written()]
 
 
-def _item(task: Task, draft: Draft | Dialogue, cluster: str) -> Question | Conversation:
+def _item(task: Task, draft: Draft | Dialogue | ErrandDraft, cluster: str) -> Drawn:
     named = content_hash(task.family, str(task.revision), draft.kind, *draft.key)[:32]
+    if isinstance(draft, ErrandDraft):
+        return Errand(named, cluster, task.family, task.level, draft)
     if isinstance(draft, Dialogue):
         return Conversation(
             id=named,
@@ -175,4 +182,5 @@ def _item(task: Task, draft: Draft | Dialogue, cluster: str) -> Question | Conve
         stretch=draft.stretch,
         show=draft.show,
         source=draft.source,
+        tools=draft.tools,
     )

@@ -235,7 +235,9 @@ class Robustness:
             clean = rng.choice(made.written())
             if isinstance(clean, Dialogue):
                 return _dialogues(rng, kind, clean)
-            return _drafts(rng, kind, clean)
+            if isinstance(clean, Draft):
+                return _drafts(rng, kind, clean)
+            raise TypeError(f"{kind} drafts what has no forms")
 
         return Cluster(made.key, family=kind, late=forms)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
@@ -144,6 +144,17 @@ def same_json(left: object, right: object) -> bool:
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     return left == right
+
+
+def same_in_any_order(left: Sequence[object], right: Sequence[object]) -> bool:
+    """Say whether two lists hold the same JSON values, each as often."""
+    rest = [*left]
+    for value in right:
+        twin = next((n for n, other in enumerate(rest) if same_json(other, value)), None)
+        if twin is None:
+            return False
+        del rest[twin]
+    return not rest
 
 
 def json_mark(

@@ -81,6 +81,20 @@ def test_an_error_keeps_its_type_and_words() -> None:
     assert openai.failure_code(str(caught.value), otherwise="x") == "context_overflow"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "registry.ollama.ai/library/gemma:2b does not support tools",
+        '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
+        "tools param requires --jinja flag",
+        "No endpoints found that support tool use.",
+    ],
+)
+def test_a_server_that_takes_no_tools_says_so_in_several_ways(words: str) -> None:
+    assert openai.failure_code(words, otherwise="x") == "no_tools"
+    assert openai.failure_code("the tool broke", otherwise="x") == "x"
+
+
 def test_a_request_leaves_out_what_is_not_asked_for() -> None:
     request = GenerationRequest((Message("user", "q"),), stream=False, sampling=Sampling(0.7, 40))
     assert openai.chat_body(request) == {

@@ -16,6 +16,7 @@ from typing import Final, final
 from steelyard.analysis import evaluation as scores
 from steelyard.app import bench_request, benching, result_tables, results
 from steelyard.app.bench_request import BenchRequest
+from steelyard.app.benching import Target
 from steelyard.app.comparison import axes
 from steelyard.app.evals import contrasts, depths, kinds, rag_request, rag_texts, room, texts
 from steelyard.app.evals.rag_request import RagRequest
@@ -25,7 +26,9 @@ from steelyard.domain.errors import BadInput, Interrupted
 from steelyard.domain.evaluation import Evaluation
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import RunRecord, RunSpec
-from steelyard.domain.task import Task
+from steelyard.domain.task import Item, Task
+from steelyard.engines import api
+from steelyard.engines.attached import AttachedEngine
 from steelyard.platform import atomic, clock, locks
 from steelyard.runs import embedding
 from steelyard.runs.embedding import Met
@@ -61,26 +64,34 @@ class EvalRequest:
 class Evaluated:
     """What to print, and how to exit: 3 where the tasks did not come to their end.
 
-    `forms` says how much the form of a prompt mattered, where that was asked.
+    `kinds` says how many items of each kind were right, `forms` how much the form of a prompt
+    mattered, where that was asked.
     """
 
     found: Evaluation
     folder: Path
+    kinds: str = ""
     forms: str = ""
 
     @property
     def exit_code(self) -> int:
-        """0 all tasks were asked, 3 they were not."""
-        return 0 if self.found.outcome == "completed" else 3
+        """0 all tasks were asked, 3 they were not, or no item could be."""
+        asked = self.found.overall.marks.right_share.n > 0
+        return 0 if self.found.outcome == "completed" and asked else 3
 
     def text(self, *, as_json: bool) -> str:
         """Return the result as a table or as JSON."""
         if as_json:
             return encode(self.found, indent=1)
         where = f"Record: {self.folder / RECORD_NAME}"
-        lengths = depths.text(self.found.lengths)
-        retrieved = rag_texts.retrieval_text(self.found.retrieval, self.found.beside_first)
-        parts = (texts.evaluation_text(self.found), lengths, retrieved, self.forms, where)
+        parts = (
+            texts.evaluation_text(self.found),
+            self.kinds,
+            depths.text(self.found.lengths),
+            rag_texts.retrieval_text(self.found.retrieval, self.found.beside_first),
+            self.forms,
+            where,
+        )
         return "\n".join(filter(None, parts))
 
 
@@ -102,11 +113,12 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     )
     folder = request.out or benching.new_folder("evals", bench.subject)
     _refuse_used(folder)
-    kinds = kinds_of(item.start() for item in items)
+    media = kinds_of(item.start() for item in items)
     target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
     room.require(target, items, tasks)
+    _require_tools(items, target)
     spec = replace(target.spec, workloads=(), tasks=tasks, task_streams=request.streams)
-    benching.refuse_blind(target, kinds)
+    benching.refuse_blind(target, media)
     _refuse_other(folder, spec)
     # Settings of one task share their items.
     different = {(task.base, item.id) for task, each in drawn.items() for item in each}
@@ -135,7 +147,8 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     with keeper(emit) as keep:
         keep(record)
     found = depths.with_lengths(scores.evaluate(record), record)
-    return Evaluated(found, folder, result_tables.forms_text(record))
+    told = kinds.counts_text(record), result_tables.forms_text(record)
+    return Evaluated(found, folder, *told)
 
 
 def compare_text(
@@ -202,6 +215,20 @@ def _tasks(request: EvalRequest) -> tuple[Task, ...]:
             raise BadInput(f"{name} at level {task.level} was named twice")
         found.append(task)
     return tuple(found)
+
+
+def _require_tools(items: list[Item], target: Target) -> None:
+    """Raise `BadInput` where items call tools and the engine is known to have no place for them."""
+    engine = target.what
+    spoken = engine.dialect if isinstance(engine, AttachedEngine) else None
+    dialect = spoken or api.dialect(target.spec.subject.engine)
+    if dialect.capabilities.tool_calls or not any(item.start().tools for item in items):
+        return
+    raise BadInput(
+        f"{target.spec.subject.artifact.name} on {dialect.name} takes no tools, and these tasks "
+        "call them through its tools API",
+        hint="--tasks tools_prompted asks the same with the catalogue in the prompt",
+    )
 
 
 def _refuse_used(folder: Path) -> None:

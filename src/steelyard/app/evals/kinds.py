@@ -5,15 +5,20 @@ Not aware of how items are compared.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Final
 
 from steelyard.analysis import evaluation, exploring
 from steelyard.domain.errors import BadInput
 from steelyard.domain.evaluation import Contrast
-from steelyard.domain.run import RunRecord
+from steelyard.domain.run import RunRecord, Section
+from steelyard.domain.task import NotRun, Right
 from steelyard.runs.judged import name_of
 from steelyard.tasks.registry import drawn
+
+_FEW: Final = 8  # of more kinds, such as the forms of every family, a line is no help
 
 
 def explored(found: Contrast, first: RunRecord, second: RunRecord) -> Contrast:
@@ -21,6 +26,25 @@ def explored(found: Contrast, first: RunRecord, second: RunRecord) -> Contrast:
     sides, _ = evaluation.shared(first, second)
     kinds, left_out = _kinds(first, sides)
     return replace(found, explored=exploring.explore(sides, kinds, left_out))
+
+
+def counts_text(record: RunRecord) -> str:
+    """Return how many items of each kind were right, a line for each task with a few kinds."""
+    return "\n".join(filter(None, (_counts(record, s) for s in record.sections)))
+
+
+def _counts(record: RunRecord, section: Section) -> str:
+    known, _ = _kinds(record, [section.name])
+    right, asked = Counter[str](), Counter[str]()
+    for item, kind in known.items():
+        mark = section.marks.get(item.removeprefix(f"{section.name}/"))
+        if mark is not None and not isinstance(mark.outcome, NotRun):
+            asked[kind] += 1
+            right[kind] += isinstance(mark.outcome, Right)
+    if not 1 < len(asked) <= _FEW:
+        return ""
+    told = ", ".join(f"{kind} {right[kind]} of {count}" for kind, count in asked.items())
+    return f"  {section.name}, right by kind: {told}"
 
 
 def _kinds(record: RunRecord, names: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:

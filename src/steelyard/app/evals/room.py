@@ -16,6 +16,7 @@ from steelyard.domain.reading import Measured, Reading
 from steelyard.domain.task import Answer, Item, Mark, Stretch, Task
 from steelyard.engines.api import AsksContext
 from steelyard.engines.attached import AttachedEngine
+from steelyard.tasks.errand import Errand
 
 _AROUND: Final = 96  # what a template puts around each message, and more
 _CHARS_PER_TOKEN: Final = 2  # small vocabularies cut text this finely; larger ones less so
@@ -79,11 +80,14 @@ def _tokens(item: Item) -> int:
     ask, most = item.start(), 0
     if ask.stretch is not None:
         return ask.stretch.tokens - _ADDED
+    rehearsed = iter(item.rehearsal() if isinstance(item, Errand) else ())
     for _ in range(_TURNS_MOST):
         said = sum(len(message.content) + _AROUND for message in ask.messages)
+        said += sum(len(call.arguments) + _AROUND for m in ask.messages for call in m.calls)
+        said += sum(map(len, ask.tools))
         shown = sum(len(message.media) * TOKENS_OF_A_PICTURE for message in ask.messages)
         most = max(most, said // _CHARS_PER_TOKEN + shown + ask.max_tokens)
-        following = item.on(Answer("x " * ask.max_tokens, "stop"))
+        following = item.on(next(rehearsed, Answer("x " * ask.max_tokens, "stop")))
         if isinstance(following, Mark):
             break
         ask = following

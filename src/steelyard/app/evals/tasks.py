@@ -14,7 +14,9 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.task import Media, Task
 from steelyard.tasks import registry
 from steelyard.tasks.conversation import Conversation
+from steelyard.tasks.errand import Errand
 from steelyard.tasks.items import Family, Question
+from steelyard.tasks.registry import Drawn
 
 _WIDTH: Final = 14
 _ENDINGS: Final = {"image/png": "png", "audio/wav": "wav", "video/quicktime": "mov"}
@@ -62,7 +64,7 @@ def sample_text(task: Task, *, answers: bool, as_json: bool, out: Path | None = 
     return "\n\n".join("\n".join(_asked(question, answers=answers)) for question in found)
 
 
-def _written(found: list[Question | Conversation], out: Path) -> str:
+def _written(found: list[Drawn], out: Path) -> str:
     """Write what the items show, and what is asked about it; say how many files it was."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} is not an empty folder", hint="give another --out")
@@ -83,7 +85,7 @@ def _written(found: list[Question | Conversation], out: Path) -> str:
     return f"{len(files)} files and items.json"
 
 
-def _media(item: Question | Conversation) -> tuple[Media, ...]:
+def _media(item: Drawn) -> tuple[Media, ...]:
     return tuple(shown for turn in item.start().messages for shown in turn.media)
 
 
@@ -100,15 +102,16 @@ def _shown(family: Family) -> Iterator[str]:
     task = Task(
         family.name, family.levels[0], items=_TURN_ITEMS * len(kinds), revision=family.revision
     )
-    first: dict[str, Question | Conversation] = {}
+    first: dict[str, Drawn] = {}
     for item in registry.drawn(task):
         # Of items that other families lend, each form once.
         first.setdefault(item.kind.rpartition("/")[2], item)
     yield "\n\n".join("\n".join(_asked(one, answers=True)) for one in first.values())
 
 
-def _asked(item: Question | Conversation, *, answers: bool) -> Iterator[str]:
+def _asked(item: Drawn, *, answers: bool) -> Iterator[str]:
     yield f"── {item.kind}, level {item.level}, item {item.id[:12]}{_stretched(item)}"
+    yield from map(_tool, map(json.loads, _tools(item)))
     for number, (prompt, answer) in enumerate(_turns(item), 1):
         yield f"[turn {number}] {prompt}" if isinstance(item, Conversation) else prompt
         if number == 1:
@@ -118,7 +121,7 @@ def _asked(item: Question | Conversation, *, answers: bool) -> Iterator[str]:
             yield from (f"  {fact}" for fact in _facts(item))
 
 
-def _facts(item: Question | Conversation) -> Iterator[str]:
+def _facts(item: Drawn) -> Iterator[str]:
     """Name the sentences of the documents that hold the answer, where it is asked of some."""
     if isinstance(item, Question) and item.source is not None:
         for fact in item.source.needed:
@@ -127,7 +130,7 @@ def _facts(item: Question | Conversation) -> Iterator[str]:
             yield f"{document}: {passage.text}"
 
 
-def _stretched(item: Question | Conversation) -> str:
+def _stretched(item: Drawn) -> str:
     """Say that what is shown is the short form of a long question."""
     stretch = item.start().stretch
     if stretch is None:
@@ -140,13 +143,32 @@ def _described(shown: Media) -> str:
     return f"[with it: {shown.type}, {size:,} bytes; `tasks sample --out FOLDER` writes it]"
 
 
-def _turns(item: Question | Conversation) -> list[tuple[str, str]]:
+def _tools(item: Drawn) -> tuple[str, ...]:
+    return () if isinstance(item, Conversation) else item.tools
+
+
+def _tool(raw: dict[str, Any]) -> str:
+    """Return a tool as it would be declared: `move_task(id: integer, notify?: boolean)  What.`"""
+    function = raw["function"]
+    needed = function["parameters"]["required"]
+    arguments = ", ".join(
+        f"{name}{'' if name in needed else '?'}: {_type(shape)}"
+        for name, shape in function["parameters"]["properties"].items()
+    )
+    return f"[tool] {function['name']}({arguments})  {function['description']}"
+
+
+def _type(shape: dict[str, Any]) -> str:
+    return " | ".join(shape["enum"]) if "enum" in shape else shape.get("format", shape["type"])
+
+
+def _turns(item: Drawn) -> list[tuple[str, str]]:
     if isinstance(item, Conversation):
         return [(turn.prompt, turn.answer) for turn in item.turns]
     return [(item.prompt, item.answer)]
 
 
-def _row(item: Question | Conversation) -> dict[str, Any]:
+def _row(item: Drawn) -> dict[str, Any]:
     about = {
         "id": item.id,
         "cluster": item.cluster,
@@ -155,7 +177,11 @@ def _row(item: Question | Conversation) -> dict[str, Any]:
         "kind": item.kind,
     }
     said = [{"prompt": prompt, "answer": answer} for prompt, answer in _turns(item)]
-    told = {"turns": said} if isinstance(item, Conversation) else said[0]
+    told: dict[str, Any] = {"turns": said} if isinstance(item, Conversation) else said[0]
+    if tools := _tools(item):
+        told |= {"tools": [json.loads(tool) for tool in tools]}
+    if isinstance(item, Errand):
+        told |= {"records": item.draft.world.records()}
     stretch = item.start().stretch
     length = {} if stretch is None else {"tokens": stretch.tokens}
     facts = {"facts": found} if (found := list(_facts(item))) else {}

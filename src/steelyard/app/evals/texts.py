@@ -13,6 +13,13 @@ from steelyard.reports.figures import NOTHING
 from steelyard.stats.power import smallest_visible_loss
 
 _USUAL_FLIPS: Final = 0.1
+_SEVERAL: Final = 2
+_OTHERWISE: Final = "`tools_prompted` asks the same with the catalogue in the prompt"
+_ADVICE: Final = {
+    "no_tools": f"the server takes no tools for this model; {_OTHERWISE}",
+    "tools_ignored": "the server counts as many tokens with tools as without, so that the model"
+    f" never saw them; {_OTHERWISE}",
+}
 
 
 def foresight(items: int, tasks: int) -> str:
@@ -41,6 +48,8 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
     yield table([(*heads, "band"), *(_row(score) for score in scores)])
     yield from filter(None, map(_why, scores))
     yield from filter(None, map(_thought, scores))
+    for score in found.tasks:
+        yield from _parts(score)
     yield from _worth(found.overall.worth)
 
 
@@ -67,7 +76,9 @@ def _why(score: TaskScore) -> str:
         counts = ", ".join(f"{count} {why}" for why, count in marks.invalid_why.items())
         parts.append(f"invalid: {counts}")
     if marks.not_run:
-        parts.append(f"{marks.not_run} not run: {_bounds(marks)}")
+        counts = ", ".join(f"{count} {why}" for why, count in marks.not_run_why.items())
+        parts.append(f"not run: {counts}; {_bounds(marks)}")
+        parts += [advice for why, advice in _ADVICE.items() if why in marks.not_run_why]
     if isinstance(score.disagreement, Measured) and score.disagreement.value:
         parts.append(
             f"{score.disagreement.value:.1%} of the answers that both readings find differ"
@@ -118,6 +129,18 @@ def spread(found: Estimate, digits: int) -> str:
     if isinstance(found.low, Measured) and isinstance(found.high, Measured):
         return f"{said} [{number(found.low, digits)}, {number(found.high, digits)}]"
     return said
+
+
+def _parts(score: TaskScore) -> Iterator[str]:
+    """List what was demanded of the answers, part by part, where there are several."""
+    if len(score.parts) < _SEVERAL:
+        return
+    yield f"  {score.task}: what held of the answers"
+    rows = [
+        (f"    {name}", percent(held.value), interval(held), f"n={held.n}", "")
+        for name, held in score.parts.items()
+    ]
+    yield table(rows)
 
 
 def _bounds(marks: Marks) -> str:

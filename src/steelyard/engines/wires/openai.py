@@ -37,6 +37,9 @@ _FAILURES: Final = {
     r"|at most 0 (image|audio|video)|missing data required for image"
     r"|unsupported content(\[\]\.type| part type)|failed to load (image|audio|video)",
     "prompt_cut": r"the prompt was cut",
+    # What a server says that has no place for tools, or was started without their parser.
+    "no_tools": r"not support tools|not support tool|support tool use|enable-auto-tool-choice"
+    r"|tool-call-parser|tools param requires|requires --jinja|tools are not supported",
     "context_overflow": r"exceed_context_size|context.size|context.length|context window"
     r"|max_seq_len|`inputs` (tokens|must have less)|context the overflows",
     "model_missing": r"\bmodel\b.* (not found|does not exist)|model_not_found"
