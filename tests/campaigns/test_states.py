@@ -287,6 +287,24 @@ def test_a_budget_that_is_too_small_leaves_candidates_undecided_never_the_refere
     assert all("min more in --budget would run it" in why for why in said)
 
 
+@pytest.mark.parametrize("slower", [0.4, 1.0, 1.3])
+@pytest.mark.parametrize("share", [0.75, 0.9, 1.5, 2.5])
+def test_a_budget_is_overrun_by_a_twentieth_at_most(slower: float, share: float) -> None:
+    """Every cell takes `slower` times its estimate, a fifth more or less."""
+    source = random.Random(9)
+
+    def late(cell: RunCell) -> Event:
+        estimate = next((c.estimate_s for c in PLAN.cells if c.spec.id == cell.spec.id), 1.0)
+        seconds = estimate * slower * source.uniform(0.8, 1.2)
+        return CellFinished(cell.spec.id, "completed", "CLEAN", seconds)
+
+    first = sum(c.estimate_s for c in PLAN.cells if c.block == 0)
+    budget = 3.0 + first * slower * share
+    shell, campaign = Shell(finish=late), Campaign(PLAN)
+    shell.begin(campaign, started(budget))
+    assert campaign.progress.spent_s <= 1.05 * budget
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_what_the_reference_and_its_twin_need_is_kept_back_wherever_they_stand(seed: int) -> None:
     laid = plan(sweep(seed=seed, sentinel=None, canary=None, fidelity_positions=0))

@@ -50,6 +50,7 @@ COMMANDS = (
     *(
         "eval",
         "eval run",
+        "eval choose",
         "eval compare",
         "eval worth",
         "tasks",

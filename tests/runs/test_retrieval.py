@@ -72,7 +72,7 @@ def hybrid(k: int) -> Task:
 def test_a_run_that_goes_on_asks_what_it_asked_and_embeds_what_failed(tmp_path: Path) -> None:
     task = hybrid(1)
     with bench(tmp_path, FAST, spec_of(task)) as opened:
-        first = judge(opened, task, Library(tmp_path, Planted(fails_at=7)))
+        first = judge(opened, task, library=Library(tmp_path, Planted(fails_at=7)))
     assert first.retrieval is not None
     (failed,) = first.retrieval.failed
     assert first.marks[failed].outcome == NotRun("no_passages")
@@ -80,7 +80,7 @@ def test_a_run_that_goes_on_asks_what_it_asked_and_embeds_what_failed(tmp_path: 
     assert {one.question_ns for one in first.retrieval.items.values()} == {7}
     other = Planted(backwards=True)  # what it finds now is no longer what was asked
     with bench(tmp_path, FAST, spec_of(task)) as opened:
-        again = judge(opened, task, Library(tmp_path, other))
+        again = judge(opened, task, library=Library(tmp_path, other))
     assert again.retrieval is not None
     assert not again.retrieval.failed
     kept = {item: one.passages for item, one in first.retrieval.items.items()}
@@ -100,7 +100,7 @@ def test_settings_of_one_run_share_what_was_cut_and_embedded_if_anybody_embeds(
         found = [library.find(opened, task, questions(task)) for task in (one, two)]
         nobody_embeds = Library(tmp_path / "other")
         with pytest.raises(BadInput, match="needs an embeddings endpoint"):
-            judge(opened, one, nobody_embeds)
+            judge(opened, one, library=nobody_embeds)
     assert nobody_embeds.refusal is not None
     assert embed.asked == 21
     assert found[0].corpora == found[1].corpora

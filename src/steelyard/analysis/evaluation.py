@@ -23,7 +23,7 @@ from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Contrast, Evaluation, Pairing, TaskScore
 from steelyard.domain.metric import Band
 from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.run import RunRecord, Section
+from steelyard.domain.run import RunRecord, Section, Stopped
 from steelyard.domain.summary import Estimate
 from steelyard.domain.task import Mark
 from steelyard.stats.families import holm
@@ -62,6 +62,7 @@ def evaluate(record: RunRecord) -> Evaluation:
             found for section in sections.values() if (found := retrieval.score(section))
         ),
         beside_first=_beside_first(record, sections),
+        stopped="" if record.stopped is None else _stopped(record.stopped),
     )
 
 
@@ -89,7 +90,8 @@ def contrast(
         raise ValueError("no task is shared")
     gates = Gates(margin=margin)
     both = tuple(_joined([side[place] for side in sides.values()]) for place in (0, 1))
-    (overall,) = pairings({OVERALL: (both[0], both[1])}, gates)
+    item_s = _item_s(first) + _item_s(second)
+    (overall,) = _timed(pairings({OVERALL: (both[0], both[1])}, gates), item_s)
     return Contrast(
         first=first.id,
         second=second.id,
@@ -98,10 +100,15 @@ def contrast(
         differs=tuple(differs),
         simulated=first.simulated,
         margin=margin,
-        tasks=pairings(sides, gates),
+        tasks=_timed(pairings(sides, gates), item_s),
         overall=overall,
         unpaired=unpaired,
         lengths=_lengths(first, second, tuple(sides)),
+        stopped=tuple(
+            f"{record.id}: {_stopped(record.stopped)}"
+            for record in (first, second)
+            if record.stopped is not None
+        ),
     )
 
 
@@ -118,11 +125,15 @@ def shared(
     """Return both sides of each task that is the same in both runs, and why others are not."""
     mine, theirs = _tasks(first), _beside(first, second)
     unpaired = dict(_unpaired(first, second))
-    return {
+    sides = {
         name: (_marked([mine[name]]), _marked([theirs[name]]))
         for name in mine
         if name in theirs and name not in unpaired
-    }, unpaired
+    }
+    if first.stopped is not None or second.stopped is not None:
+        # What one was never asked is no item that failed to run.
+        sides = {name: _both_asked(*both) for name, both in sides.items()}
+    return sides, unpaired
 
 
 def band(task: str, share: float) -> Reading[Band]:
@@ -212,6 +223,30 @@ def pairings(sides: Mapping[str, tuple[Marked, Marked]], gates: Gates) -> tuple[
     )
 
 
+def _timed(found: Iterable[Pairing], item_s: float) -> tuple[Pairing, ...]:
+    """Add how much longer the undecided ones would take."""
+    return tuple(replace(one, more_s=_more_s(one, item_s)) for one in found)
+
+
+def _more_s(one: Pairing, item_s: float) -> Reading[float]:
+    match one.verdict:
+        case Measured(value=verdict) if verdict.name == "undecided":
+            needed = verdict.to_decide_items
+        case _:
+            return Missing("not_undecided")
+    if isinstance(needed, Missing):
+        return needed
+    return Measured(max(0, needed.value - verdict.items) * item_s, "estimated")
+
+
+def _item_s(record: RunRecord) -> float:
+    """Return how long an item took, with as many at a time as there were."""
+    sections = _tasks(record).values()
+    items = sum(len(section.marks) for section in sections)
+    spans_ns = sum(section.ended_ns - section.started_ns for section in sections)
+    return spans_ns / 1e9 / max(1, items)
+
+
 def _visible(pairs: Pairs) -> Measured[float]:
     n = len(pairs.seen)
     least = smallest_visible_loss(n, sum(_flips(pairs)) / n, design_effect=pairs.effect)
@@ -286,6 +321,26 @@ def _marked(sections: Sequence[Section]) -> Marked:
             for s in sections
             for item, cluster in s.clusters.items()
         },
+    )
+
+
+def _both_asked(first: Marked, second: Marked) -> tuple[Marked, Marked]:
+    both = first.marks.keys() & second.marks.keys()
+    mine, theirs = (
+        Marked({item: mark for item, mark in side.marks.items() if item in both}, side.clusters)
+        for side in (first, second)
+    )
+    return mine, theirs
+
+
+def _stopped(stopped: Stopped) -> str:
+    told = f"{stopped.asked:,} of {stopped.planned:,} items were asked: {stopped.why}"
+    if not stopped.looked:
+        return told
+    return (
+        f"{told}. The answers decided when to stop, so intervals and p-values for a number of "
+        "items that was settled beforehand describe these and test nothing: the verdict is that "
+        "of the choice"
     )
 
 

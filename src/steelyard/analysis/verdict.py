@@ -169,9 +169,9 @@ def _verdict(
 ) -> Verdict:
     low = lower_bound(pairs.best, levels[0])
     high = upper_bound(pairs.worst, levels[1])
-    name: VerdictName = _name(low, high, gates.margin, floor_used)
+    name: VerdictName = verdict_of(low, high, gates.margin, floor_used)
     loss = sum(pairs.seen) / len(pairs.seen)
-    reason = _reason(name, low, high, gates.margin, floor_used)
+    reason = reason_of(name, low, high, gates.margin, floor_used)
     needed: Reading[int] = Missing("decided", "these items decide it")
     if pairs.too_few_run:
         name = "undecided"
@@ -203,13 +203,15 @@ def _levels(p_values: Sequence[float], alpha: float) -> list[float]:
     return [strictest[p] for p in p_values]
 
 
-def _name(low: float, high: float, margin: float, floor_used: float) -> VerdictName:
+def verdict_of(low: float, high: float, margin: float, floor_used: float) -> VerdictName:
+    """Return which of the four verdicts an interval of the loss is."""
     if high < margin:
         return "no loss shown" if low <= floor_used else "within margin"
     return "undecided" if low <= floor_used else "worse"
 
 
-def _reason(name: VerdictName, low: float, high: float, margin: float, floor_used: float) -> str:
+def reason_of(name: VerdictName, low: float, high: float, margin: float, floor_used: float) -> str:
+    """Say in words why it is this verdict."""
     at_most, at_least = f"{high:.1%}", f"{low:.1%}"
     match name:
         case "no loss shown":

@@ -13,6 +13,7 @@ from typing import Final
 from steelyard.campaigns.plan import Plan, Skip
 from steelyard.campaigns.planner import Rates, plan
 from steelyard.domain.campaign import Sweep
+from steelyard.domain.subject import ArtifactFacts
 from steelyard.domain.workload import Workload
 from steelyard.workloads import suites
 
@@ -55,10 +56,13 @@ def _no_room(sweep: Sweep, load: Workload) -> str:
 
 def _rates(sweep: Sweep) -> Rates:
     """Guess how fast the reference runs here: memory bounds decoding, arithmetic the prefill."""
-    facts = sweep.reference.file
+    return rates_of(sweep.reference.file, sweep.controls.threads or 1)
+
+
+def rates_of(facts: ArtifactFacts | None, threads: int) -> Rates:
+    """Guess how fast a file runs here on so many threads; None is a server's, which nobody saw."""
     if facts is None:
         return _UNSEEN
-    threads = sweep.controls.threads or 1
     return Rates(
         load_s=0.4 + facts.tensor_bytes / 1e9,
         prompt_tps=max(1.0, min(8000.0, threads * 25e9 / (2 * facts.parameters))),

@@ -8,6 +8,8 @@ from typing import Any, final
 import click
 
 from steelyard.cli import rag
+from steelyard.cli.asking import reached
+from steelyard.cli.choose import choose
 from steelyard.cli.progress import Screen
 from steelyard.cli.values import DURATION
 
@@ -44,6 +46,7 @@ def evaluate() -> None:
     steelyard eval bundled
     steelyard eval http://127.0.0.1:8080 --tasks math_words,logic:2 --items 300
     steelyard eval compare evals/FIRST evals/SECOND
+    steelyard eval choose F16.gguf Q8_0.gguf Q4_K_M.gguf Q3_K_M.gguf
     """  # noqa: D301 - \b is click's own mark
 
 
@@ -55,31 +58,9 @@ def evaluate() -> None:
 @click.option("--private-seed", help="Draw the items from a seed that only you know.")
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
 @click.option("--streams", type=click.IntRange(1, 64), default=2, help="Requests at a time.")
-@click.option("--engine", help="What the server is, e.g. ollama; of a file: what is to serve it.")
-@click.option("--model", help="The model to ask for, where the server has several.")
-@click.option(
-    "--timeout",
-    type=DURATION,
-    default="120s",
-    show_default=True,
-    help="The longest silence of one request; after it the request has failed.",
-)
-@click.option("--threads", type=click.IntRange(1, 1024), help="Of an engine that is started here.")
-@click.option(
-    "--runtime",
-    type=click.Choice(["wheel", "native", "container", "docker", "podman"]),
-    help="Its llama.cpp: the one that came with us, or the one on PATH; or any engine from its"
-    " published image, by docker or podman.  [default: wheel]",
-)
-@click.option(
-    "--image", metavar="NAME@sha256:…", help="With --runtime container: another image than usual."
-)
-@click.option("--device", help="What it computes on: auto, cpu, cuda, cuda:1, rocm, metal, vulkan.")
-@click.option("--api-key-env", metavar="NAME", help="Variable that holds the API key.")
-@click.option("--send-key-anywhere", is_flag=True, help="Even where it can be read on its way.")
-@click.option("--cacert", type=click.Path(path_type=Path), help="Whose certificates to believe.")
-@click.option("--insecure", is_flag=True, help="Believe any certificate; the record says so.")
+@click.option("--budget", type=DURATION, help="Time it may take, e.g. 45m; then it ends.")
 @rag.options
+@reached
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the evaluation.")
 def ask(
@@ -89,6 +70,7 @@ def ask(
     level: int | None,
     private_seed: str | None,
     streams: int,
+    budget: float | None,
     as_json: bool,
     out: Path | None,
     **how: object,
@@ -105,7 +87,15 @@ def ask(
     names = tuple(filter(None, (word.strip() for word in (tasks or "").split(","))))
     retrieval = rag.taken(how)
     request = evaluating.EvalRequest(
-        BenchRequest.of(how), names, items, level, streams, private_seed, out, rag=retrieval
+        BenchRequest.of(how),
+        names,
+        items,
+        level,
+        streams,
+        private_seed,
+        out,
+        rag=retrieval,
+        budget=budget,
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)
@@ -158,3 +148,6 @@ def worth(
 
     order = paying.ordered(run, tariff, hosted, paid)
     click.echo(paying.worth_text(order, as_json=as_json))
+
+
+evaluate.add_command(choose)

@@ -11,7 +11,7 @@ from typing import final
 
 from steelyard.domain.ledger import Thinking, Worth
 from steelyard.domain.metric import Band
-from steelyard.domain.reading import Reading
+from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.summary import Estimate, Marks, Verdict
 
 
@@ -131,6 +131,7 @@ class Evaluation:
 
     `lengths` holds those that ask at a length, shortest first. `retrieval` stands for each task
     that is asked of documents, `beside_first` pairs further settings of such a task with its first.
+    `stopped` says why not all items were asked, and what that means for the intervals.
     """
 
     run: str
@@ -144,6 +145,7 @@ class Evaluation:
     lengths: tuple[LengthScore, ...] = ()
     retrieval: tuple[RetrievalScore, ...] = ()
     beside_first: tuple[Pairing, ...] = ()
+    stopped: str = ""
 
 
 @final
@@ -219,7 +221,8 @@ class Pairing:
 
     `p` is McNemar's, exact and two-sided; `p_adjusted` is Holm's over the tasks compared.
     `visible` is the smallest loss that so many items, flipping as often as these did and hanging
-    together as these do, show with a power of 80 %.
+    together as these do, show with a power of 80 %. `more_s` is how much longer both runs together
+    would take until an undecided one is decided, at the pace they had.
     """
 
     task: str
@@ -231,6 +234,7 @@ class Pairing:
     visible: Reading[float]
     left_out: int
     effect: Reading[Effect]
+    more_s: Reading[float] = Missing("not_undecided")
 
 
 @final
@@ -239,7 +243,8 @@ class Contrast:
     """Two evaluations side by side; `differs` names everything that is not the same in them.
 
     `explored` is None where nobody asked which kinds of items differ. `lengths` says of each task,
-    and of all, how many times as many output tokens the second took, thinking included.
+    and of all, how many times as many output tokens the second took, thinking included. `stopped`
+    says which of the two did not ask all items, and what that means for the verdict.
     """
 
     first: str
@@ -254,3 +259,4 @@ class Contrast:
     unpaired: Mapping[str, str]
     lengths: Mapping[str, Estimate]
     explored: Explored | None = None
+    stopped: tuple[str, ...] = ()

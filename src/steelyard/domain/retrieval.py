@@ -8,7 +8,7 @@ are cut, ranked or embedded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias, final
 
 NOT_STATED: Final = "not stated"  # how one says that the passages do not hold the answer
@@ -79,6 +79,19 @@ class Retrieval:
     corpora: Mapping[str, Indexed] = field(default_factory=dict)
     items: Mapping[str, Retrieved] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+
+
+def joined(first: Retrieval | None, second: Retrieval | None) -> Retrieval | None:
+    """Return the retrieval of two parts of one task."""
+    if first is None or second is None:
+        return second if first is None else first
+    return replace(
+        second,
+        longest=max(first.longest, second.longest),
+        corpora={**first.corpora, **second.corpora},
+        items={**first.items, **second.items},
+        failed={**first.failed, **second.failed},
+    )
 
 
 def _span(text: str) -> tuple[str, int, int]:

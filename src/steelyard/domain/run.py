@@ -240,6 +240,21 @@ class Section:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """Tasks that were ended before all items were asked, by what was found or by the time.
+
+    `looked` says that the answers themselves decided when to stop: intervals and p-values for a
+    number of items that was settled beforehand do not hold for them.
+    """
+
+    asked: int
+    planned: int
+    why: str
+    looked: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """What one run found. Saved raw attempts are the truth; every summary can be recomputed.
 
@@ -250,7 +265,7 @@ class RunRecord:
     the date was set meanwhile, or how long the machine slept; `probe` is what it was found
     to do when it was tried. `engine_profile` is the name under which the subject's was found.
     `facts` are those of the file that was served, None where nobody saw a file; `startup` is how
-    the engine came up, where it was started for this run.
+    the engine came up, where it was started for this run. `stopped` says that tasks ended early.
     """
 
     id: str
@@ -281,3 +296,4 @@ class RunRecord:
     engine_profile: str = ""
     facts: ArtifactFacts | None = None
     startup: Reading[Startup] = NOT_STARTED
+    stopped: Stopped | None = None

@@ -8,7 +8,7 @@ interrupt passes through. Not aware of campaigns or stores.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,7 +40,7 @@ from steelyard.domain.run import (
     Section,
 )
 from steelyard.domain.subject import ArtifactFacts, Subject, Variant
-from steelyard.domain.task import Task
+from steelyard.domain.task import Item, Task
 from steelyard.domain.workload import Workload
 from steelyard.engines import api, host
 from steelyard.engines.attached import AttachedEngine
@@ -90,10 +90,13 @@ class Session:
         """Run one workload and keep its section."""
         return self._keep(lambda bench: timed.measure(bench, workload), workload.name)
 
-    def judge(self, task: Task) -> None:
-        """Run one task and keep its section."""
+    def judge(self, task: Task, items: Sequence[Item] | None = None) -> Section:
+        """Run one task, or some more of its items, and keep its section."""
+        name = judged.name_of(task)
         library = self.library or Library(self.place.folder)
-        self._keep(lambda bench: judged.judge(bench, task, library), judged.name_of(task))
+        found = self._keep(lambda bench: judged.judge(bench, task, items, library), name)
+        self.found.sections = judged.joined(self.found.sections)
+        return found
 
     def open(self) -> None:
         """Bring the engine up."""

@@ -9,10 +9,12 @@ arrived whole is looked at in the end. Not aware of statistics.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final, final
 
 from steelyard.analysis import delivery
+from steelyard.domain import retrieval
 from steelyard.domain.errors import EngineDied
 from steelyard.domain.ids import content_id
 from steelyard.domain.progress import Noted
@@ -43,13 +45,18 @@ def name_of(task: Task) -> str:
     return task.section
 
 
-def judge(bench: Bench, task: Task, library: Library | None = None) -> Section:
+def judge(
+    bench: Bench,
+    task: Task,
+    items: Sequence[Item] | None = None,
+    library: Library | None = None,
+) -> Section:
     """Ask every item of the task and return the marks; what the spool knows is not asked again.
 
-    `library` finds passages for items that are asked of documents; without one they are asked
-    alone, and nobody can know.
+    With `items` those of it are asked and no others. `library` finds passages for items that are
+    asked of documents; without one they are asked alone, and nobody can know.
     """
-    state = _Asking(bench, task)
+    state = _Asking(bench, task, generate(task) if items is None else items)
     if why := state.barrier():
         return state.not_run(why)
     if library is not None:
@@ -62,15 +69,35 @@ def judge(bench: Bench, task: Task, library: Library | None = None) -> Section:
     return state.section()
 
 
+def joined(sections: Iterable[Section]) -> list[Section]:
+    """Return the sections with those of one task made one: it was asked part by part."""
+    whole: dict[tuple[str, str], Section] = {}
+    for section in sections:
+        before = whole.get((section.kind, section.name))
+        if before is None or section.kind != "task":
+            whole[section.kind, section.name] = section
+            continue
+        whole[section.kind, section.name] = replace(
+            section,
+            started_ns=min(before.started_ns, section.started_ns),
+            ended_ns=max(before.ended_ns, section.ended_ns),
+            attempts=(*before.attempts, *section.attempts),
+            marks=dict(sorted((dict(before.marks) | dict(section.marks)).items())),
+            clusters=dict(sorted((dict(before.clusters) | dict(section.clusters)).items())),
+            retrieval=retrieval.joined(before.retrieval, section.retrieval),
+        )
+    return list(whole.values())
+
+
 @final
 class _Asking:
     """The items of one task on their way to marks."""
 
-    def __init__(self, bench: Bench, task: Task) -> None:
+    def __init__(self, bench: Bench, task: Task, items: Sequence[Item]) -> None:
         self._bench = bench
         self._task = task
         self._name = name_of(task)
-        self._items: dict[str, Item] = {item.id: item for item in generate(task)}
+        self._items: dict[str, Item] = {item.id: item for item in items}
         self._retrieval: Retrieval | None = None
         self._marks: dict[str, Mark] = {}
         self._attempts: list[Attempt] = []
@@ -114,7 +141,8 @@ class _Asking:
         """Queue the first question of every item that is not answered already."""
         self._bench.client.set_streams(self._bench.spec.task_streams)
         for key, exchange in self._bench.known:
-            if key.section == self._name and exchange.failure is None:
+            mine = key.section == self._name and key.sample in self._items
+            if mine and exchange.failure is None:
                 self._known[key.sample, key.ask] = exchange
         self._earlier_ns = _busy(list(self._known.values()))
         failed = frozenset() if self._retrieval is None else self._retrieval.failed

@@ -9,7 +9,7 @@ from steelyard.app.evals.texts import interval, number, percent, spread, table
 from steelyard.domain.evaluation import Contrast, Effect, Explored, Pairing
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Verdict
-from steelyard.reports.figures import NOTHING
+from steelyard.reports.figures import NOTHING, duration
 
 _P_FLOOR: Final = 0.001
 
@@ -24,6 +24,7 @@ def _contrast(found: Contrast) -> Iterator[str]:
         yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
     yield f"first   {found.first_name}, run {found.first}"
     yield f"second  {found.second_name}, run {found.second}"
+    yield from (f"STOPPED EARLY: {one}" for one in found.stopped)
     yield f"differs {'; '.join(found.differs) or 'nothing: the same again'}"
     heads = ("task", "first", "second", "loss", "interval", "lost", "won", "p", "p (Holm)")
     pairings = [*found.tasks, *([found.overall] if len(found.tasks) > 1 else [])]
@@ -78,7 +79,10 @@ def _told(one: Pairing, margin: float) -> Iterator[str]:
 def _more(verdict: Verdict, one: Pairing, margin: float) -> str:
     parts = []
     if verdict.name == "undecided" and isinstance(verdict.to_decide_items, Measured):
-        parts.append(f"about {verdict.to_decide_items.value:,} items would decide it")
+        more = f"about {verdict.to_decide_items.value:,} items would decide it"
+        if isinstance(one.more_s, Measured):
+            more += f", {duration(one.more_s.value)} more for both"
+        parts.append(more)
     if isinstance(one.visible, Measured) and one.visible.value > margin:
         parts.append(f"{verdict.items} items show a loss from {one.visible.value:.1%} on")
     if one.left_out:

@@ -7,7 +7,7 @@ of terminals: text comes back as text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,17 @@ from steelyard.app import bench_request, benching, result_tables, results
 from steelyard.app.bench_request import BenchRequest
 from steelyard.app.benching import Target
 from steelyard.app.comparison import axes
-from steelyard.app.evals import contrasts, depths, kinds, rag_request, rag_texts, room, texts
+from steelyard.app.evals import (
+    budgeted,
+    contrasts,
+    depths,
+    kinds,
+    rag_request,
+    rag_texts,
+    room,
+    texts,
+)
+from steelyard.app.evals.budgeted import Budget
 from steelyard.app.evals.rag_request import RagRequest
 from steelyard.app.keeping import keeper
 from steelyard.domain.codec import decode, encode
@@ -36,7 +46,7 @@ from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
 from steelyard.runs.judged import kinds_of
 from steelyard.runs.retrieval import Library
-from steelyard.store.records import RECORD_NAME, read_record
+from steelyard.store.records import RECORD_NAME, read_record, write_record
 from steelyard.tasks import registry
 
 SPEC: Final = "spec.json"
@@ -57,6 +67,7 @@ class EvalRequest:
     private_seed: str | None
     out: Path | None
     rag: RagRequest = field(default_factory=RagRequest)
+    budget: float | None = None
 
 
 @final
@@ -96,21 +107,12 @@ class Evaluated:
 
 
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
-    """Ask every item of every task and count what came back."""
-    tasks, met = rag_request.settled(_tasks(request), request.rag)
+    """Ask every item of every task, or as many as the budget allows, and count what came back."""
+    began_ns = clock.monotonic_ns()
+    tasks, met = rag_request.settled(tasks_of(request), request.rag)
     drawn = {task: registry.generate(task) for task in tasks}
     items = [item for each in drawn.values() for item in each]
-    counted = not bench_request.is_address(request.bench.subject)
-    context = max(
-        room.context(each) + rag_request.room_tokens(task, counted=counted)
-        for task, each in drawn.items()
-    )
-    bench = replace(
-        request.bench,
-        prompts=f"synthetic:in={context},out=1",
-        concurrency=str(request.streams),
-        shorter=room.hint(tasks),
-    )
+    bench = _bench(request, drawn)
     folder = request.out or benching.new_folder("evals", bench.subject)
     _refuse_used(folder)
     media = kinds_of(item.start() for item in items)
@@ -120,11 +122,9 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     spec = replace(target.spec, workloads=(), tasks=tasks, task_streams=request.streams)
     benching.refuse_blind(target, media)
     _refuse_other(folder, spec)
-    # Settings of one task share their items.
-    different = {(task.base, item.id) for task, each in drawn.items() for item in each}
-    emit(Noted(texts.foresight(len(different), len({task.base for task in tasks}))))
-    for notice in room.notices(items, request.streams):
+    for notice in _foresight(request, drawn, target):
         emit(Noted(notice))
+    budget, stopped = _budget(request.budget, began_ns), None
     executor = Executor(Verifier(), emit, proving=benching.proved)
     started_ns = clock.monotonic_ns()
     with locks.folder_lock(folder):
@@ -138,17 +138,59 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
             session.library = library
             if session.bench is not None:
                 session.bench.stall_ns = round(bench.timeout * _NS_PER_S)
-                for task in tasks:
-                    session.judge(task)
+                if budget is not None:
+                    stopped = budgeted.ask(session, tasks, request.streams, budget, emit)
+                else:
+                    for task in tasks:
+                        session.judge(task)
         emit(PhaseEnded("eval", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
         if library.refusal is not None:  # of the endpoint that embeds: nothing of the subject's
             raise library.refusal
         record = executor.record(session)
+        if stopped is not None:
+            record = replace(record, stopped=stopped)
+            write_record(folder, record)
     with keeper(emit) as keep:
         keep(record)
     found = depths.with_lengths(scores.evaluate(record), record)
     told = kinds.counts_text(record), result_tables.forms_text(record)
     return Evaluated(found, folder, *told)
+
+
+def _bench(request: EvalRequest, drawn: Mapping[Task, Sequence[Item]]) -> BenchRequest:
+    """Return how the subject is reached or served: with room for the longest of the items."""
+    counted = not bench_request.is_address(request.bench.subject)
+    context = max(
+        room.context(each) + rag_request.room_tokens(task, counted=counted)
+        for task, each in drawn.items()
+    )
+    return replace(
+        request.bench,
+        prompts=f"synthetic:in={context},out=1",
+        concurrency=str(request.streams),
+        shorter=room.hint(tuple(drawn)),
+    )
+
+
+def _foresight(
+    request: EvalRequest, drawn: Mapping[Task, Sequence[Item]], target: Target
+) -> Iterator[str]:
+    """Say what so many items can show, and what long ones cost."""
+    items = [item for each in drawn.values() for item in each]
+    if request.budget is None:
+        # Settings of one task share their items.
+        different = {(task.base, item.id) for task, each in drawn.items() for item in each}
+        yield texts.foresight(len(different), len({task.base for task in drawn}))
+    else:
+        threads = target.spec.controls.threads
+        yield budgeted.foresight(request.budget, len(items), target.variant, threads)
+    yield from room.notices(items, request.streams)
+
+
+def _budget(seconds: float | None, began_ns: int) -> Budget | None:
+    if seconds is None:
+        return None
+    return Budget(seconds, lambda: (clock.monotonic_ns() - began_ns) / _NS_PER_S)
 
 
 def compare_text(
@@ -195,7 +237,7 @@ def _kept(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _tasks(request: EvalRequest) -> tuple[Task, ...]:
+def tasks_of(request: EvalRequest) -> tuple[Task, ...]:
     """Read NAME[:LEVEL] words; each task is refused here if it cannot be made."""
     found: list[Task] = []
     for word in request.tasks or registry.FAMILIES:
@@ -233,7 +275,8 @@ def _require_tools(items: list[Item], target: Target) -> None:
 
 def _refuse_used(folder: Path) -> None:
     """Raise `BadInput` for a folder with a finished evaluation, or with something else in it."""
-    if (folder / RECORD_NAME).exists() and read_record(folder).outcome == "completed":
+    ended = read_record(folder) if (folder / RECORD_NAME).exists() else None
+    if ended is not None and ended.outcome == "completed" and ended.stopped is None:
         raise BadInput(f"{folder} holds a finished evaluation", hint="give another --out")
     if not (folder / SPEC).exists() and any(folder.glob("*")):
         raise BadInput(f"{folder} is not empty", hint="give another --out, or leave it out")

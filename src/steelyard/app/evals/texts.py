@@ -51,6 +51,8 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
     for score in found.tasks:
         yield from _parts(score)
     yield from _worth(found.overall.worth)
+    if found.stopped:
+        yield f"STOPPED EARLY: {found.stopped}"
 
 
 def _row(score: TaskScore) -> tuple[str, ...]:

@@ -1,0 +1,176 @@
+"""The asking of a choice: visit the subjects as its machine says, and keep what they answered.
+
+One engine is up at a time. What each item came to goes into a journal, from which an interrupted
+choice goes on, and each visit leaves the record of all that its subject was asked so far. Not aware
+of what is decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, cast, final
+
+from steelyard.app.benching import Target
+from steelyard.app.choosing.deal import Deal
+from steelyard.app.choosing.request import ChooseRequest
+from steelyard.campaigns.choosing import REFERENCE, Ask, Choosing
+from steelyard.domain.errors import EngineError
+from steelyard.domain.progress import Advanced, Emit, Noted
+from steelyard.domain.run import RunRecord, Stopped
+from steelyard.domain.task import Mark, NotRun, Right
+from steelyard.platform import clock
+from steelyard.runs.execute import Executor, Session
+from steelyard.runs.judged import name_of
+from steelyard.store.journal import Journal
+from steelyard.store.records import RECORD_NAME, read_record, write_record
+
+_NS_PER_S: Final = 1e9
+
+
+@final
+@dataclass(slots=True)
+class Ground:
+    """One choice under way: its subjects, its machine and its clock."""
+
+    request: ChooseRequest
+    emit: Emit
+    folder: Path
+    deal: Deal
+    targets: dict[str, Target]
+    machine: Choosing
+    journal: Journal
+    executor: Executor
+    started_ns: int = field(default_factory=clock.monotonic_ns)
+    earlier_s: float = 0.0
+    item_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since it began, over all sessions."""
+        return self.earlier_s + (clock.monotonic_ns() - self.started_ns) / _NS_PER_S
+
+    def place(self, label: str) -> Path:
+        """Return the folder of one subject's run."""
+        return self.folder / (label or "reference")
+
+
+def perform(ground: Ground) -> None:
+    """Visit one subject after the other, as the machine says."""
+    while (ask := ground.machine.next()) is not None:
+        if _is_over(ground, ask):
+            ground.machine.close()
+            return
+        _visit(ground, ask.label)
+
+
+def _visit(ground: Ground, label: str) -> None:
+    """Bring a subject up, ask as long as it is its turn, and write its record."""
+    target = ground.targets[label]
+    with target.open(ground.executor) as session:
+        if session.bench is not None:
+            session.bench.stall_ns = round(ground.request.eval.bench.timeout * _NS_PER_S)
+            _again(ground, session, label)
+            while (ask := ground.machine.next()) is not None and ask.label == label:
+                if _is_over(ground, ask):
+                    break
+                _asked(ground, session, ask)
+    record = _written(ground, session, label)
+    if record.outcome == "completed":
+        return
+    if label == REFERENCE:
+        raise EngineError(
+            f"the reference could not be asked: {record.reason}",
+            hint="nothing can be chosen without it; what was asked is kept",
+        )
+    ground.emit(Noted(f"{label} is left out: {record.reason}", warning=True))
+    ground.machine.drop(label, record.reason)
+
+
+def _again(ground: Ground, session: Session, label: str) -> None:
+    """Take over what an earlier visit was answered, so that the record holds all of it."""
+    for task, items in ground.deal.part(0, ground.machine.asked(label)):
+        session.judge(task, items)
+
+
+def _asked(ground: Ground, session: Session, ask: Ask) -> None:
+    """Ask some items, write down what they came to, and tell the machine."""
+    began_ns = clock.monotonic_ns()
+    marks: dict[str, Mark] = {}
+    for task, items in ground.deal.part(ask.start, ask.stop):
+        section = session.judge(task, items)
+        marks |= {f"{name_of(task)}/{item}": mark for item, mark in section.marks.items()}
+    seconds = (clock.monotonic_ns() - began_ns) / _NS_PER_S
+    known = [
+        _known(marks[f"{name_of(ground.deal.tasks[dealt.task])}/{dealt.item.id}"])
+        for dealt in ground.deal.items[ask.start : ask.stop]
+    ]
+    ground.item_s[ask.label] = seconds / len(known)
+    ground.journal.append(
+        {
+            "label": ask.label,
+            "start": ask.start,
+            "known": known,
+            "seconds": seconds,
+            "spent_s": ground.spent_s,
+        }
+    )
+    ground.machine.take(ask.label, known)
+    asked = ground.machine.asked(ask.label)
+    ground.emit(Advanced("choose", asked, f"items, {ask.label or 'reference'}"))
+
+
+def _known(mark: Mark) -> bool | None:
+    return None if isinstance(mark.outcome, NotRun) else isinstance(mark.outcome, Right)
+
+
+def _is_over(ground: Ground, ask: Ask) -> bool:
+    """Say whether the time is over, or would be before these items are through."""
+    budget = ground.request.budget
+    if budget is None:
+        return False
+    ahead_s = ground.item_s.get(ask.label, 0.0) * (ask.stop - ask.start)
+    return ground.spent_s + ahead_s > budget
+
+
+def replay(ground: Ground) -> None:
+    """Tell the machine what the journal holds of earlier sessions."""
+    for event in ground.journal.events:
+        known = cast("list[bool | None]", event["known"])
+        label = str(event["label"])
+        ground.machine.take(label, known)
+        ground.item_s[label] = float(cast("float", event["seconds"])) / len(known)
+        ground.earlier_s = float(cast("float", event["spent_s"]))
+
+
+def _written(ground: Ground, session: Session, label: str) -> RunRecord:
+    record = ground.executor.record(session)
+    asked, planned = ground.machine.asked(label), ground.machine.rules.items
+    if asked < planned and record.outcome == "completed":
+        looked = not ground.request.fixed
+        why = "the choice asked no more of it" if looked else "the budget was spent"
+        record = replace(record, stopped=Stopped(asked, planned, why, looked))
+        write_record(ground.place(label), record)
+    return record
+
+
+def records(ground: Ground) -> dict[str, RunRecord]:
+    """Return the last record of every subject that was asked anything."""
+    found: dict[str, RunRecord] = {}
+    for label in ground.targets:
+        place = ground.place(label)
+        if not ground.machine.asked(label):
+            continue
+        if not (place / RECORD_NAME).exists() or _short(ground, label):
+            with ground.targets[label].open(ground.executor) as session:
+                if session.bench is not None:
+                    _again(ground, session, label)
+            _written(ground, session, label)
+        found[label] = read_record(place)
+    return found
+
+
+def _short(ground: Ground, label: str) -> bool:
+    """Say whether the record is older than the journal: a session ended without one."""
+    record = read_record(ground.place(label))
+    return sum(len(section.marks) for section in record.sections) < ground.machine.asked(label)

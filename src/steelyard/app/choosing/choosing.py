@@ -1,0 +1,207 @@
+"""`eval choose`: the cheapest candidate that is good enough, asked no more than it takes.
+
+Performs what `campaigns.choosing` says: one engine is up at a time, and what each item came to
+goes into a journal, from which an interrupted choice goes on. Each subject's folder holds a run as
+`eval` leaves it. Not aware of terminals or statistics: text comes back as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from steelyard.analysis import anytime
+from steelyard.app import benching
+from steelyard.app.choosing import candidates, texts
+from steelyard.app.choosing.asking import Ground, perform, records, replay
+from steelyard.app.choosing.deal import deal
+from steelyard.app.choosing.request import ChooseRequest
+from steelyard.app.evals import evaluating
+from steelyard.app.keeping import keeper
+from steelyard.campaigns.choosing import REFERENCE, Choosing, Rules
+from steelyard.domain.campaign import Gates
+from steelyard.domain.choice import Choice, Looked
+from steelyard.domain.codec import decode, encode
+from steelyard.domain.errors import BadInput, Interrupted
+from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.run import RunRecord, RunSpec
+from steelyard.platform import atomic, locks
+from steelyard.runs.execute import Executor
+from steelyard.runs.identity import Verifier
+from steelyard.runs.judged import name_of
+from steelyard.store.journal import Journal
+
+PLAN: Final = "choice.json"
+RESULT: Final = "result.json"
+JOURNAL: Final = "journal.jsonl"
+_NS_PER_S: Final = 1e9
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is chosen among, by which rules: a folder that holds another one is not gone on with."""
+
+    specs: Mapping[str, RunSpec]
+    items: int
+    margin: float
+    every: bool
+    fixed: bool
+    seed: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What to print, and how to exit: 1 where nothing qualifies, 3 where it was not finished."""
+
+    found: Choice
+    folder: Path
+
+    @property
+    def exit_code(self) -> int:
+        """0 something qualifies, 1 nothing does, 3 the budget ended it before that was known."""
+        if self.found.chosen is not None:
+            return 0
+        return 1 if self.found.complete else 3
+
+    def text(self, *, as_json: bool) -> str:
+        """Return the choice as a table or as JSON."""
+        if as_json:
+            return encode(self.found, indent=1)
+        return texts.choice_text(self.found, self.folder)
+
+
+def choose(request: ChooseRequest, emit: Emit) -> Chosen:
+    """Ask until the cheapest candidate that is good enough is known."""
+    request.check()
+    _refuse_hopeless(request)
+    dealt = deal(evaluating.tasks_of(request.eval), request.eval.items, request.eval.bench.seed)
+    folder = request.eval.out or benching.new_folder("choices", request.eval.bench.subject)
+    _refuse_used(folder)
+    targets = candidates.targets(request, dealt, folder, emit)
+    items = len(dealt.items)
+    gates = Gates(margin=request.margin)
+    rules = Rules(items, gates, every=request.every, fixed=request.fixed)
+    specs = {label or "reference": target.spec for label, target in targets.items()}
+    plan = Plan(specs, items, request.margin, request.every, request.fixed, request.eval.bench.seed)
+    _refuse_other(folder, plan)
+    labels = [label for label in targets if label != REFERENCE]
+    emit(Noted(texts.foresight(items, labels, request)))
+    executor = Executor(Verifier(), emit, proving=benching.proved)
+    with locks.folder_lock(folder):
+        atomic.write(folder / PLAN, encode(plan, indent=1).encode())
+        with Journal(folder / JOURNAL) as journal, _kept(folder):
+            ground = Ground(
+                request, emit, folder, dealt, targets, Choosing(labels, rules), journal, executor
+            )
+            replay(ground)
+            emit(PhaseStarted("choose", None, targets[REFERENCE].name))
+            perform(ground)
+            emit(PhaseEnded("choose", ground.spent_s))
+            kept = records(ground)
+        found = _choice(ground, kept)
+        atomic.write(folder / RESULT, encode(found, indent=1).encode())
+    with keeper(emit) as keep:
+        for record in kept.values():
+            keep(record)
+    return Chosen(found, folder)
+
+
+def _choice(ground: Ground, kept: Mapping[str, RunRecord]) -> Choice:
+    machine, request = ground.machine, ground.request
+    labels = [label for label in ground.targets if label != REFERENCE]
+    looked = tuple(_looked(ground, label, kept.get(label)) for label in labels)
+    return Choice(
+        reference=ground.targets[REFERENCE].name,
+        reference_run=kept[REFERENCE].id if REFERENCE in kept else "",
+        chosen=machine.chosen,
+        margin=request.margin,
+        confidence=machine.rules.gates.confidence,
+        items=machine.rules.items,
+        reference_items=machine.asked(REFERENCE),
+        requests=sum(machine.asked(label) for label in ground.targets),
+        planned=machine.rules.items * len(ground.targets),
+        anytime=not request.fixed,
+        complete=not any(one.ending == "budget" for one in looked),
+        simulated=any(record.simulated for record in kept.values()),
+        tasks=tuple(name_of(task) for task in ground.deal.tasks),
+        candidates=looked,
+        seconds=ground.spent_s,
+    )
+
+
+def _looked(ground: Ground, label: str, record: RunRecord | None) -> Looked:
+    verdict, target = ground.machine.verdict(label), ground.targets[label]
+    size: Reading[int] = Missing("served", "a server of somebody else's holds it")
+    if target.variant is not None:
+        size = Measured(target.variant.artifact.size_bytes, "derived")
+    return Looked(
+        label=label,
+        name=target.name,
+        size_bytes=size,
+        ending=ground.machine.ending(label),
+        verdict=verdict,
+        items=ground.machine.asked(label),
+        run=record.id if record is not None else "",
+        more_s=_more_s(ground, label),
+    )
+
+
+def _more_s(ground: Ground, label: str) -> Reading[float]:
+    """Return how much longer it would take until an undecided one is decided."""
+    match ground.machine.verdict(label):
+        case Measured(value=verdict) if verdict.name == "undecided":
+            pass
+        case _:
+            return Missing("not_undecided")
+    each = ground.item_s.get(label)
+    if isinstance(verdict.to_decide_items, Missing) or each is None:
+        return Missing("unknown", "how many items it would take cannot be told")
+    more = verdict.to_decide_items.value - ground.machine.asked(label)
+    ahead = verdict.to_decide_items.value - ground.machine.asked(REFERENCE)
+    reference_s = max(0, ahead) * ground.item_s.get(REFERENCE, each)
+    return Measured(max(0, more) * each + reference_s, "estimated")
+
+
+def _refuse_hopeless(request: ChooseRequest) -> None:
+    """Raise `BadInput` for a margin that so few items cannot show, not even of equals."""
+    gates = Gates(margin=request.margin)
+    least = anytime.least_margin(request.eval.items, len(request.candidates), gates)
+    if least >= request.margin and not request.fixed:
+        raise BadInput(
+            f"{request.eval.items:,} items cannot show a loss below {request.margin:.1%}: even if "
+            f"nothing flipped, {least:.1%} could be lost",
+            hint="a larger --items-max or --margin, or fewer candidates",
+        )
+
+
+def _refuse_used(folder: Path) -> None:
+    if (folder / RESULT).exists():
+        ended = decode(Choice, (folder / RESULT).read_bytes(), source=str(folder / RESULT))
+        if ended.complete:
+            raise BadInput(f"{folder} holds a finished choice", hint="give another --out")
+    elif not (folder / PLAN).exists() and any(folder.glob("*")):
+        raise BadInput(f"{folder} is not empty", hint="give another --out, or leave it out")
+
+
+def _refuse_other(folder: Path, plan: Plan) -> None:
+    begun = folder / PLAN
+    if begun.exists() and decode(Plan, begun.read_bytes(), source=str(begun)) != plan:
+        raise BadInput(f"{folder} holds another choice, half finished", hint="give another --out")
+
+
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """Say after an interrupt how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted; the answers so far are kept",
+            hint=f"the same command with --out {folder} goes on",
+        ) from None

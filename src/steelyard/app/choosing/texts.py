@@ -1,0 +1,110 @@
+"""What a choice says, as plain text. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from steelyard.app.choosing.request import ChooseRequest
+from steelyard.app.evals.texts import table
+from steelyard.domain.choice import Choice, Ending, Looked
+from steelyard.domain.reading import Measured, Missing
+from steelyard.reports.figures import NOTHING, duration
+from steelyard.stats.power import smallest_visible_loss
+
+_USUAL_FLIPS: Final = 0.1
+_MB: Final = 1e6
+_ENDINGS: Final[dict[Ending, str]] = {
+    "decided": "stopped: sure",
+    "hopeless": "stopped: the rest of the plan would hardly make it qualify",
+    "all_asked": "all items were asked",
+    "budget": "stopped: the budget was spent",
+    "not_needed": "not looked at: a cheaper one is good enough",
+    "failed": "could not be asked",
+}
+
+
+def foresight(items: int, labels: Sequence[str], request: ChooseRequest) -> str:
+    """Say before the start what is planned, in which order, and what it can show."""
+    least = smallest_visible_loss(items, _USUAL_FLIPS)
+    whole = items * (1 + len(labels))
+    rule = "all of it is asked (--fixed)" if request.fixed else "asked no longer than it takes"
+    return (
+        f"at most {items:,} items of each of {1 + len(labels)} subjects, {whole:,} requests in "
+        f"all; {rule}. In this order: {', '.join(labels)}. All items would show a loss of "
+        f"{least:.1%} or more (power 80 %, if {_USUAL_FLIPS:.0%} flip)"
+        + (f"; it ends after {duration(request.budget)}" if request.budget else "")
+    )
+
+
+def choice_text(found: Choice, folder: Path) -> str:
+    """Return the choice, what each candidate's look came to, and what was not asked."""
+    return "\n".join(_choice(found, folder))
+
+
+def _choice(found: Choice, folder: Path) -> Iterator[str]:
+    if found.simulated:
+        yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
+    yield f"reference  {found.reference}, {found.reference_items:,} items"
+    heads = ("candidate", "MB", "items", "loss", "interval", "lost", "won", "verdict")
+    yield table([heads, *(_row(one) for one in found.candidates)])
+    for one in found.candidates:
+        yield f"  {one.label}: {_ENDINGS[one.ending]}{_why(one)}"
+    yield _answer(found)
+    yield (
+        f"Asked {found.requests:,} of the {found.planned:,} requests of the whole matrix: "
+        f"{found.saved:.0%} saved in {duration(found.seconds)}"
+    )
+    if found.anytime:
+        yield (
+            f"These intervals hold together at whatever moment one stops "
+            f"({found.confidence:.0%}). Intervals and p-values of `eval compare` are for a number "
+            "of items that was settled beforehand: they do not hold for these runs"
+        )
+    yield f"Everything is in {folder}"
+
+
+def _row(one: Looked) -> tuple[str, ...]:
+    size = f"{one.size_bytes.value / _MB:,.1f}" if isinstance(one.size_bytes, Measured) else NOTHING
+    match one.verdict:
+        case Missing():
+            return (one.label, size, str(one.items), *[NOTHING] * 4, NOTHING)
+        case Measured(value=verdict):
+            return (
+                one.label,
+                size,
+                str(one.items),
+                f"{verdict.loss:+.1%}",
+                f"[{verdict.low:+.1%}, {verdict.high:+.1%}]",
+                str(verdict.flips_lost),
+                str(verdict.flips_won),
+                verdict.name,
+            )
+
+
+def _why(one: Looked) -> str:
+    match one.verdict:
+        case Missing(code="not_looked_at"):
+            return ""
+        case Missing() as why:
+            return f": {why}"
+        case Measured(value=verdict):
+            parts = [verdict.reason]
+    if verdict.name == "undecided" and isinstance(verdict.to_decide_items, Measured):
+        more = f"about {verdict.to_decide_items.value:,} items in all would decide it"
+        if isinstance(one.more_s, Measured):
+            more += f", {duration(one.more_s.value)} more"
+        parts.append(more)
+    return f"; {'; '.join(parts)}"
+
+
+def _answer(found: Choice) -> str:
+    if found.chosen is not None:
+        return (
+            f"→ {found.chosen}: the cheapest that loses less than {found.margin:.1%} "
+            f"against {found.reference}"
+        )
+    if not found.complete:
+        return "→ nothing is shown to be good enough yet: the budget ended before that"
+    return f"→ none is shown to lose less than {found.margin:.1%}: stay with {found.reference}"

@@ -1,0 +1,81 @@
+"""Verdicts that hold at any time: bounds and decision agree, and giving up is generous."""
+
+from __future__ import annotations
+
+import pytest
+
+from steelyard.analysis import anytime
+from steelyard.analysis.anytime import Tally
+from steelyard.domain.campaign import Gates
+from steelyard.domain.reading import Measured
+
+GATES = Gates(margin=0.03)
+
+
+def tally(same: int, lost: int = 0, won: int = 0, unknown: int = 0) -> Tally:
+    made = Tally()
+    for count, pair in (
+        *((same, (True, True)), (lost, (True, False))),
+        *((won, (False, True)), (unknown, (True, None))),
+    ):
+        for _ in range(count):
+            made.add(*pair)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        (tally(600), "no loss shown"),
+        (tally(580, lost=6, won=5), "no loss shown"),
+        (tally(100, lost=60), "worse"),
+        (tally(60), "undecided"),
+        (tally(1000, lost=60, won=30), "undecided"),
+    ],
+)
+def test_the_bounds_agree_with_the_decision(found: Tally, name: str) -> None:
+    field = {"it": found, "hopeless": tally(10, lost=90), "not begun": Tally()}
+    verdict = anytime.judge(field, GATES, "it")
+    assert verdict.name == name
+    assert anytime.is_decided(field, GATES, "it") == (name != "undecided")
+    assert (verdict.high < 0.03) == (name == "no loss shown")
+    assert (verdict.low > 0.03) == (name == "worse")
+
+
+def test_above_a_floor_that_was_measured_a_small_loss_is_within_the_margin() -> None:
+    verdict = anytime.judge({"it": tally(9800, lost=150, won=10)}, GATES, "it", floor=0.0)
+    assert verdict.name == "within margin"
+    assert 0 < verdict.low < verdict.loss < verdict.high < 0.03
+
+
+def test_more_candidates_make_each_bound_wider() -> None:
+    alone = anytime.judge({"it": tally(580, 6, 5)}, GATES, "it")
+    others = {f"other {n}": tally(10, lost=90) for n in range(6)}
+    among = anytime.judge({"it": tally(580, 6, 5), **others}, GATES, "it")
+    assert among.high > alone.high
+    assert among.loss == alone.loss
+
+
+def test_an_item_not_run_counts_against_it_above_and_for_it_below() -> None:
+    found = tally(396, unknown=4)
+    assert found.worst[1.0] == 4
+    assert found.best[0.0] == 400
+    assert anytime.judge({"it": tally(600, unknown=7)}, GATES, "it").name == "undecided"
+
+
+def test_the_items_that_would_decide_it_do_when_they_come_out_alike() -> None:
+    verdict = anytime.judge({"it": tally(190, lost=5, won=5)}, GATES, "it")
+    assert isinstance(verdict.to_decide_items, Measured)
+    times = verdict.to_decide_items.value / 200
+    whole = -(-verdict.to_decide_items.value // 200)
+    assert times > 1
+    more = tally(190 * whole, lost=5 * whole, won=5 * whole)
+    assert anytime.is_decided({"it": more}, GATES, "it")
+
+
+def test_the_chance_of_the_whole_plan_falls_with_a_loss_and_ends_as_its_verdict() -> None:
+    assert anytime.chance(tally(20), 1600, GATES) > 0.5
+    assert anytime.chance(tally(10, lost=10), 1600, GATES) < 0.01
+    assert anytime.chance(tally(1560, lost=20, won=20), 1600, GATES) == 1.0
+    assert anytime.chance(tally(1500, lost=80, won=20), 1600, GATES) == 0.0
+    assert anytime.chance(tally(185, lost=12, won=3), 1600, GATES) > 0.01
