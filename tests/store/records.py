@@ -26,6 +26,7 @@ from steelyard.domain.run import (
     RunRecord,
     RunSpec,
     Section,
+    Stopped,
 )
 from steelyard.domain.serverside import PowerSeries, ServerColumn, ServerSeries
 from steelyard.domain.startup import Startup
@@ -225,6 +226,7 @@ def built(kind: type[T], /, **given: st.SearchStrategy[Any]) -> st.SearchStrateg
 _BY_ANNOTATION["Mapping[str, Indexed]"] = st.dictionaries(_keys, built(Indexed), max_size=2)
 _BY_ANNOTATION["Mapping[str, Retrieved]"] = st.dictionaries(_keys, built(Retrieved), max_size=2)
 _BY_ANNOTATION["Retrieval | None"] = st.none() | built(Retrieval)
+_BY_ANNOTATION["Stopped | None"] = st.none() | built(Stopped)
 
 
 _lengths = st.integers(0, 2**32 - 1)
