@@ -18,6 +18,7 @@ COMMANDS = (
         "",
         "sweep",
         "bench",
+        "proxy",
         "calibrate",
         "engines bench",
         "run",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from steelyard.domain.arrivals import KINDS
 from steelyard.domain.caution import Caution
+from steelyard.domain.harness import HarnessRun, HarnessScore
 from steelyard.domain.instrument import Instrument
 from steelyard.domain.load import Open
 from steelyard.domain.probe import Finding, Probed
@@ -210,6 +211,17 @@ _facts = st.builds(
 _BY_ANNOTATION["ArtifactFacts | None"] = st.none() | _facts
 _BY_ANNOTATION["Reading[Startup]"] = readings(
     st.builds(Startup, _floats, _floats, _floats, readings(_counts))
+)
+_score = st.builds(
+    HarnessScore, _words, _words, readings(_floats), readings(_floats), readings(_counts), _words
+)
+_BY_ANNOTATION["HarnessRun | None"] = st.none() | st.builds(
+    HarnessRun,
+    _words,
+    _words,
+    st.lists(_words, max_size=2).map(tuple),
+    _counts,
+    st.lists(_score, max_size=2).map(tuple),
 )
 
 

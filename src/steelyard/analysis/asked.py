@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import assert_never, final
 
 from steelyard.analysis import timing
-from steelyard.domain.load import Closed, Conversations, Load, Open, Ramp, Steps, Trace
+from steelyard.domain.load import Closed, Conversations, Load, Open, Ramp, Relayed, Steps, Trace
 from steelyard.domain.prompts import FromFile, Images, Prefix, Recorded, ShareGpt, Synthetic
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.stream import Attempt
@@ -71,7 +71,7 @@ def scheduled(load: Load) -> bool:
             return True
         case Ramp(of=of) | Steps(of=of):
             return of == "rate"
-        case Closed() | Conversations():
+        case Closed() | Conversations() | Relayed():
             return False
         case _:
             assert_never(load)
@@ -90,7 +90,7 @@ def busy(load: Load) -> bool:
             return of == "streams"
         case Conversations(think_s=think_s):
             return think_s == 0
-        case Open() | Trace():
+        case Open() | Trace() | Relayed():
             return False
         case _:
             assert_never(load)
@@ -100,6 +100,8 @@ def prompts_in_words(workload: Workload | None) -> str:
     """Say where the prompts came from, and how long they were to be."""
     if workload is None:
         return "not stated"
+    if isinstance(workload.load, Relayed):
+        return "as the callers wrote them"
     match workload.prompts:
         case None:
             longest = workload.prompt_tokens_max

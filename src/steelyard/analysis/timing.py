@@ -24,6 +24,7 @@ Basis: TypeAlias = Literal["engine", "client"]
 NS_PER_S: Final = 1e9
 _GENERATED: Final = frozenset({"content", "reasoning", "tool_call"})
 _PAIR: Final = 2
+_WHOLE: Final = Missing("not_streamed", "the answer was asked for in one piece")
 # Twice the client's own error of about half a millisecond: within it, a rate is the client's.
 _BURST_S: Final = 0.001
 
@@ -109,6 +110,8 @@ def ttft_s(attempt: Attempt) -> Reading[float]:
     """Return the seconds from sending to the first generated token of any kind."""
     if (failed := _failure(attempt)) is not None:
         return failed
+    if not attempt.streamed:
+        return _WHOLE
     first = _first_token(attempt)
     if first is None:
         return Missing("no_tokens", "no token arrived")
@@ -119,6 +122,8 @@ def ttfat_s(attempt: Attempt) -> Reading[float]:
     """Return the seconds from sending to the first token of the answer or of a tool call."""
     if (failed := _failure(attempt)) is not None:
         return failed
+    if not attempt.streamed:
+        return _WHOLE
     answer = next((a for a in _tokens(attempt.arrivals) if a.kind != "reasoning"), None)
     if answer is None:
         return Missing("no_answer_token", "nothing but thinking arrived, or nothing at all")

@@ -49,7 +49,11 @@ def telemetry_status(record: RunRecord) -> TelemetryStatus:
     timed = _answered(record, "workload")
     attempts = timed or _answered(record, "task")
     if timed:
-        stamped = [not timing.telemetry_status(a).endswith("TIMING_UNAVAILABLE") for a in timed]
+        stamped = [
+            not timing.telemetry_status(a).endswith("TIMING_UNAVAILABLE")
+            for a in timed
+            if a.streamed  # whoever asked for one piece gets no moments, and misses none
+        ]
     else:
         stamped = [bool(timing.token_arrivals(a)) for a in attempts]
     counted = bool(attempts) and all(isinstance(a.usage, Measured) for a in attempts)

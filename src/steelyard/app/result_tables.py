@@ -13,6 +13,7 @@ from steelyard.analysis.metrics.speeds import speeds
 from steelyard.app import forms
 from steelyard.app.comparison import CONFIDENCE, Comparison, PairedRight
 from steelyard.app.evals import depths, rag_texts
+from steelyard.app.proxying.texts import harness_text
 from steelyard.domain.campaign import (
     AA_REPLICA,
     CANARY_REPLICA,
@@ -90,6 +91,9 @@ def _record_lines(record: RunRecord) -> Iterator[str]:
     for metric in OF_RUN:
         reading = metric.formula(record)
         yield f"{metric.name:<30} {_amount(reading, metric)}"
+    if record.harness is not None:
+        yield ""
+        yield harness_text(record.harness)
     for section in record.sections:
         yield ""
         yield from _section_lines(section)

@@ -12,7 +12,9 @@ from steelyard.cli.progress import Screen
 @click.command("install")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def install(*, names: tuple[str, ...]) -> None:
-    """Install engines (mlx, transformers), each into an environment of its own.
+    """Install engines (mlx, transformers) or harnesses (lm-eval, inspect).
+
+    Each goes into an environment of its own.
 
     Nothing of it goes into Steelyard's. An install that fails or is broken off leaves nothing.
 
@@ -29,7 +31,7 @@ def install(*, names: tuple[str, ...]) -> None:
 @click.command("uninstall")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def uninstall(*, names: tuple[str, ...]) -> None:
-    """Remove engines that `engines install` fetched."""
+    """Remove engines and harnesses that `engines install` fetched."""
     from steelyard.app import environments
 
     click.echo(environments.uninstall_text(names))

@@ -52,13 +52,19 @@ def evaluate() -> None:
 
 @evaluate.command(_ASK)
 @click.argument("subject")
-@click.option("--tasks", help="NAME or NAME:LEVEL, e.g. math_words,logic:2.  [default: four]")
+@click.option(
+    "--tasks",
+    help="NAME or NAME:LEVEL, e.g. math_words,logic:2; or those of a harness, lm-eval:NAME or"
+    " inspect:NAME.  [default: four]",
+)
 @click.option("--items", type=click.IntRange(1, 5000), default=100, show_default=True)
 @click.option("--level", type=click.IntRange(1), help="Of tasks that name none.  [default: first]")
 @click.option("--private-seed", help="Draw the items from a seed that only you know.")
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
 @click.option("--streams", type=click.IntRange(1, 64), default=2, help="Requests at a time.")
-@click.option("--budget", type=DURATION, help="Time it may take, e.g. 45m; then it ends.")
+@click.option(
+    "--budget", help="Time it may take, e.g. 45m; of a harness also 2usd or 1e6tok, with commas."
+)
 @rag.options
 @reached
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -70,7 +76,7 @@ def ask(
     level: int | None,
     private_seed: str | None,
     streams: int,
-    budget: float | None,
+    budget: str | None,
     as_json: bool,
     out: Path | None,
     **how: object,
@@ -79,13 +85,25 @@ def ask(
 
     SUBJECT is the address of any OpenAI-compatible server, or a model file (or a name that
     `steelyard models list` shows), which is then served by an engine of ours. The same command
-    with the --out of one that was interrupted goes on with it.
+    with the --out of one that was interrupted goes on with it. A harness of somebody else's asks
+    through a recording proxy (`steelyard engines install lm-eval inspect`); its scores are its own.
     """
     from steelyard.app.bench_request import BenchRequest
-    from steelyard.app.evals import evaluating
+    from steelyard.app.evals import evaluating, harnessed
 
     names = tuple(filter(None, (word.strip() for word in (tasks or "").split(","))))
     retrieval = rag.taken(how)
+    if harnessed.named(names):
+        asked = harnessed.request(
+            BenchRequest.of(how), names, items, streams, budget, out,
+            level=level, private_seed=private_seed,
+        )  # fmt: skip
+        with Screen(quiet=as_json) as screen:
+            ended = harnessed.evaluate(asked, screen.emit)
+        click.echo(ended.text(as_json=as_json))
+        return ended.exit_code
+    context = click.get_current_context()
+    seconds = None if budget is None else DURATION.convert(budget, None, context)
     request = evaluating.EvalRequest(
         BenchRequest.of(how),
         names,
@@ -95,7 +113,7 @@ def ask(
         private_seed,
         out,
         rag=retrieval,
-        budget=budget,
+        budget=seconds,
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)

@@ -18,8 +18,8 @@ from steelyard import __version__
 from steelyard.domain.errors import SteelyardError, UnknownName
 
 _COMMANDS: Final = (
-    *("sweep", "bench", "eval", "tune", "run", "models", "engines", "tasks", "results", "report"),
-    *("rescore", "calibrate", "forge", "doctor"),
+    *("sweep", "bench", "eval", "proxy", "tune", "run", "models", "engines", "tasks", "results"),
+    *("report", "rescore", "calibrate", "forge", "doctor"),
 )
 # A module is not named as a built-in function is.
 _MODULES: Final = {"eval": "evaluate"}

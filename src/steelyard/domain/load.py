@@ -98,7 +98,15 @@ class Conversations:
     kind: Literal["conversations"] = "conversations"
 
 
-Load: TypeAlias = Closed | Open | Ramp | Steps | Trace | Conversations
+@final
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """What others sent through a proxy of ours, when and as they wished: recorded, not made."""
+
+    kind: Literal["relayed"] = "relayed"
+
+
+Load: TypeAlias = Closed | Open | Ramp | Steps | Trace | Conversations | Relayed
 
 
 def label(load: Load) -> str:
@@ -117,6 +125,8 @@ def label(load: Load) -> str:
             return f"trace-{sha256[:8]}" + (f"-x{speed:g}" if speed != 1 else "")
         case Conversations(users=users, turns=turns, think_s=think_s):
             return f"users{users}-turns{turns}-think{think_s:g}s"
+        case Relayed():
+            return "relayed"
         case _:
             assert_never(load)
 
@@ -140,5 +150,7 @@ def described(load: Load) -> str:
             )
         case Conversations(users=users, turns=turns, think_s=think_s):
             return f"{users} users, {turns} turns, {think_s:g} s of thought"
+        case Relayed():
+            return "as it came through the proxy"
         case _:
             assert_never(load)

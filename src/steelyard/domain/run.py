@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, final
 
 from steelyard.domain.caution import Caution
 from steelyard.domain.errors import BadInput
+from steelyard.domain.harness import HarnessRun
 from steelyard.domain.ids import content_id
 from steelyard.domain.instrument import Instrument
 from steelyard.domain.probe import Probed
@@ -266,6 +267,7 @@ class RunRecord:
     to do when it was tried. `engine_profile` is the name under which the subject's was found.
     `facts` are those of the file that was served, None where nobody saw a file; `startup` is how
     the engine came up, where it was started for this run. `stopped` says that tasks ended early.
+    `harness` is what somebody else's harness scored, where one asked through a proxy of ours.
     """
 
     id: str
@@ -297,3 +299,4 @@ class RunRecord:
     facts: ArtifactFacts | None = None
     startup: Reading[Startup] = NOT_STARTED
     stopped: Stopped | None = None
+    harness: HarnessRun | None = None

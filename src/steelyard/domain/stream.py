@@ -192,7 +192,8 @@ class Attempt:
     `send_spread_ns` are the client's own share: how long an arrival lay unread at the longest, and
     how long the last write took, within which the sending lies. `reconnects` is its exchange's.
     `answer_id` is by what the service knows the answer, `account` what it says of it afterwards.
-    `calls` are the tools called through the tools API.
+    `calls` are the tools called through the tools API. `streamed` is false where the answer was
+    asked for in one piece: then no moment of its first token can be known.
     """
 
     sample: str
@@ -218,6 +219,7 @@ class Attempt:
     answer_id: str | None = None
     account: Reading[Account] = Missing("no_account", "no service was asked for an account of it")
     calls: tuple[Call, ...] = ()
+    streamed: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrivals", Arrivals.of(self.arrivals))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
-from steelyard.domain.load import Load, label
+from steelyard.domain.load import Load, Relayed, label
 from steelyard.domain.prompts import PromptSource
 from steelyard.domain.task import Message
 
@@ -79,6 +79,8 @@ class Workload:
     @property
     def name(self) -> str:
         """A readable key, unique among the workloads of a suite."""
+        if isinstance(self.load, Relayed):
+            return "proxy"
         span = f"-{self.prompt_tokens_max}" if self.prompt_tokens_max else ""
         shape = f"c{self.streams}" if self.load is None else label(self.load)
         return f"{self.shape}/p{self.prompt_tokens}{span}/o{self.output_tokens}/{shape}"

@@ -171,22 +171,7 @@ class Driver:
         job, head, times = transfer.job, transfer.framing.head, transfer.times
         sent_ns = transfer.asked_ns
         self._jobs.pop(job.id, None)
-        raw = spool.Raw(
-            id=job.id,
-            intended_ns=transfer.intended_ns,
-            sent_ns=sent_ns,
-            handed_ns=transfer.handed_ns,
-            done_ns=at_ns,
-            times=times,
-            sizes=transfer.sizes,
-            spreads=transfer.spreads,
-            raw=transfer.raw,
-            failure=failure,
-            reconnects=transfer.reconnects,
-            segments=max(0, transfer.segments),
-            user_reads=transfer.user_reads,
-            late_ns=transfer.late_ns,
-        )
+        raw = spool.of_transfer(transfer, at_ns, failure)
         done = Done(
             id=job.id,
             failure=failure,

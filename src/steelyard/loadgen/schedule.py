@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never, final
 
 from steelyard.domain.errors import BadInput
-from steelyard.domain.load import Closed, Conversations, Load, Open, Ramp, Steps, Trace
+from steelyard.domain.load import Closed, Conversations, Load, Open, Ramp, Relayed, Steps, Trace
 from steelyard.domain.reading import Measured, Missing, Reading
 
 REQUESTS_MOST: Final = 5_000_000
@@ -78,7 +78,7 @@ def moments_ns(
         case Ramp(of="rate") | Steps(of="rate"):
             pieces = _changing(load)
             gaps = _poisson(random.Random(seed))
-        case Closed() | Conversations() | Ramp() | Steps():
+        case Closed() | Conversations() | Ramp() | Steps() | Relayed():
             raise BadInput(
                 "a closed load sends when an answer makes room: it has no moments of its own",
                 hint="give it a rate or a trace, or take its streams",
@@ -116,7 +116,7 @@ def streams_ns(load: Load) -> tuple[tuple[int, int], ...]:
             return tuple((_ns(i * load.each_s), _streams(n)) for i, n in enumerate(load.levels))
         case Open(cap=cap):
             return () if cap is None else ((0, _streams(cap)),)
-        case Ramp() | Steps() | Trace():
+        case Ramp() | Steps() | Trace() | Relayed():
             return ()
         case _:
             assert_never(load)
@@ -132,7 +132,7 @@ def duration_of(load: Load) -> Reading[float]:
         case Trace():
             _sound(load)
             return Measured((load.at_s[-1] - load.at_s[0]) / load.speed, "derived")
-        case Closed() | Open() | Conversations():
+        case Closed() | Open() | Conversations() | Relayed():
             return Missing("no_end", "this load goes on until requests or time run out")
         case _:
             assert_never(load)

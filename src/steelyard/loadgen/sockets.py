@@ -77,6 +77,17 @@ class Sockets:
             if code is not None:
                 self._end(connection, now, code)
 
+    def carried(self, fd: int) -> Transfer | None:
+        """Return what the connection of a descriptor carries now."""
+        connection = self._connections.get(fd)
+        return None if connection is None else connection.transfer
+
+    def give_up(self, job: str, failure: str) -> None:
+        """End the exchange of a job before its answer is whole, where it is under way."""
+        for connection in list(self._connections.values()):
+            if connection.transfer is not None and connection.transfer.job.id == job:
+                self._end(connection, monotonic_ns(), failure)
+
     # ── receiving: nothing here looks at what came, but for where it ends ───────────────────
 
     def serve(self, fd: int, mask: int) -> bool:

@@ -14,7 +14,7 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -23,7 +23,7 @@ from steelyard.domain.errors import StoreError
 from steelyard.domain.stream import Exchange
 from steelyard.loadgen.heads import MalformedResponse
 from steelyard.loadgen.response import ResponseReader
-from steelyard.loadgen.transfer import HELD, SPREAD_MAX, SPREAD_UNIT_NS
+from steelyard.loadgen.transfer import HELD, SPREAD_MAX, SPREAD_UNIT_NS, Transfer
 
 _MAGIC: Final = b"STYX"
 _FRAME: Final = struct.Struct("<4sII")
@@ -49,6 +49,26 @@ class Raw:
     segments: int = 0
     user_reads: int = 0
     late_ns: int = 0
+
+
+def of_transfer(transfer: Transfer, at_ns: int, failure: str | None) -> Raw:
+    """Return what an exchange came to that ended at `at_ns`."""
+    return Raw(
+        id=transfer.job.id,
+        intended_ns=transfer.intended_ns,
+        sent_ns=transfer.asked_ns,
+        handed_ns=transfer.handed_ns,
+        done_ns=at_ns,
+        times=transfer.times,
+        sizes=transfer.sizes,
+        spreads=transfer.spreads,
+        raw=transfer.raw,
+        failure=failure,
+        reconnects=transfer.reconnects,
+        segments=max(0, transfer.segments),
+        user_reads=transfer.user_reads,
+        late_ns=transfer.late_ns,
+    )
 
 
 def append(descriptor: int, raw: Raw) -> int:
@@ -138,6 +158,13 @@ def read(path: Path) -> list[Exchange]:
     return Reader(path).rest() if path.exists() else []
 
 
+def raws(path: Path) -> Iterator[Raw]:
+    """Yield every whole exchange as it came, its HTTP framing included."""
+    reader = Reader(path)
+    while path.exists() and (raw := reader.raw()) is not None:
+        yield raw
+
+
 def torn_bytes(path: Path) -> int:
     """Return how many bytes at the end are no whole frame."""
     reader = Reader(path)
@@ -166,6 +193,11 @@ class Reader:
         with self._path.open("rb") as file:
             return self._frame(file.fileno())
 
+    def raw(self) -> Raw | None:
+        """Return the next whole exchange as it came, or None if there is none (yet)."""
+        with self._path.open("rb") as file:
+            return self._raw(file.fileno())
+
     def rest(self) -> list[Exchange]:
         """Return all whole exchanges from here on."""
         found = []
@@ -175,6 +207,10 @@ class Reader:
         return found
 
     def _frame(self, descriptor: int) -> Exchange | None:
+        raw = self._raw(descriptor)
+        return None if raw is None else taken_apart(raw)
+
+    def _raw(self, descriptor: int) -> Raw | None:
         head = os.pread(descriptor, _FRAME.size, self.offset)
         if len(head) < _FRAME.size:
             return None
@@ -182,7 +218,7 @@ class Reader:
         payload = os.pread(descriptor, length, self.offset + _FRAME.size)
         if magic == _MAGIC and len(payload) == length and zlib.crc32(payload) == crc:
             self.offset += _FRAME.size + length
-            return taken_apart(_unpack(payload))
+            return _unpack(payload)
         end = self.offset + _FRAME.size + length
         if magic == _MAGIC and end >= os.fstat(descriptor).st_size:
             return None

@@ -313,6 +313,7 @@ class Executor:
             engine_profile=place.engine_profile,
             facts=session.facts,
             startup=found.startup,
+            harness=found.harness,
         )
         record = replace(record, cautions=cautions(record))
         write_record(place.folder, record)

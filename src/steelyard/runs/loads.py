@@ -14,8 +14,9 @@ from itertools import islice
 from statistics import median
 from typing import Final, final
 
+from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import content_id
-from steelyard.domain.load import Closed, Conversations, Load, Open, Ramp, Steps, Trace
+from steelyard.domain.load import Closed, Conversations, Load, Open, Ramp, Relayed, Steps, Trace
 from steelyard.domain.progress import Emit, Gauges
 from steelyard.domain.reading import Measured
 from steelyard.domain.stream import Attempt, Completed, Failed
@@ -68,6 +69,8 @@ def drive(
             return _Talk(bench, workload, go, load, prompts).run()
         case Open() | Trace() | Ramp(of="rate") | Steps(of="rate"):
             return _Timed(bench, workload, go, load, prompts).run()
+        case Relayed():
+            raise BadInput("what came through a proxy was recorded: it is not sent again")
         case Closed() | Ramp() | Steps():
             return _Loop(bench, workload, go, load, prompts, pace_s).run()
 

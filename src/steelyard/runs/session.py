@@ -18,6 +18,7 @@ import psutil
 
 from steelyard.analysis.validity import REQUIRED_CONTROLS
 from steelyard.domain.errors import EngineError, WrongModel
+from steelyard.domain.harness import HarnessRun
 from steelyard.domain.probe import Probed
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -78,6 +79,7 @@ class Found:
     warmed: Mapping[str, int] = field(default_factory=dict)
     deaths: tuple[str, ...] = ()
     probe: Reading[Probed] = Missing("not_probed")
+    harness: HarnessRun | None = None
     outcome: RunOutcome = "completed"
     reason: str = ""
 

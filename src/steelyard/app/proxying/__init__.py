@@ -1,0 +1,1 @@
+"""A recording proxy in front of any subject, and what it recorded."""

@@ -1,0 +1,1 @@
+"""Evaluation harnesses of other people, run unmodified in environments of their own."""
