@@ -9,11 +9,11 @@ from tests.analysis.answered import Said, section
 
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.stream import Attempt, Usage
-from steelyard.domain.task import Ask, Message
-from steelyard.runs.doubtful import Named, kept, name_of, no_answer
+from steelyard.domain.task import Message
+from steelyard.runs.doubtful import Named, kept, name_of, no_answer, words_of
 
-LONG = Ask((Message("system", "be brief"), Message("user", "word " * 500)), 8)
-SHORT = Ask((Message("user", "How many?"),), 8)
+LONG = words_of((Message("system", "be brief"), Message("user", "word " * 500)))
+SHORT = words_of((Message("user", "How many?"),))
 
 
 def answer(text: str = "7", prompt_tokens: int | None = 600) -> Attempt:

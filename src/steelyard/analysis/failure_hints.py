@@ -16,6 +16,8 @@ HINTS: Final[Mapping[str, str]] = {
     "prompt_cut": "the server dropped part of the prompt in silence: give it a longer context",
     "canary_missing": "a check word of the text never came back: give the server a longer context",
     "media_refused": "the model takes no such media: serve one that sees or hears, or other tasks",
+    "template_broken": "control tokens stand in answers: give the server the model's own template",
+    "stale_answer": "an answer kept for another question came back: turn that cache off",
     "model_missing": "the server no longer has the model: load it there, or name another",
     "loading": "the model was still loading: wait until it is loaded, and measure again",
     "quota": "the account has no more credit or quota: top it up, or use another key",

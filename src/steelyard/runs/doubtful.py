@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 from steelyard.domain.reading import Measured
 from steelyard.domain.stream import Attempt, Failed
-from steelyard.domain.task import Ask
+from steelyard.domain.task import Message
 
+K = TypeVar("K", bound=Hashable)
 # What no other request of the same run will be answered either.
 HOPELESS: Final = frozenset({"quota", "not_allowed", "model_missing"})
 _CUT_SHARE: Final = 0.7
@@ -31,16 +32,20 @@ _ANSWER: Final = re.compile(rb'"id"\s*:\s*"([^"\\]{1,200})"')
 _HEAD: Final = 4096
 
 
-def no_answer(ask: Ask, attempt: Attempt) -> Failed | None:
-    """Return why an answer is none to this question, or None where nothing speaks against it."""
-    return _cut(ask, attempt) or _template(attempt)
+def words_of(messages: Iterable[Message]) -> int:
+    """Count the words of a conversation, as white space parts them."""
+    return sum(len(turn.content.split()) for turn in messages)
 
 
-def _cut(ask: Ask, attempt: Attempt) -> Failed | None:
+def no_answer(words: int, attempt: Attempt) -> Failed | None:
+    """Return why an answer to so many words is none, or None where nothing speaks against it."""
+    return _cut(words, attempt) or _template(attempt)
+
+
+def _cut(words: int, attempt: Attempt) -> Failed | None:
     """A server that counts fewer prompt tokens than there are words has not read them all."""
     if not isinstance(attempt.usage, Measured):
         return None
-    words = sum(len(turn.content.split()) for turn in ask.messages)
     came = attempt.usage.value.prompt_tokens
     if came >= words * _CUT_SHARE - _CUT_TOKENS:
         return None
@@ -75,24 +80,20 @@ def name_of(body: bytes) -> str:
     return found[1].decode(errors="replace") if found else ""
 
 
-def kept(answers: Mapping[str, Named]) -> frozenset[str]:
+def kept(answers: Mapping[K, Named]) -> frozenset[K]:
     """Return the requests that got an answer made for an earlier one, which are given in order.
 
     A name that comes back with the same words is a kept answer; of each such name the first request
     is the one that it was made for. A server that gives one name to answers of several words does
     not tell them apart, and nothing is known.
     """
-    requests: dict[str, list[str]] = defaultdict(list)
+    requests: dict[str, list[K]] = defaultdict(list)
     texts: dict[str, set[str]] = defaultdict(set)
     for request, answer in answers.items():
         if answer.name:
             requests[answer.name].append(request)
             texts[answer.name].add(answer.text)
-    if any(len(said) > 1 for said in texts.values()) or not _tells_apart(requests.values()):
+    # One name for everything may be a server that names no answer.
+    if any(len(said) > 1 for said in texts.values()) or len(requests) < 2:  # noqa: PLR2004
         return frozenset()
     return frozenset(later for asked in requests.values() for later in asked[1:])
-
-
-def _tells_apart(requests: Iterable[list[str]]) -> bool:
-    """One name for everything may be a server that names no answer."""
-    return len(list(requests)) > 1

@@ -26,7 +26,8 @@ from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import sight
 from steelyard.media.samples import Kind
-from steelyard.runs import stretching, tool_check
+from steelyard.platform import clock
+from steelyard.runs import doubtful, stretching, tool_check
 from steelyard.runs.bench import Bench, Key
 from steelyard.runs.retrieval import Library, behind_passages
 from steelyard.runs.stretching import Ruler
@@ -35,7 +36,8 @@ from steelyard.tasks.registry import generate
 
 _TRIES: Final = 2
 _AHEAD: Final = 2  # long questions that wait for each stream: all at once would fill the memory
-_CUT: Final = "prompt_cut"
+# Asked again, the same would come back.
+_NO_USE: Final = frozenset({"prompt_cut", "template_broken"})
 _NO_PASSAGES: Final = "no_passages"
 _NS_PER_S: Final = 1e9
 
@@ -100,6 +102,9 @@ class _Asking:
         self._items: dict[str, Item] = {item.id: item for item in items}
         self._retrieval: Retrieval | None = None
         self._marks: dict[str, Mark] = {}
+        self._words: dict[tuple[str, int], int] = {}
+        self._named: dict[tuple[str, int], doubtful.Named] = {}
+        self._hopeless = ""
         self._attempts: list[Attempt] = []
         self._known: dict[tuple[str, int], Exchange] = {}
         self._limits: dict[tuple[str, int], int] = {}
@@ -181,7 +186,7 @@ class _Asking:
             started_ns=self._started_ns - self._earlier_ns,
             ended_ns=self._ended_ns,
             attempts=tuple(sorted(self._attempts, key=lambda a: (a.sample, a.ask, a.tries))),
-            marks=dict(sorted(delivery.settled(self._attempts, self._marks).items())),
+            marks=self._settled(),
             clusters={key: item.cluster for key, item in sorted(self._items.items())},
             streams=self._bench.spec.task_streams,
             retrieval=self._retrieval,
@@ -223,11 +228,15 @@ class _Asking:
                 return
 
     def _ask(self, item_id: str, ask: Ask, key: Key) -> None:
+        if self._hopeless:
+            self._mark(item_id, Mark(NotRun(self._hopeless)))
+            return
         self._limits[item_id, key.ask] = ask.max_tokens
         messages = ask.messages
         if ask.stretch is not None and self._ruler is not None:
             fitted = stretching.fit(ask, ask.stretch, self._ruler)
             messages, self._wanted[item_id, key.ask] = fitted.messages, fitted.tokens
+        self._words[item_id, key.ask] = doubtful.words_of(messages)
         answered = self._known.pop((item_id, key.ask), None)
         if answered is not None:
             self._settle(key, answered)
@@ -249,11 +258,19 @@ class _Asking:
     def _settle(self, key: Key, exchange: Exchange) -> None:
         wanted = self._wanted.get((key.sample, key.ask))
         attempt = self._bench.read(exchange, prompt_tokens_wanted=wanted)
+        if isinstance(attempt.outcome, Completed):
+            doubt = doubtful.no_answer(self._words[key.sample, key.ask], attempt)
+            attempt = attempt if doubt is None else replace(attempt, outcome=doubt)
+            name = doubtful.name_of(exchange.body)
+            self._named[key.sample, key.ask] = doubtful.Named(name, attempt.text)
         self._attempts.append(attempt)
         item = self._items[key.sample]
         match attempt.outcome:
+            case Failed(why=why) if why in doubtful.HOPELESS:
+                self._give_up(why)
+                self._mark(key.sample, Mark(NotRun(why)))
             case Failed(why=why) if (
-                why != _CUT and key.tries + 1 < _TRIES and self._bench.engine.alive()
+                why not in _NO_USE and key.tries + 1 < _TRIES and self._bench.engine.alive()
             ):
                 again = Key(key.section, key.go, key.sample, key.ask, key.tries + 1)
                 self._again(key.sample, again)
@@ -267,6 +284,21 @@ class _Asking:
                         self._mark(key.sample, mark)
                     case Ask() as ask:
                         self._ask(key.sample, ask, Key(self._name, 0, key.sample, key.ask + 1))
+
+    def _give_up(self, why: str) -> None:
+        """Send nothing more: no other question would be answered either."""
+        self._hopeless = why
+        self._waiting.clear()
+        self._bench.client.last_call(clock.monotonic_ns())
+
+    def _settled(self) -> dict[str, Mark]:
+        """Return a mark for every item: what did not arrive, or was not asked, is not run."""
+        for item_id in self._items.keys() - self._marks.keys():
+            self._mark(item_id, Mark(NotRun(self._hopeless or "not_asked")))
+        kept = {item_id for item_id, _ in doubtful.kept(self._named)}
+        for item_id in kept & self._marks.keys():
+            self._marks[item_id] = Mark(NotRun("stale_answer"), self._marks[item_id].extracted)
+        return dict(sorted(delivery.settled(self._attempts, self._marks).items()))
 
     def _reason(self, attempt: Attempt, limit: int) -> str | None:
         """Return why the answer ended; where the engine does not tell, by what was counted."""
