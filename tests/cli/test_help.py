@@ -58,6 +58,7 @@ COMMANDS = (
         "tasks list",
         "tasks show",
         "tasks sample",
+        "tasks sets",
         "rescore",
     ),
     *("engines cold", "engines offload", "engines parallel"),

@@ -52,6 +52,7 @@ class Repo:
     private: bool = False
     members: set[str] = field(default_factory=set)
     licence: str = ""
+    commits: tuple[str, ...] = ()  # further commits that may be asked for
     small: int = 1000
     claimed: dict[str, int] = field(default_factory=dict)  # sizes that the listing gives instead
     listed: list[dict[str, object]] = field(default_factory=list)  # more lines of the listing
@@ -173,6 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(path, self._stored(path.removeprefix("/cdn/")), {})
         elif path.startswith("/api/models/"):
             self._api(path.removeprefix("/api/models/"))
+        elif path.startswith("/api/datasets/"):  # data sets are kept under `datasets/ORG/NAME`
+            self._api(path.removeprefix("/api/"))
         elif path.startswith("/v2/"):
             self._registry(path)
         elif path in self.hub.pages:
@@ -190,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         held = self.hub.repos[repo]
         if check:
             return self._json({}) if self._may_read(repo) else None
-        if rest not in ("", "main", COMMIT, "v1"):
+        if rest not in ("", "main", COMMIT, "v1", *held.commits):
             return self._refuse(404, "RevisionNotFound", f"Invalid rev id: {rest}")
         siblings: list[dict[str, object]] = []
         for name, data in held.files.items():
@@ -203,8 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json(
             {
                 "_id": "0" * 24,
-                "id": repo,
-                "sha": COMMIT,
+                "id": repo.removeprefix("datasets/"),
+                "sha": rest if rest in held.commits else COMMIT,
                 "private": held.private,
                 "gated": held.gated or False,
                 "disabled": False,

@@ -48,7 +48,7 @@ from steelyard.domain.subject import (
     MemoryFacts,
     Subject,
 )
-from steelyard.domain.task import Call, Invalid, Mark, NotRun, Right, Task, Wrong
+from steelyard.domain.task import Call, Invalid, Mark, NotRun, Right, Source, Task, Wrong
 from steelyard.domain.vitals import Vitals, VitalSample
 from steelyard.domain.workload import Sampling, Workload
 
@@ -181,6 +181,14 @@ _BY_ANNOTATION: dict[str, st.SearchStrategy[Any]] = {
         st.builds(Probed, st.just((Finding("seed", "yes", "seen"),)), readings(_counts), _rates)
     ),
     "Stamps": st.sampled_from(["kernel", "user"]),
+    "Source | None": st.none()
+    | st.builds(
+        Source,
+        _words,
+        _words,
+        _words,
+        st.lists(st.tuples(_words, _words), max_size=2).map(tuple),
+    ),
     "tuple[Call, ...]": st.lists(st.builds(Call, _words, _words, _words), max_size=2).map(tuple),
     "Mapping[str, str]": st.dictionaries(_keys, _words, max_size=3),
     "tuple[tuple[str, str], ...]": st.lists(st.tuples(_words, _words), max_size=2).map(tuple),

@@ -25,7 +25,7 @@ from steelyard.domain.metric import Band
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section, Stopped
 from steelyard.domain.summary import Estimate
-from steelyard.domain.task import Mark
+from steelyard.domain.task import Mark, Task
 from steelyard.stats.families import holm
 from steelyard.stats.paired import mcnemar_exact
 from steelyard.stats.power import smallest_visible_loss
@@ -267,6 +267,8 @@ def _unpaired(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, str]]:
         elif (ours := mine[name]) != (other := theirs[name]):
             same = ("seed", "split", "revision", "private_seed")
             changed = [key for key in same if getattr(ours, key) != getattr(other, key)]
+            if _sha256(ours) != _sha256(other):
+                changed.append("content, columns or scorer")
             if changed:
                 yield name, f"other {', '.join(changed)}, so other items"
 
@@ -303,6 +305,10 @@ def resettled(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
 
 def _named(section: Section, name: str) -> Section:
     return replace(section, name=name)
+
+
+def _sha256(task: Task) -> str:
+    return "" if task.source is None else task.source.sha256
 
 
 def _tasks(record: RunRecord) -> dict[str, Section]:

@@ -30,6 +30,7 @@ def count(
     ids = sorted(known)
     hits = [isinstance(known[item].outcome, Right) for item in ids]
     invalid = [m.outcome for m in known.values() if isinstance(m.outcome, Invalid)]
+    missed = [m.outcome.why for m in marks.values() if isinstance(m.outcome, NotRun)]
     right, not_run = sum(hits), len(marks) - len(known)
     return Marks(
         right=right,
@@ -40,13 +41,7 @@ def count(
         worst_share=_share(right, len(marks)),
         best_share=_share(right + not_run, len(marks)),
         invalid_why=dict(sorted(Counter(outcome.why for outcome in invalid).items())),
-        not_run_why=dict(
-            sorted(
-                Counter(
-                    mark.outcome.why for mark in marks.values() if isinstance(mark.outcome, NotRun)
-                ).items()
-            )
-        ),
+        not_run_why=dict(sorted(Counter(missed).items())),
     )
 
 

@@ -7,7 +7,6 @@ of where files lie, nor of what an engine makes of them: that is `app.profiles`.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.subject import EngineProfile
 from steelyard.engines.devices import ALL_LAYERS, SPLIT_MODES
 from steelyard.engines.images import require_reference
+from steelyard.platform import yaml_keys
 
 DRAFT: Final = "draft_model"
 IMAGE: Final = "image"
@@ -57,15 +57,7 @@ class ProfileFile:
 
 def read(path: Path, *, built_in: bool = False) -> ProfileFile:
     """Read one file; raise `BadInput` that names file, line and what is wrong with it."""
-    raw = _yaml(path)
-    lines = {str(key): raw.lc.key(key)[0] + 1 for key in raw}
-    for key in raw:
-        if key not in _KEYS:
-            near = difflib.get_close_matches(str(key), _KEYS, n=1)
-            raise BadInput(
-                f"{path}, line {lines[str(key)]}: unknown key {str(key)!r}",
-                hint=f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(_KEYS)}",
-            )
+    raw, lines = yaml_keys.read(path, _KEYS)
     found = {str(key): _checked(path, lines, str(key), value) for key, value in raw.items()}
     engines = found.pop("engine", ())
     if not engines:
@@ -85,29 +77,6 @@ def text(engine: str, settings: Mapping[str, Any], comments: tuple[str, ...]) ->
     for key, value in settings.items():
         lines.append(f"{key}: {json.dumps(list(value) if isinstance(value, tuple) else value)}")
     return "\n".join(lines) + "\n"
-
-
-def _yaml(path: Path) -> Any:
-    """Read YAML that keeps its line numbers; the whole must be keys and values."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.comments import CommentedMap
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        found = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise BadInput(f"{path} cannot be read: {why}", hint="check the path") from None
-    except YAMLError as error:
-        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        what = error.problem if isinstance(error, MarkedYAMLError) else str(error)
-        raise BadInput(
-            f"{path}{line} is no YAML: {what}", hint="write one `key: value` a line"
-        ) from None
-    if not isinstance(found, CommentedMap):
-        raise BadInput(f"{path} holds no keys", hint="write one `key: value` a line")
-    return found
 
 
 def _checked(path: Path, lines: Mapping[str, int], key: str, value: Any) -> Any:

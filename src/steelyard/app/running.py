@@ -141,10 +141,10 @@ def example_spec() -> str:
 
 
 def _check_names(spec: RunSpec) -> None:
-    """Raise `UnknownName` for an engine or a task family that does not exist."""
+    """Raise an error of ours for an engine, a task family or items that are not here."""
     api.dialect(spec.subject.engine)
     for task in spec.tasks:
-        registry.family(task.family)
+        registry.require(task)
 
 
 def _located(spec: RunSpec, models: Sequence[Path]) -> tuple[Variant, dict[str, Path]]:

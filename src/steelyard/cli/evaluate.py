@@ -12,6 +12,7 @@ from steelyard.cli.asking import reached
 from steelyard.cli.choose import choose
 from steelyard.cli.progress import Screen
 from steelyard.cli.values import DURATION
+from steelyard.domain.errors import BadInput
 
 _ASK = "run"
 
@@ -45,6 +46,7 @@ def evaluate() -> None:
     \b
     steelyard eval bundled
     steelyard eval http://127.0.0.1:8080 --tasks math_words,logic:2 --items 300
+    steelyard eval bundled --file questions.csv
     steelyard eval compare evals/FIRST evals/SECOND
     steelyard eval choose F16.gguf Q8_0.gguf Q4_K_M.gguf Q3_K_M.gguf
     """  # noqa: D301 - \b is click's own mark
@@ -57,7 +59,12 @@ def evaluate() -> None:
     help="NAME or NAME:LEVEL, e.g. math_words,logic:2; or those of a harness, lm-eval:NAME or"
     " inspect:NAME.  [default: four]",
 )
-@click.option("--items", type=click.IntRange(1, 5000), default=100, show_default=True)
+@click.option("--set", "sets", help="Standard sets, e.g. gsm8k,mmlu; `tasks sets` lists them.")
+@click.option("--file", type=click.Path(path_type=Path), help="Questions of your own, or a folder.")
+@click.option("--columns", type=click.Path(path_type=Path), help="Which column of --file is what.")
+@click.option(
+    "--items", type=click.IntRange(1, 5000), help="[default: 100 each; all of a file or set]"
+)
 @click.option("--level", type=click.IntRange(1), help="Of tasks that name none.  [default: first]")
 @click.option("--private-seed", help="Draw the items from a seed that only you know.")
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
@@ -72,7 +79,10 @@ def evaluate() -> None:
 def ask(
     *,
     tasks: str | None,
-    items: int,
+    sets: str | None,
+    file: Path | None,
+    columns: Path | None,
+    items: int | None,
     level: int | None,
     private_seed: str | None,
     streams: int,
@@ -91,11 +101,19 @@ def ask(
     from steelyard.app.bench_request import BenchRequest
     from steelyard.app.evals import evaluating, harnessed
 
-    names = tuple(filter(None, (word.strip() for word in (tasks or "").split(","))))
+    names, chosen = (
+        tuple(filter(None, (word.strip() for word in (words or "").split(","))))
+        for words in (tasks, sets)
+    )
     retrieval = rag.taken(how)
     if harnessed.named(names):
+        if chosen or file is not None:
+            raise BadInput(
+                "a harness asks its own tasks, and none of a file or a set",
+                hint="ask them in two commands",
+            )
         asked = harnessed.request(
-            BenchRequest.of(how), names, items, streams, budget, out,
+            BenchRequest.of(how), names, items or evaluating.ITEMS, streams, budget, out,
             level=level, private_seed=private_seed,
         )  # fmt: skip
         with Screen(quiet=as_json) as screen:
@@ -112,6 +130,9 @@ def ask(
         streams,
         private_seed,
         out,
+        file=file,
+        sets=chosen,
+        columns=columns,
         rag=retrieval,
         budget=seconds,
     )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from steelyard.cli.progress import Screen
+
 
 @click.group()
 def tasks() -> None:
@@ -21,18 +23,44 @@ def list_families(*, as_json: bool) -> None:
     click.echo(texts.list_text(as_json=as_json))
 
 
-@tasks.command("show")
-@click.argument("family")
+@tasks.command("sets")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def show(*, family: str, as_json: bool) -> None:
-    """Show FAMILY: its levels and kinds, with one question of each kind and its answer."""
+def list_sets(*, as_json: bool) -> None:
+    """List the standard sets: size, licence, revision, how each differs from the usual way.
+
+    Name one as `set:NAME`, or with `steelyard eval SUBJECT --set NAME`.
+    """
+    from steelyard.app.evals import standard_sets
+
+    click.echo(standard_sets.list_text(as_json=as_json))
+
+
+@tasks.command("show")
+@click.argument("family", required=False)
+@click.option("--file", type=click.Path(path_type=Path), help="Questions of your own, or a folder.")
+@click.option("--columns", type=click.Path(path_type=Path), help="Which column of --file is what.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def show(*, family: str | None, file: Path | None, columns: Path | None, as_json: bool) -> None:
+    """Show FAMILY: its levels and kinds, with one question of each kind and its answer.
+
+    With --file show what was read from it: columns, scorer, the first questions.
+    """
+    from steelyard.app.evals import asked, own_files
     from steelyard.app.evals import tasks as texts
 
-    click.echo(texts.show_text(family, as_json=as_json))
+    given = asked.Given(family, file, columns)
+    if (name := given.generated) is not None:
+        click.echo(texts.show_text(name, as_json=as_json))
+    else:
+        with Screen(quiet=as_json) as screen:
+            found = given.task(None, None, 0, None, screen.emit)
+        click.echo(own_files.show_text(found, as_json=as_json))
 
 
 @tasks.command("sample")
-@click.argument("family")
+@click.argument("family", required=False)
+@click.option("--file", type=click.Path(path_type=Path), help="Questions of your own, or a folder.")
+@click.option("--columns", type=click.Path(path_type=Path), help="Which column of --file is what.")
 @click.option("--level", type=click.IntRange(1), help="[default: the family's first]")
 @click.option("--items", type=click.IntRange(1, 5000), default=5, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -46,7 +74,9 @@ def show(*, family: str, as_json: bool) -> None:
 )
 def sample(
     *,
-    family: str,
+    family: str | None,
+    file: Path | None,
+    columns: Path | None,
     level: int | None,
     items: int,
     seed: int,
@@ -55,13 +85,17 @@ def sample(
     as_json: bool,
     out: Path | None,
 ) -> None:
-    """Print items of FAMILY as a run with this seed asks them.
+    """Print items of FAMILY, or of --file, as a run with this seed asks them.
 
     \b
     steelyard tasks sample logic --level 2 --items 3 --answers
     steelyard tasks sample vision --items 20 --out pictures
     """  # noqa: D301 - \b is click's own mark
+    from steelyard.app.evals import asked
     from steelyard.app.evals import tasks as texts
 
-    task = texts.task(family, level, items, seed, private_seed)
+    with Screen(quiet=as_json) as screen:
+        task = asked.Given(family, file, columns).task(
+            level, items, seed, private_seed, screen.emit
+        )
     click.echo(texts.sample_text(task, answers=answers, as_json=as_json, out=out))

@@ -163,11 +163,28 @@ class Item(Protocol):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where items come from that no generator makes: a file of the user's, or a standard set.
+
+    `sha256` is that of the items as they are asked, known answers and scorers included; `content`
+    that of the bytes which they were read from. `settings` says how: columns, scorer, revision.
+    The path is the place's, not the task's.
+    """
+
+    name: str
+    sha256: str
+    content: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Task:
     """A reproducible set of items: the same fields give the same items on every machine.
 
     `revision` is the generator's version; `private_seed` draws a set of the user's own.
-    `settings` say how the items are asked, by name and value; they change none of them.
+    `settings` say how the items are asked, by name and value; they change none of them. With a
+    `source` nothing is generated: `seed` then says which of its items are drawn, where not all are.
     """
 
     family: str
@@ -178,11 +195,12 @@ class Task:
     revision: int = 1
     private_seed: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
+    source: Source | None = None
 
     @property
     def base(self) -> str:
-        """Family and level: tasks that share them and their seeds have the same items."""
-        return f"{self.family}/l{self.level}"
+        """Family and level, or a given set's name: the same items where the seeds are the same."""
+        return f"{self.family}/l{self.level}" if self.source is None else self.family
 
     @property
     def section(self) -> str:

@@ -148,10 +148,12 @@ class Question:
     show: Callable[[], tuple[Media, ...]] = field(default=tuple, compare=False)
     source: Sourced | None = field(default=None, repr=False, compare=False)
     tools: tuple[str, ...] = ()
+    system: str = ""
 
     def start(self) -> Ask:
-        """Return the question."""
-        messages = (Message("user", self.prompt, self.show()),)
+        """Return the question, after what the model is told beforehand."""
+        told = (Message("system", self.system),) if self.system else ()
+        messages = (*told, Message("user", self.prompt, self.show()))
         return Ask(messages, self.max_tokens, self.tools, stretch=self.stretch)
 
     def on(self, answer: Answer) -> Ask | Mark:

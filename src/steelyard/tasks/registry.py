@@ -19,6 +19,7 @@ from steelyard.tasks.business import Business
 from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.errand import Errand, ErrandDraft
 from steelyard.tasks.formats import Formats
+from steelyard.tasks.given import shelf
 from steelyard.tasks.items import (
     Cluster,
     Dialogue,
@@ -80,6 +81,14 @@ def family(name: str) -> Family:
     return made
 
 
+def require(task: Task) -> None:
+    """Raise an error of ours where the task's items cannot be had here."""
+    if task.source is None:
+        family(task.family)
+    else:
+        shelf.questions(task, task.source)
+
+
 def generate(task: Task) -> list[Item]:
     """Return the items of a task, the same ones every time."""
     return list(drawn(task))
@@ -94,7 +103,9 @@ def questions(task: Task) -> list[Question]:
 
 
 def drawn(task: Task) -> list[Drawn]:
-    """Draw clusters until the task has its items."""
+    """Draw clusters until the task has its items; those of a file or a set are read."""
+    if task.source is not None:
+        return list(shelf.questions(task, task.source))
     source = family(task.family)
     _refuse(task, source)
     kinds = source.kinds(task.level)

@@ -40,11 +40,16 @@ def finished_part(answer: Answer) -> str:
     return text.strip()
 
 
+def refuses(text: str) -> bool:
+    """Say whether the text declines to answer."""
+    return _REFUSAL.search(text.replace("\u2019", "'")) is not None
+
+
 def outcome_of(answer: Answer, extracted: str | None, *, right: bool) -> Outcome:
     """Say why there is no answer, or whether it is the known one."""
     if extracted is not None:
         return Right() if right else Wrong()
-    if _REFUSAL.search(answer.text.replace("\u2019", "'")):
+    if refuses(answer.text):
         return Invalid("refused")
     return Invalid("truncated" if answer.finish_reason == "length" else "unparsable")
 
@@ -72,18 +77,24 @@ class NumberScorer:
 
     value: Fraction
     worked: bool = False
+    absolute: Fraction = Fraction(0)
+    relative: Fraction = Fraction(0)
 
     def mark(self, answer: Answer) -> Mark:
-        """Compare as rational numbers, so that `4.0` and `4` are equal."""
+        """Compare as rational numbers, so that `4.0` and `4` are equal; the wider bound holds."""
         text = finished_part(answer)
         strict = self._strict(text)
         flexible = strict if strict is not None else self._flexible(text, answer)
         value = None if flexible is None else as_number(flexible)
         return Mark(
-            outcome_of(answer, flexible, right=value == self.value),
+            outcome_of(answer, flexible, right=value is not None and self._near(value)),
             {"strict": strict, "flexible": flexible},
             {"answer_form": strict is not None},
         )
+
+    def _near(self, value: Fraction) -> bool:
+        bound = max(self.absolute, self.relative * abs(self.value))
+        return abs(value - self.value) <= bound
 
     def _strict(self, text: str) -> str | None:
         line = final_line(text) if self.worked else text

@@ -80,7 +80,7 @@ def choose(request: ChooseRequest, emit: Emit) -> Chosen:
     """Ask until the cheapest candidate that is good enough is known."""
     request.check()
     _refuse_hopeless(request)
-    dealt = deal(evaluating.tasks_of(request.eval), request.eval.items, request.eval.bench.seed)
+    dealt = deal(evaluating.tasks_of(request.eval, emit), request.items, request.eval.bench.seed)
     folder = request.eval.out or benching.new_folder("choices", request.eval.bench.subject)
     _refuse_used(folder)
     targets = candidates.targets(request, dealt, folder, emit)
@@ -171,10 +171,10 @@ def _more_s(ground: Ground, label: str) -> Reading[float]:
 def _refuse_hopeless(request: ChooseRequest) -> None:
     """Raise `BadInput` for a margin that so few items cannot show, not even of equals."""
     gates = Gates(margin=request.margin)
-    least = anytime.least_margin(request.eval.items, len(request.candidates), gates)
+    least = anytime.least_margin(request.items, len(request.candidates), gates)
     if least >= request.margin and not request.fixed:
         raise BadInput(
-            f"{request.eval.items:,} items cannot show a loss below {request.margin:.1%}: even if "
+            f"{request.items:,} items cannot show a loss below {request.margin:.1%}: even if "
             f"nothing flipped, {least:.1%} could be lost",
             hint="a larger --items-max or --margin, or fewer candidates",
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Final, final
 
 from steelyard.app.bench_request import is_address
 from steelyard.app.evals.evaluating import EvalRequest
 from steelyard.domain.errors import BadInput
+
+ITEMS_MOST: Final = 1600
 
 
 @final
@@ -25,6 +27,11 @@ class ChooseRequest:
     every: bool = False
     fixed: bool = False
     budget: float | None = None
+
+    @property
+    def items(self) -> int:
+        """The most items of a subject."""
+        return self.eval.items or ITEMS_MOST
 
     def check(self) -> None:
         """Raise `BadInput` for subjects that make no choice."""

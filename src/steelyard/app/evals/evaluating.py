@@ -23,9 +23,11 @@ from steelyard.app.evals import (
     contrasts,
     depths,
     kinds,
+    own_files,
     rag_request,
     rag_texts,
     room,
+    standard_sets,
     texts,
 )
 from steelyard.app.evals.budgeted import Budget
@@ -48,6 +50,7 @@ from steelyard.runs.judged import kinds_of
 from steelyard.runs.retrieval import Library
 from steelyard.store.records import RECORD_NAME, read_record, write_record
 from steelyard.tasks import registry
+from steelyard.tasks.given.texts import Unscored
 
 SPEC: Final = "spec.json"
 ITEMS: Final = 100
@@ -57,17 +60,23 @@ _NS_PER_S: Final = 1e9
 @final
 @dataclass(frozen=True, slots=True)
 class EvalRequest:
-    """What was typed. `bench` holds the subject and all that says how it is reached or served."""
+    """What was typed. `bench` holds the subject and all that says how it is reached or served.
+
+    `items` is None where nobody said how many: the usual number, and of a file every row.
+    """
 
     bench: BenchRequest
     tasks: tuple[str, ...]
-    items: int
+    items: int | None
     level: int | None
     streams: int
     private_seed: str | None
     out: Path | None
     rag: RagRequest = field(default_factory=RagRequest)
     budget: float | None = None
+    file: Path | None = None
+    sets: tuple[str, ...] = ()
+    columns: Path | None = None
 
 
 @final
@@ -76,13 +85,14 @@ class Evaluated:
     """What to print, and how to exit: 3 where the tasks did not come to their end.
 
     `kinds` says how many items of each kind were right, `forms` how much the form of a prompt
-    mattered, where that was asked.
+    mattered, where that was asked; `answers` is where the answers to a file's questions lie.
     """
 
     found: Evaluation
     folder: Path
     kinds: str = ""
     forms: str = ""
+    answers: Path | None = None
 
     @property
     def exit_code(self) -> int:
@@ -95,12 +105,14 @@ class Evaluated:
         if as_json:
             return encode(self.found, indent=1)
         where = f"Record: {self.folder / RECORD_NAME}"
+        said = "" if self.answers is None else f"Answers: {self.answers}"
         parts = (
             texts.evaluation_text(self.found),
             self.kinds,
             depths.text(self.found.lengths),
             rag_texts.retrieval_text(self.found.retrieval, self.found.beside_first),
             self.forms,
+            said,
             where,
         )
         return "\n".join(filter(None, parts))
@@ -109,7 +121,9 @@ class Evaluated:
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     """Ask every item of every task, or as many as the budget allows, and count what came back."""
     began_ns = clock.monotonic_ns()
-    tasks, met = rag_request.settled(tasks_of(request), request.rag)
+    if request.out is not None:
+        _refuse_used(request.out)  # before a file is read or a set fetched
+    tasks, met = rag_request.settled(tasks_of(request, emit), request.rag)
     drawn = {task: registry.generate(task) for task in tasks}
     items = [item for each in drawn.values() for item in each]
     bench = _bench(request, drawn)
@@ -129,6 +143,7 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     started_ns = clock.monotonic_ns()
     with locks.folder_lock(folder):
         atomic.write(folder / SPEC, encode(spec, indent=1).encode())
+        own_files.keep(folder, tasks)
         emit(PhaseStarted("eval", len(items), target.name))
         with (
             _kept(folder),
@@ -154,7 +169,7 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
         keep(record)
     found = depths.with_lengths(scores.evaluate(record), record)
     told = kinds.counts_text(record), result_tables.forms_text(record)
-    return Evaluated(found, folder, *told)
+    return Evaluated(found, folder, *told, own_files.write_answers(folder, record))
 
 
 def _bench(request: EvalRequest, drawn: Mapping[Task, Sequence[Item]]) -> BenchRequest:
@@ -177,14 +192,21 @@ def _foresight(
 ) -> Iterator[str]:
     """Say what so many items can show, and what long ones cost."""
     items = [item for each in drawn.values() for item in each]
-    if request.budget is None:
-        # Settings of one task share their items.
-        different = {(task.base, item.id) for task, each in drawn.items() for item in each}
+    # Settings of one task share their items.
+    different = {(task.base, i.id) for task, each in drawn.items() for i in each if _known(i)}
+    if not different:
+        yield texts.unscored(len(items))
+    elif request.budget is None:
         yield texts.foresight(len(different), len({task.base for task in drawn}))
     else:
         threads = target.spec.controls.threads
         yield budgeted.foresight(request.budget, len(items), target.variant, threads)
     yield from room.notices(items, request.streams)
+
+
+def _known(item: Item) -> bool:
+    """Say whether the answer of an item is known: a file may ask without."""
+    return not isinstance(getattr(item, "scorer", None), Unscored)
 
 
 def _budget(seconds: float | None, began_ns: int) -> Budget | None:
@@ -237,7 +259,27 @@ def _kept(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def tasks_of(request: EvalRequest) -> tuple[Task, ...]:
+def tasks_of(request: EvalRequest, emit: Emit) -> tuple[Task, ...]:
+    """Return what is asked: the file and the sets, if any were named, and the families."""
+    if request.file is None and request.columns is not None:
+        raise BadInput("--columns says what is in a --file", hint="name the file too")
+    words = tuple(word for word in request.tasks if not word.startswith(standard_sets.MARK))
+    sets = (*request.sets, *(word[4:] for word in request.tasks if word not in words))
+    generated = bool(words) or (request.file is None and not sets)
+    if not generated and (request.level is not None or request.private_seed is not None):
+        raise BadInput(
+            "a file or set has neither levels nor a private seed",
+            hint="leave --level and --private-seed out",
+        )
+    found = _families(replace(request, tasks=words)) if generated else ()
+    given = [standard_sets.task(name, emit) for name in dict.fromkeys(sets)]
+    if request.file is not None:
+        given.insert(0, own_files.task(request.file, request.columns, emit))
+    seed = request.bench.seed
+    return (*(own_files.some(whole, request.items, seed) for whole in given), *found)
+
+
+def _families(request: EvalRequest) -> tuple[Task, ...]:
     """Read NAME[:LEVEL] words; each task is refused here if it cannot be made."""
     found: list[Task] = []
     for word in request.tasks or registry.FAMILIES:
@@ -248,7 +290,7 @@ def tasks_of(request: EvalRequest) -> tuple[Task, ...]:
         task = Task(
             name,
             level=int(level) if level else request.level or source.levels[0],
-            items=request.items,
+            items=request.items or ITEMS,
             seed=request.bench.seed,
             revision=source.revision,
             private_seed=request.private_seed,
@@ -285,7 +327,19 @@ def _refuse_used(folder: Path) -> None:
 def _refuse_other(folder: Path, spec: RunSpec) -> None:
     """Raise `BadInput` for a folder that holds another evaluation, half finished."""
     begun = folder / SPEC
-    if begun.exists() and decode(RunSpec, begun.read_bytes(), source=str(begun)) != spec:
+    if not begun.exists():
+        return
+    other = decode(RunSpec, begun.read_bytes(), source=str(begun))
+    before = {task.section: task.source for task in other.tasks}
+    for task in spec.tasks:
+        held = before.get(task.section)
+        if task.source is not None and held is not None and held != task.source:
+            raise BadInput(
+                f"{task.source.name} is not what {folder} was begun with: its rows, columns or "
+                "scorer have changed",
+                hint="give another --out, or put the file back as it was",
+            )
+    if other != spec:
         raise BadInput(
             f"{folder} holds another evaluation, half finished", hint="give another --out"
         )
@@ -297,6 +351,8 @@ def record_named(named: str) -> RunRecord:
     if folder.is_dir():
         if not (folder / RECORD_NAME).exists():
             raise BadInput(f"{folder} holds no record", hint="name the folder of an `eval`")
-        return read_record(folder)
+        record = read_record(folder)
+        own_files.restore(folder, record.spec.tasks)
+        return record
     with results.opened() as store:
         return results.show(store, named)

@@ -6,7 +6,7 @@ import base64
 import inspect
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,7 +61,12 @@ def sample_text(task: Task, *, answers: bool, as_json: bool, out: Path | None = 
         return f"{_written(found, out)} of {len(found)} items written to {out}"
     if as_json:
         return json.dumps([_row(question) for question in found], indent=1, ensure_ascii=False)
-    return "\n\n".join("\n".join(_asked(question, answers=answers)) for question in found)
+    return items_text(found, answers=answers)
+
+
+def items_text(items: Iterable[Drawn], *, answers: bool) -> str:
+    """Return items with their kinds, and their known answers where those are wanted."""
+    return "\n\n".join("\n".join(_asked(item, answers=answers)) for item in items)
 
 
 def _written(found: list[Drawn], out: Path) -> str:

@@ -32,6 +32,11 @@ def foresight(items: int, tasks: int) -> str:
     )
 
 
+def unscored(items: int) -> str:
+    """Say what comes of prompts without known answers."""
+    return f"{items} prompts without a known answer: what is said is kept, nothing is scored"
+
+
 def evaluation_text(found: Evaluation) -> str:
     """Return the scores, one line a task."""
     return "\n".join(_evaluation(found))
@@ -77,7 +82,9 @@ def _why(score: TaskScore) -> str:
     if marks.invalid:
         counts = ", ".join(f"{count} {why}" for why, count in marks.invalid_why.items())
         parts.append(f"invalid: {counts}")
-    if marks.not_run:
+    if marks.not_run and marks.not_run_why.keys() == {"no_known_answer"}:
+        parts.append(f"{marks.not_run} answers are kept and not marked: none is known")
+    elif marks.not_run:
         counts = ", ".join(f"{count} {why}" for why, count in marks.not_run_why.items())
         parts.append(f"not run: {counts}; {_bounds(marks)}")
         parts += [advice for why, advice in _ADVICE.items() if why in marks.not_run_why]

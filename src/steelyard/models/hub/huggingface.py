@@ -1,16 +1,18 @@
 """The Hugging Face hub: what a repository holds, who may read it, where its files are.
 
 Routes: `/api/models/REPO/revision/REV?blobs=true` (files with sizes and digests),
-`/api/models/REPO/auth-check`, `/REPO/resolve/COMMIT/PATH`; the variables are those that
-huggingface_hub reads. Everything that comes back is checked before it becomes a path or a number.
+`/api/models/REPO/auth-check`, `/REPO/resolve/COMMIT/PATH`, and the same for data sets under
+`/api/datasets/` and `/datasets/`; the variables are those that huggingface_hub reads. Everything
+that comes back is checked before it becomes a path or a number.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, Literal, final
 from urllib.parse import quote, urlsplit
 
 from steelyard.domain.errors import BadInput
@@ -53,7 +55,13 @@ def login(env: Mapping[str, str], stall_s: float) -> Login:
     return Login(origin, token, stall_s)
 
 
-def look(repo: str, revision: str | None, at: Login, patience: Patience) -> Remote:
+def look(
+    repo: str,
+    revision: str | None,
+    at: Login,
+    patience: Patience,
+    kind: Literal["model", "dataset"] = "model",
+) -> Remote:
     """Ask the hub about a repository; raise an error of ours where it has no good answer."""
     if not _REPO.fullmatch(repo) or "--" in repo or ".." in repo:
         raise BadInput(
@@ -64,18 +72,30 @@ def look(repo: str, revision: str | None, at: Login, patience: Patience) -> Remo
         raise BadInput(
             f"{wanted!r} is no revision", hint="name a branch, a tag or a commit of the repository"
         )
+    root = "" if kind == "model" else "datasets/"
     asked = Asked(
-        repo, at.origin, at.token is not None, page=f"{at.origin}/{repo}", revision=wanted
+        repo, at.origin, at.token is not None, page=f"{at.origin}/{root}{repo}", revision=wanted
     )
-    url = f"{at.origin}/api/models/{repo}/revision/{quote(wanted, safe='')}?blobs=true"
+    api = f"{at.origin}/api/{kind}s"
+    url = f"{api}/{repo}/revision/{quote(wanted, safe='')}?blobs=true"
     try:
         raw = patiently(lambda: wire.document(url, at), patience)
-        return _remote(raw, wanted, at, asked, patience)
+        return _remote(raw, wanted, at, asked, _Place(api, f"{at.origin}/{root}", patience))
     except Trouble as trouble:
         raise remedies.error(trouble, asked) from None
 
 
-def _remote(raw: Any, revision: str, at: Login, asked: Asked, patience: Patience) -> Remote:
+@final
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a kind of repository is asked about and fetched from, and how patiently."""
+
+    api: str
+    files: str
+    patience: Patience
+
+
+def _remote(raw: Any, revision: str, at: Login, asked: Asked, place: _Place) -> Remote:
     if not isinstance(raw, dict) or not _COMMIT.fullmatch(str(raw.get("sha", ""))):
         raise Trouble("nonsense", "the listing names no commit")
     repo, commit = str(raw.get("id") or asked.thing), str(raw["sha"])
@@ -86,7 +106,7 @@ def _remote(raw: Any, revision: str, at: Login, asked: Asked, patience: Patience
     files = tuple(_file(one) for one in siblings or [] if isinstance(one, dict))
 
     def url_of(file: RemoteFile) -> str:
-        return f"{at.origin}/{repo}/resolve/{commit}/{quote(file.path)}"
+        return f"{place.files}{repo}/resolve/{commit}/{quote(file.path)}"
 
     def offer(globs: Globs) -> Offer:
         return listing.offer(files, repo, revision, globs)
@@ -99,7 +119,7 @@ def _remote(raw: Any, revision: str, at: Login, asked: Asked, patience: Patience
         commit=commit,
         gated=str(gated) if isinstance(gated, str) else "no",
         private=private,
-        access=_access(repo, gated if isinstance(gated, str) else "", at, patience),
+        access=_access(repo, gated if isinstance(gated, str) else "", at, place),
         files=files,
         licence=_licence(raw),
         login=at,
@@ -120,7 +140,7 @@ def _licence(raw: Mapping[str, Any]) -> Reading[str]:
     return Missing("not_told", "its card names none")
 
 
-def _access(repo: str, gated: str, at: Login, patience: Patience) -> Access:
+def _access(repo: str, gated: str, at: Login, place: _Place) -> Access:
     """Say whether a pull would be let in, asked before a byte of it is fetched."""
     if not gated:
         return Access("open", "anybody who can see it may fetch it")
@@ -129,14 +149,14 @@ def _access(repo: str, gated: str, at: Login, patience: Patience) -> Access:
     )
     if at.token is None:
         return Access("no_token", f"gated ({decides}), and there is no token to show")
-    url = f"{at.origin}/api/models/{repo}/auth-check"
+    url = f"{place.api}/{repo}/auth-check"
 
     def ask() -> None:
         with wire.opened(url, at):
             pass
 
     try:
-        patiently(ask, patience)
+        patiently(ask, place.patience)
     except Trouble as trouble:
         if trouble.problem in ("licence", "gated", "forbidden"):
             return Access("not_granted", f"gated ({decides}), and this account is not let in yet")
