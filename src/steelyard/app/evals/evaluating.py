@@ -97,7 +97,8 @@ class Evaluated:
     @property
     def exit_code(self) -> int:
         """0 all tasks were asked, 3 they were not, or no item could be."""
-        asked = self.found.overall.marks.right_share.n > 0
+        marks = self.found.overall.marks
+        asked = marks.right_share.n > 0 or "no_known_answer" in marks.not_run_why
         return 0 if self.found.outcome == "completed" and asked else 3
 
     def text(self, *, as_json: bool) -> str:
