@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.tasks.tool_solver import solve
 
-from steelyard.domain.task import Answer, Ask, Item, Mark
+from steelyard.domain.task import Answer, Ask, Item, Mark, Trial
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines.wires import openai
 from steelyard.scripted import script
@@ -24,7 +24,7 @@ class Planted:
 
     def plant(self, item: Item, spoil: Callable[[Answer], Answer] = lambda answer: answer) -> None:
         """Answer an item as the solver does; `spoil` makes the first answer another one."""
-        step: Ask | Mark = item.start()
+        step: Ask | Mark | Trial = item.start()
         first = True
         while isinstance(step, Ask):
             answer = spoil(solve(step)) if first else solve(step)

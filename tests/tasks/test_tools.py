@@ -15,7 +15,7 @@ import pytest
 from tests.tasks.tool_solver import solve
 
 from steelyard.domain.errors import BadInput
-from steelyard.domain.task import Answer, Ask, Call, Invalid, Mark, Right, Task, Wrong
+from steelyard.domain.task import Answer, Ask, Call, Invalid, Mark, Right, Task, Trial, Wrong
 from steelyard.tasks.errand import Errand
 from steelyard.tasks.items import Question, split_of
 from steelyard.tasks.registry import drawn, family, questions
@@ -43,10 +43,11 @@ def asked(task: Task) -> list[Item]:
 
 def played(item: Item, *instead: Answer) -> Mark:
     """Answer as the solver does, save for the first answers."""
-    step: Ask | Mark = item.start()
+    step: Ask | Mark | Trial = item.start()
     said = list(instead)
     while isinstance(step, Ask):
         step = item.on(said.pop(0) if said else solve(step))
+    assert isinstance(step, Mark)
     return step
 
 

@@ -17,6 +17,7 @@ from steelyard.analysis import retrieval
 from steelyard.analysis.answer_worth import worth
 from steelyard.analysis.effects import effects
 from steelyard.analysis.marks import adherence, by_constraint, count
+from steelyard.analysis.passing import passing
 from steelyard.analysis.thinking import ledger, length_ratio
 from steelyard.analysis.verdict import Marked, Pairs, judge_pairs, pair
 from steelyard.domain.campaign import Gates
@@ -25,7 +26,7 @@ from steelyard.domain.metric import Band
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section, Stopped
 from steelyard.domain.summary import Estimate
-from steelyard.domain.task import Mark, Task
+from steelyard.domain.task import Mark, Task, item_of
 from steelyard.stats.families import holm
 from steelyard.stats.paired import mcnemar_exact
 from steelyard.stats.power import smallest_visible_loss
@@ -39,6 +40,7 @@ BANDS: Final[Mapping[str, tuple[float, ...]]] = {
     "logic": (0.85, 0.75, 0.65),
     "formats": (0.95, 0.90, 0.80),
 }
+_PROGRAMS: Final = "code/"
 _NAMES: Final[tuple[Band, ...]] = ("excellent", "good", "acceptable", "poor")
 _NO_BANDS: Final = Missing("no_bands", "no bands are agreed on for this family")
 _NONE_RUN: Final = Missing("no_items", "no item was run")
@@ -163,7 +165,18 @@ def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskSco
         worth=worth(record, sections),
         thinking=ledger(sections),
         parts={} if task == OVERALL else by_constraint(marked.marks, marked.clusters),
+        pass_at=_passing(task, marked),
     )
+
+
+def _passing(task: str, marked: Marked) -> dict[str, Estimate]:
+    found = passing(marked.marks, marked.clusters)
+    # One sample of an item is pass@1 and no more, which only programs are known by.
+    return found if _sampled(marked) or task.startswith(_PROGRAMS) else {}
+
+
+def _sampled(marked: Marked) -> bool:
+    return any(item_of(sample) != sample for sample in marked.marks)
 
 
 def _per_item(sections: Sequence[Section], what: str) -> Reading[float]:

@@ -12,6 +12,7 @@ from steelyard.analysis.robustness import CLEAN, Place, Robustness, robustness
 from steelyard.app.comparison import CONFIDENCE
 from steelyard.domain.errors import BadInput
 from steelyard.domain.run import RunRecord, Section
+from steelyard.domain.task import sample_key
 from steelyard.runs.judged import name_of
 from steelyard.tasks.registry import Drawn, drawn
 from steelyard.tasks.robustness import Robustness as Family
@@ -32,7 +33,11 @@ def of_section(record: RunRecord, section: Section) -> Robustness | str | None:
             items = drawn(task)
         except BadInput as refused:
             return str(refused)
-        places |= _placed(items)
+        places |= {
+            sample_key(item, number): Place(sample_key(place.origin, number), place.form)
+            for item, place in _placed(items).items()
+            for number in range(task.samples)
+        }
     return robustness(section.marks, places, CONFIDENCE)
 
 

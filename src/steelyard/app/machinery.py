@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, final
 
 from steelyard.app import accelerators, containing, proving, subjects
 from steelyard.app import environments as installed
-from steelyard.domain.errors import SteelyardError
+from steelyard.domain.errors import CannotContain, SteelyardError
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import Controls, Proof
@@ -21,7 +21,7 @@ from steelyard.engines.api import Capabilities
 from steelyard.llamalib import conformance, runtimes
 from steelyard.llamalib.kernels import cores
 from steelyard.models import disk
-from steelyard.platform import hardware, settings
+from steelyard.platform import containment, hardware, settings
 from steelyard.platform.accelerators import detect
 from steelyard.runs import calibration, proofs
 from steelyard.runs.execute import WRONG_LOGITS
@@ -109,6 +109,7 @@ def doctor(emit: Emit, *, as_json: bool) -> Checked:
         ("native llama.cpp", _native),
         ("accelerators", _accelerators),
         ("containers", _containers),
+        ("sandbox", _sandbox),
     )
     found = []
     for name, look in checks:
@@ -122,6 +123,15 @@ def doctor(emit: Emit, *, as_json: bool) -> Checked:
     else:
         text = "\n".join(f"{f.state:<8} {f.name:<18} {f.found}" for f in found)
     return Checked(text, 3 if failed else 0)
+
+
+def _sandbox() -> Finding:
+    """Only answers that are programs need it: without one all else works."""
+    try:
+        made = containment.sandbox()
+    except CannotContain as refused:
+        return Finding("sandbox", "warning", f"{refused}. {refused.hint}")
+    return Finding("sandbox", "ok", f"{made.program} holds: programs of a model can be run")
 
 
 def _usual() -> Controls:

@@ -65,6 +65,20 @@ def evaluate() -> None:
 @click.option(
     "--items", type=click.IntRange(1, 5000), help="[default: 100 each; all of a file or set]"
 )
+@click.option(
+    "--samples",
+    type=click.IntRange(1, 200),
+    default=1,
+    show_default=True,
+    help="Answers to each item, each with its own seed; shows pass@k. Takes a temperature.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    default=0.0,
+    show_default=True,
+    help="0 always takes the likeliest token.",
+)
 @click.option("--level", type=click.IntRange(1), help="Of tasks that name none.  [default: first]")
 @click.option("--private-seed", help="Draw the items from a seed that only you know.")
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
@@ -83,6 +97,8 @@ def ask(
     file: Path | None,
     columns: Path | None,
     items: int | None,
+    samples: int,
+    temperature: float,
     level: int | None,
     private_seed: str | None,
     streams: int,
@@ -135,6 +151,8 @@ def ask(
         columns=columns,
         rag=retrieval,
         budget=seconds,
+        samples=samples,
+        temperature=temperature,
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)

@@ -13,6 +13,7 @@ SteelyardError (exit code 3: could not measure)
 │   ├── DialectError         the engine answered, and what it said is an error or no sense
 │   └── EngineDied           it was up, and its process ended by itself: it can be started again
 ├── TransferFailed           a hub or the way to it broke off; what had arrived is kept
+├── CannotContain            generated code cannot be run here without a way out
 ├── ConformanceError         a kernel, an exported symbol or an engine computes something else
 ├── StoreError               the database or a journal is damaged or of a newer version
 │   └── DamagedStore         the database's bytes are not what was stored: rebuild it
@@ -100,6 +101,10 @@ class TransferFailed(SteelyardError):
 
 class ConformanceError(SteelyardError):
     """A kernel, an exported symbol or an engine computes something else than it should."""
+
+
+class CannotContain(SteelyardError):
+    """Generated code cannot be run on this machine without a way out of its sandbox."""
 
 
 class StoreError(SteelyardError):

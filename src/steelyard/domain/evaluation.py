@@ -24,6 +24,8 @@ class TaskScore:
     `disagreement` is the share of the answers found by both extractions, the strict and the
     flexible one, that they read differently; `output_tokens` and `answer_s` are means
     for each item that was run. `worth` is what a right answer took, `thinking` the ledger of it.
+    `pass_at` maps k to how often one of k samples of an item is right,
+    n its items; it is there where items were sampled more than once, and for programs.
     """
 
     task: str
@@ -36,6 +38,7 @@ class TaskScore:
     worth: Worth
     thinking: Thinking
     parts: Mapping[str, Estimate] = field(default_factory=dict)
+    pass_at: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @final

@@ -7,6 +7,7 @@ one answer is its simplest case. Not aware of engines, sockets or stores.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias, final
 
@@ -143,6 +144,18 @@ class Mark:
     constraints: dict[str, bool] = field(default_factory=dict)
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An answer that has to be tried out before it can be marked: `mark` does so, and takes long.
+
+    It is tried once nothing is timed any more, several at a time; `mark` is safe to call from any
+    thread and raises nothing.
+    """
+
+    mark: Callable[[], Mark]
+
+
 class Item(Protocol):
     """One small machine with a known answer."""
 
@@ -157,8 +170,8 @@ class Item(Protocol):
     def start(self) -> Ask:
         """Return the first question."""
 
-    def on(self, answer: Answer) -> Ask | Mark:
-        """Take an answer: ask again, or mark."""
+    def on(self, answer: Answer) -> Ask | Mark | Trial:
+        """Take an answer: ask again, mark, or say how it is to be tried out."""
 
 
 @final
@@ -185,6 +198,7 @@ class Task:
     `revision` is the generator's version; `private_seed` draws a set of the user's own.
     `settings` say how the items are asked, by name and value; they change none of them. With a
     `source` nothing is generated: `seed` then says which of its items are drawn, where not all are.
+    Each item is asked `samples` times, each time with another seed.
     """
 
     family: str
@@ -196,6 +210,7 @@ class Task:
     private_seed: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
     source: Source | None = None
+    samples: int = 1
 
     @property
     def base(self) -> str:
@@ -207,3 +222,16 @@ class Task:
         """The name of its section: family and level, and the settings' values in brackets."""
         values = ",".join(_NO_PART_OF_A_NAME.sub("_", value) for _, value in self.settings)
         return f"{self.base}[{values}]" if values else self.base
+
+
+_AGAIN: Final = "#"
+
+
+def sample_key(item_id: str, number: int) -> str:
+    """Return the key of the n-th sample of an item, from 0: the first one's is the item's id."""
+    return f"{item_id}{_AGAIN}{number}" if number else item_id
+
+
+def item_of(sample: str) -> str:
+    """Return the id of the item that a sample is of."""
+    return sample.partition(_AGAIN)[0]

@@ -3,7 +3,8 @@
 Only a request whose answer had not come whole is sent again after a kill. A request that fails is
 our or the engine's doing: the item is marked `not_run`, never wrong. A question that is stretched
 to a length is written when its turn comes, in the tokens of who is asked, and what proves that it
-arrived whole is looked at in the end. Not aware of statistics.
+arrived whole is looked at in the end. An answer that has to be tried out waits until the last one
+has come: what runs beside a request is in its time. Not aware of statistics.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from steelyard.domain.reading import Missing
 from steelyard.domain.retrieval import Retrieval
 from steelyard.domain.run import Section
 from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
-from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
+from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task, Trial, item_of, sample_key
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import sight
 from steelyard.media.samples import Kind
@@ -31,6 +32,7 @@ from steelyard.runs import doubtful, stretching, tool_check
 from steelyard.runs.bench import Bench, Key
 from steelyard.runs.retrieval import Library, behind_passages
 from steelyard.runs.stretching import Ruler
+from steelyard.runs.trials import tried
 from steelyard.tasks.items import Question
 from steelyard.tasks.registry import generate
 
@@ -68,6 +70,7 @@ def judge(
         state.take(exchange)
         if not bench.engine.alive():
             raise EngineDied("the engine died in the middle of a task", hint=state.log_hint)
+    state.finish()
     return state.section()
 
 
@@ -99,12 +102,13 @@ class _Asking:
         self._bench = bench
         self._task = task
         self._name = name_of(task)
-        self._items: dict[str, Item] = {item.id: item for item in items}
+        self._items = samples(task, items)
         self._retrieval: Retrieval | None = None
         self._marks: dict[str, Mark] = {}
         self._words: dict[tuple[str, int], int] = {}
         self._named: dict[tuple[str, int], doubtful.Named] = {}
         self._hopeless = ""
+        self._trials: dict[str, Trial] = {}
         self._attempts: list[Attempt] = []
         self._known: dict[tuple[str, int], Exchange] = {}
         self._limits: dict[tuple[str, int], int] = {}
@@ -118,17 +122,19 @@ class _Asking:
 
     def furnish(self, library: Library) -> None:
         """Put questions that are asked of documents behind passages of those."""
-        asked = [
-            item
-            for item in self._items.values()
+        asked = {
+            sample: item
+            for sample, item in self._items.items()
             if isinstance(item, Question) and item.source is not None
-        ]
+        }
         if not asked:
             return
-        self._retrieval = found = library.find(self._bench, self._task, asked)
-        for item in asked:
+        self._retrieval = found = library.find(
+            self._bench, self._task, [item for key, item in asked.items() if key == item.id]
+        )
+        for sample, item in asked.items():
             if item.id in found.items:
-                self._items[item.id] = behind_passages(item, found)
+                self._items[sample] = behind_passages(item, found)
 
     def barrier(self) -> str:
         """Return why no item can be asked here, as a code; empty where they can."""
@@ -151,10 +157,12 @@ class _Asking:
                 self._known[key.sample, key.ask] = exchange
         self._earlier_ns = _busy(list(self._known.values()))
         failed = frozenset() if self._retrieval is None else self._retrieval.failed
-        for item_id in self._items.keys() & failed:
+        for item_id in [sample for sample in self._items if item_of(sample) in failed]:
             self._mark(item_id, Mark(NotRun(_NO_PASSAGES)))
         asks = {
-            item_id: item.start() for item_id, item in self._items.items() if item_id not in failed
+            item_id: item.start()
+            for item_id, item in self._items.items()
+            if item_of(item_id) not in failed
         }
         sight.require_model(self._bench.engine, kinds_of(asks.values()))
         if all(ask.stretch is None for ask in asks.values()):
@@ -172,8 +180,13 @@ class _Asking:
         self._ended_ns = max(self._ended_ns, exchange.done_ns)
         key = Key.read(exchange.id)
         self._settle(key, exchange)
-        if key.sample in self._marks:
+        if key.sample in self._marks or key.sample in self._trials:
             self._next()
+
+    def finish(self) -> None:
+        """Try out the answers that have to be."""
+        for sample, mark in tried(self._trials):
+            self._mark(sample, mark)
 
     def section(self) -> Section:
         """Return what was found. Time that passed between two sessions is left out."""
@@ -224,25 +237,25 @@ class _Asking:
         while self._waiting:
             item_id = self._waiting.popleft()
             self._ask(item_id, self._items[item_id].start(), Key(self._name, 0, item_id))
-            if item_id not in self._marks:
+            if item_id not in self._marks and item_id not in self._trials:
                 return
 
-    def _ask(self, item_id: str, ask: Ask, key: Key) -> None:
+    def _ask(self, sample: str, ask: Ask, key: Key) -> None:
         if self._hopeless:
-            self._mark(item_id, Mark(NotRun(self._hopeless)))
+            self._mark(sample, Mark(NotRun(self._hopeless)))
             return
-        self._limits[item_id, key.ask] = ask.max_tokens
+        self._limits[sample, key.ask] = ask.max_tokens
         messages = ask.messages
         if ask.stretch is not None and self._ruler is not None:
             fitted = stretching.fit(ask, ask.stretch, self._ruler)
-            messages, self._wanted[item_id, key.ask] = fitted.messages, fitted.tokens
-        self._words[item_id, key.ask] = doubtful.words_of(messages)
-        answered = self._known.pop((item_id, key.ask), None)
+            messages, self._wanted[sample, key.ask] = fitted.messages, fitted.tokens
+        self._words[sample, key.ask] = doubtful.words_of(messages)
+        answered = self._known.pop((sample, key.ask), None)
         if answered is not None:
             self._settle(key, answered)
             return
         spec = self._bench.spec
-        seed = int(content_id([spec.campaign_seed, item_id, spec.repeat]), 16) & 0x7FFFFFFF
+        seed = int(content_id([spec.campaign_seed, sample, spec.repeat]), 16) & 0x7FFFFFFF
         self._bench.submit(
             key,
             GenerationRequest(
@@ -282,6 +295,8 @@ class _Asking:
                 match item.on(answer):
                     case Mark() as mark:
                         self._mark(key.sample, mark)
+                    case Trial() as trial:
+                        self._trials[key.sample] = trial
                     case Ask() as ask:
                         self._ask(key.sample, ask, Key(self._name, 0, key.sample, key.ask + 1))
 
@@ -306,15 +321,15 @@ class _Asking:
             return attempt.finish_reason
         return "length" if attempt.usage.value.output_tokens >= limit else attempt.finish_reason
 
-    def _again(self, item_id: str, key: Key) -> None:
+    def _again(self, sample: str, key: Key) -> None:
         """Ask the question of a broken-off request once more, from the item's beginning."""
         if self._retrieval is None:  # a question behind its passages has no beginning to go to
-            self._items[item_id] = generate_one(self._task, item_id)
-        item = self._items[item_id]
-        self._ask(item_id, item.start(), Key(key.section, key.go, item_id, 0, key.tries))
+            self._items[sample] = generate_one(self._task, item_of(sample))
+        item = self._items[sample]
+        self._ask(sample, item.start(), Key(key.section, key.go, sample, 0, key.tries))
 
-    def _mark(self, item_id: str, mark: Mark) -> None:
-        self._marks[item_id] = mark
+    def _mark(self, sample: str, mark: Mark) -> None:
+        self._marks[sample] = mark
         self._bench.advance(self._name)
 
 
@@ -329,6 +344,15 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:,.0f} {word}"
     return f"{seconds:,.0f} seconds"
+
+
+def samples(task: Task, items: Sequence[Item]) -> dict[str, Item]:
+    """Return a machine for each sample of each item: first all items once, then all again."""
+    found = {item.id: item for item in items}
+    for number in range(1, task.samples):
+        fresh = (item for item in generate(task) if item.id in found)
+        found |= {sample_key(item.id, number): item for item in list(fresh)}
+    return found
 
 
 def generate_one(task: Task, item_id: str) -> Item:

@@ -10,8 +10,10 @@ from dataclasses import replace
 
 from steelyard.analysis import delivery
 from steelyard.domain.run import RunRecord, Section
-from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task
-from steelyard.runs.judged import name_of
+from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task, Trial
+from steelyard.runs.judged import name_of, samples
+from steelyard.runs.trials import tried
+from steelyard.tasks.code.scoring import UNTRIED
 from steelyard.tasks.registry import generate
 
 
@@ -36,27 +38,33 @@ def _marked(section: Section, task: Task) -> Section:
             said[attempt.sample, attempt.ask] = Answer(
                 attempt.text, attempt.finish_reason, attempt.reasoning, attempt.calls
             )
-    marks = {
-        item.id: _mark(item, said, section.marks.get(item.id))
-        for item in generate(task)
-        if item.id in section.marks
+    steps = {
+        sample: _step(sample, item, said, section.marks[sample])
+        for sample, item in samples(task, generate(task)).items()
+        if sample in section.marks
     }
+    marks = {sample: step for sample, step in steps.items() if isinstance(step, Mark)}
+    marks |= tried({sample: step for sample, step in steps.items() if isinstance(step, Trial)})
     marks = delivery.settled(section.attempts, marks)
     return replace(section, marks=dict(sorted(marks.items())))
 
 
-def _mark(item: Item, said: dict[tuple[str, int], Answer], before: Mark | None) -> Mark:
-    if before is not None and isinstance(before.outcome, NotRun):
-        # What was read out of a whole answer is read again: whether the question came whole.
-        unread = (item.id, 0) not in said or before.outcome.why not in delivery.REASONS
-        if unread:
+def _step(
+    sample: str, item: Item, said: dict[tuple[str, int], Answer], before: Mark
+) -> Mark | Trial:
+    """Return the mark of one sample, or how its answer is tried out."""
+    if isinstance(before.outcome, NotRun):
+        # What was read out of a whole answer is read again: whether the question came whole, and
+        # what could not be tried out where it was asked.
+        unread = (sample, 0) not in said
+        if unread or before.outcome.why not in (*delivery.REASONS, *UNTRIED):
             return before
     item.start()
     number = 0
-    while (answer := said.get((item.id, number))) is not None:
+    while (answer := said.get((sample, number))) is not None:
         match item.on(answer):
-            case Mark() as mark:
-                return mark
+            case Mark() | Trial() as step:
+                return step
             case Ask():
                 number += 1
     return Mark(NotRun("no_stored_answer"))

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.summary import Estimate
-from steelyard.stats.clusters import items_per_independent
-from steelyard.stats.special import normal_quantile
+from steelyard.stats.clusters import items_per_independent, totals
+from steelyard.stats.special import normal_quantile, t_quantile
 
 
 def wilson(k: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
@@ -42,4 +42,33 @@ def share_estimate(
     low, high = wilson(k / each, n / each, confidence)
     return Estimate(
         Measured(k / n, "derived"), Measured(low, "derived"), Measured(high, "derived"), n
+    )
+
+
+def mean_share_estimate(
+    shares: Sequence[float], clusters: Sequence[str], most: int, confidence: float = 0.95
+) -> Estimate:
+    """Estimate the mean of shares that items have each of their own; n is the number of items.
+
+    The interval is Wilson's for as many independent trials as would scatter as much; those are at
+    most `most`, the trials that there were, and no fewer than clusters: a share scatters no more
+    than a trial does.
+    """
+    n = len(shares)
+    if n == 0:
+        none = Missing("no_samples", "there is no item to take a mean of")
+        return Estimate(none, none, none, 0)
+    mean = math.fsum(shares) / n
+    groups = len(set(clusters))
+    trials = float(groups)
+    if groups > 1 and 0 < mean < 1:
+        sums = totals([share - mean for share in shares], clusters)
+        variance = math.fsum(s * s for s in sums) * groups / (groups - 1) / (n * n)
+        upper = 0.5 + confidence / 2
+        student = t_quantile(upper, groups - 1) / normal_quantile(upper)
+        alike = mean * (1 - mean) / student**2
+        trials = min(float(most), max(trials, alike / variance)) if variance > 0 else float(most)
+    low, high = wilson(mean * trials, trials, confidence)
+    return Estimate(
+        Measured(mean, "derived"), Measured(low, "derived"), Measured(high, "derived"), n
     )

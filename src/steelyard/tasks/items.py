@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Final, Protocol, final, runtime_checkable
 
-from steelyard.domain.task import Answer, Ask, Mark, Media, Message, Split, Stretch, Task
+from steelyard.domain.task import Answer, Ask, Mark, Media, Message, Split, Stretch, Task, Trial
 from steelyard.tasks.corpora import Sourced
 
 if TYPE_CHECKING:
@@ -34,6 +34,13 @@ class Scorer(Protocol):
         """Return the four-way mark with everything that was extracted."""
 
 
+class Examiner(Protocol):
+    """A scorer, or what has to try an answer out first."""
+
+    def mark(self, answer: Answer) -> Mark | Trial:
+        """Return the mark, or how to come to it."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -49,7 +56,7 @@ class Draft:
     prompt: str
     answer: str
     max_tokens: int
-    scorer: Scorer
+    scorer: Examiner
     stretch: Stretch | None = None
     show: Callable[[], tuple[Media, ...]] = tuple
     source: Sourced | None = None
@@ -143,7 +150,7 @@ class Question:
     prompt: str
     answer: str
     max_tokens: int
-    scorer: Scorer
+    scorer: Examiner
     stretch: Stretch | None = None
     show: Callable[[], tuple[Media, ...]] = field(default=tuple, compare=False)
     source: Sourced | None = field(default=None, repr=False, compare=False)
@@ -156,7 +163,7 @@ class Question:
         messages = (*told, Message("user", self.prompt, self.show()))
         return Ask(messages, self.max_tokens, self.tools, stretch=self.stretch)
 
-    def on(self, answer: Answer) -> Ask | Mark:
+    def on(self, answer: Answer) -> Ask | Mark | Trial:
         """Mark the answer."""
         return self.scorer.mark(answer)
 

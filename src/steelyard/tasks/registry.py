@@ -16,6 +16,7 @@ from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.task import Item, Task
 from steelyard.tasks.audio import Audio
 from steelyard.tasks.business import Business
+from steelyard.tasks.code.family import Code
 from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.errand import Errand, ErrandDraft
 from steelyard.tasks.formats import Formats
@@ -60,6 +61,7 @@ _SHIPPED: Final[dict[str, type[Family]]] = {
     "audio": Audio,
     "video": Video,
     "rag": Rag,
+    "code": Code,
 }
 _FRUITLESS: Final = 4000  # draws of one kind without a new item: there are no more
 
@@ -87,6 +89,11 @@ def require(task: Task) -> None:
         family(task.family)
     else:
         shelf.questions(task, task.source)
+
+
+def runs_code(task: Task) -> bool:
+    """Say whether answers of a task are programs, which only the sandbox may run."""
+    return task.source is None and isinstance(family(task.family), Code)
 
 
 def generate(task: Task) -> list[Item]:

@@ -19,7 +19,7 @@ from typing import Final, final
 from steelyard.tasks import lexicon
 from steelyard.tasks.business import Business
 from steelyard.tasks.formats import Formats
-from steelyard.tasks.items import Cluster, Dialogue, Draft, Family, Scorer, Turn
+from steelyard.tasks.items import Cluster, Dialogue, Draft, Examiner, Family, Turn
 from steelyard.tasks.logic import Logic
 from steelyard.tasks.math_words import MathWords
 from steelyard.tasks.multi_turn import MultiTurn, TurnScorer
@@ -198,13 +198,13 @@ def _forms(
     yield "json_broken", tuple(_broken(rng, text) for text in texts)
 
 
-def _kept(answers: tuple[str, ...], scorers: tuple[Scorer, ...]) -> frozenset[str]:
+def _kept(answers: tuple[str, ...], scorers: tuple[Examiner, ...]) -> frozenset[str]:
     """Return the words that the answers are made of, and those that could be chosen instead."""
     listed = [option for scorer in scorers for option in _options(scorer)]
     return frozenset(word.lower() for word in _WORD.findall(" ".join([*answers, *listed])))
 
 
-def _options(scorer: Scorer) -> tuple[str, ...]:
+def _options(scorer: Examiner) -> tuple[str, ...]:
     match scorer:
         case ChoiceScorer(options=options) | ValueScorer(options=options):
             return options

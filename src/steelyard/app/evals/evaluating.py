@@ -39,9 +39,10 @@ from steelyard.domain.evaluation import Evaluation
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import RunRecord, RunSpec
 from steelyard.domain.task import Item, Task
+from steelyard.domain.workload import Sampling
 from steelyard.engines import api
 from steelyard.engines.attached import AttachedEngine
-from steelyard.platform import atomic, clock, locks
+from steelyard.platform import atomic, clock, containment, locks
 from steelyard.runs import embedding
 from steelyard.runs.embedding import Met
 from steelyard.runs.execute import Executor
@@ -77,6 +78,8 @@ class EvalRequest:
     file: Path | None = None
     sets: tuple[str, ...] = ()
     columns: Path | None = None
+    samples: int = 1
+    temperature: float = 0.0
 
 
 @final
@@ -122,20 +125,19 @@ class Evaluated:
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     """Ask every item of every task, or as many as the budget allows, and count what came back."""
     began_ns = clock.monotonic_ns()
+    _refuse_repetition(request)
     if request.out is not None:
         _refuse_used(request.out)  # before a file is read or a set fetched
     tasks, met = rag_request.settled(tasks_of(request, emit), request.rag)
+    if any(map(registry.runs_code, tasks)):
+        containment.sandbox()  # raises before anything is asked, where nothing could be scored
     drawn = {task: registry.generate(task) for task in tasks}
     items = [item for each in drawn.values() for item in each]
     bench = _bench(request, drawn)
     folder = request.out or benching.new_folder("evals", bench.subject)
     _refuse_used(folder)
-    media = kinds_of(item.start() for item in items)
-    target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
-    room.require(target, items, tasks)
-    _require_tools(items, target)
-    spec = replace(target.spec, workloads=(), tasks=tasks, task_streams=request.streams)
-    benching.refuse_blind(target, media)
+    target = _target(request, bench, drawn, folder, emit)
+    spec = target.spec
     _refuse_other(folder, spec)
     for notice in _foresight(request, drawn, target):
         emit(Noted(notice))
@@ -145,11 +147,11 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     with locks.folder_lock(folder):
         atomic.write(folder / SPEC, encode(spec, indent=1).encode())
         own_files.keep(folder, tasks)
-        emit(PhaseStarted("eval", len(items), target.name))
+        emit(PhaseStarted("eval", len(items) * request.samples, target.name))
         with (
             _kept(folder),
             _library(folder, met) as library,
-            replace(target, spec=spec).open(executor) as session,
+            target.open(executor) as session,
         ):
             session.library = library
             if session.bench is not None:
@@ -186,6 +188,29 @@ def _bench(request: EvalRequest, drawn: Mapping[Task, Sequence[Item]]) -> BenchR
         concurrency=str(request.streams),
         shorter=room.hint(tuple(drawn)),
     )
+
+
+def _target(
+    request: EvalRequest,
+    bench: BenchRequest,
+    drawn: Mapping[Task, Sequence[Item]],
+    folder: Path,
+    emit: Emit,
+) -> Target:
+    """Return the subject with the tasks to be asked; raise `BadInput` where it cannot take them."""
+    tasks, items = tuple(drawn), [item for each in drawn.values() for item in each]
+    target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
+    room.require(target, items, tasks)
+    _require_tools(items, target)
+    benching.refuse_blind(target, kinds_of(item.start() for item in items))
+    spec = replace(
+        target.spec,
+        controls=replace(target.spec.controls, sampling=Sampling(request.temperature)),
+        workloads=(),
+        tasks=tasks,
+        task_streams=request.streams,
+    )
+    return replace(target, spec=spec)
 
 
 def _foresight(
@@ -295,6 +320,7 @@ def _families(request: EvalRequest) -> tuple[Task, ...]:
             seed=request.bench.seed,
             revision=source.revision,
             private_seed=request.private_seed,
+            samples=request.samples,
         )
         if any((task.family, task.level) == (t.family, t.level) for t in found):
             raise BadInput(f"{name} at level {task.level} was named twice")
@@ -314,6 +340,15 @@ def _require_tools(items: list[Item], target: Target) -> None:
         "call them through its tools API",
         hint="--tasks tools_prompted asks the same with the catalogue in the prompt",
     )
+
+
+def _refuse_repetition(request: EvalRequest) -> None:
+    """Raise `BadInput` for samples that could not but be the same."""
+    if request.samples > 1 and not request.temperature:
+        raise BadInput(
+            f"{request.samples} samples of an item at temperature 0 are the same answer again",
+            hint="add --temperature 0.8, or leave --samples out",
+        )
 
 
 def _refuse_used(folder: Path) -> None:

@@ -14,7 +14,7 @@ from steelyard.analysis import evaluation, exploring
 from steelyard.domain.errors import BadInput
 from steelyard.domain.evaluation import Contrast
 from steelyard.domain.run import RunRecord, Section
-from steelyard.domain.task import NotRun, Right
+from steelyard.domain.task import NotRun, Right, sample_key
 from steelyard.runs.judged import name_of
 from steelyard.tasks.registry import drawn
 
@@ -56,7 +56,11 @@ def _kinds(record: RunRecord, names: Collection[str]) -> tuple[dict[str, str], d
         if name not in names:
             continue
         try:
-            kinds |= {f"{name}/{item.id}": item.kind for item in drawn(task)}
+            kinds |= {
+                f"{name}/{sample_key(item.id, number)}": item.kind
+                for item in drawn(task)
+                for number in range(task.samples)
+            }
         except BadInput as refused:  # another revision, or a family that is gone
             left_out[name] = str(refused)
     return kinds, left_out

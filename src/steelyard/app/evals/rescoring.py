@@ -44,7 +44,8 @@ def _changed(before: RunRecord, after: RunRecord) -> Iterator[dict[str, str]]:
 
 
 def _said(mark: Mark) -> str:
-    why = getattr(mark.outcome, "why", "")
-    read = mark.extracted.get("flexible")
+    why = getattr(mark.outcome, "why", "") or mark.extracted.get("failed") or ""
+    # What failed says more than the program that did.
+    read = None if "failed" in mark.extracted else mark.extracted.get("flexible")
     kind = f"{mark.outcome.kind} ({why})" if why else mark.outcome.kind
     return kind if read is None else f"{kind}, read as {read!r}"

@@ -13,7 +13,7 @@ from steelyard.app.bench_request import TOKENS_OF_A_PICTURE
 from steelyard.app.benching import Target
 from steelyard.domain.errors import BadInput
 from steelyard.domain.reading import Measured, Reading
-from steelyard.domain.task import Answer, Item, Mark, Stretch, Task
+from steelyard.domain.task import Answer, Ask, Item, Stretch, Task
 from steelyard.engines.api import AsksContext
 from steelyard.engines.attached import AttachedEngine
 from steelyard.tasks.errand import Errand
@@ -88,7 +88,7 @@ def _tokens(item: Item) -> int:
         shown = sum(len(message.media) * TOKENS_OF_A_PICTURE for message in ask.messages)
         most = max(most, said // _CHARS_PER_TOKEN + shown + ask.max_tokens)
         following = item.on(next(rehearsed, Answer("x " * ask.max_tokens, "stop")))
-        if isinstance(following, Mark):
+        if not isinstance(following, Ask):
             break
         ask = following
     return most

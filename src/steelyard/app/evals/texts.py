@@ -58,6 +58,7 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
     yield from _worth(found.overall.worth)
     if found.stopped:
         yield f"STOPPED EARLY: {found.stopped}"
+    yield from _passing(scores)
 
 
 def _row(score: TaskScore) -> tuple[str, ...]:
@@ -74,6 +75,24 @@ def _row(score: TaskScore) -> tuple[str, ...]:
         number(score.answer_s, 2),
         score.band.value if isinstance(score.band, Measured) else NOTHING,
     )
+
+
+def _passing(scores: Sequence[TaskScore]) -> Iterator[str]:
+    told = [score for score in scores if score.pass_at]
+    if not told:
+        return
+    ks = sorted({k for score in told for k in score.pass_at}, key=int)
+    heads = ("one of k samples right", *(word for k in ks for word in (f"pass@{k}", "95 %")))
+    yield ""
+    yield table([(*heads, "items"), *(_pass_row(score, ks) for score in told)])
+
+
+def _pass_row(score: TaskScore, ks: Sequence[str]) -> tuple[str, ...]:
+    cells = [score.task]
+    for k in ks:
+        found = score.pass_at.get(k)
+        cells += [NOTHING] * 2 if found is None else [percent(found.value), interval(found)]
+    return (*cells, str(score.pass_at[ks[0]].n) if ks[0] in score.pass_at else NOTHING)
 
 
 def _why(score: TaskScore) -> str:

@@ -1,0 +1,1 @@
+"""Functions to be written, and what is needed to try them out."""
