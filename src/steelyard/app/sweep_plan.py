@@ -15,6 +15,7 @@ from steelyard.campaigns.planner import Rates, plan
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.subject import ArtifactFacts
 from steelyard.domain.workload import Workload
+from steelyard.tasks import registry
 from steelyard.workloads import suites
 
 # Of somebody else's server nothing is known before it is measured: a guess for the plan.
@@ -31,12 +32,20 @@ _UNSEEN: Final = Rates(
 def planned(sweep: Sweep, refused: Mapping[str, str] | None = None) -> Plan:
     """Lay out the sweep, and say which of the suite's workloads there is no room for."""
     found = plan(sweep, _rates(sweep), refused=refused)
+    context = sweep.profile.context_tokens
     there = {_lengths(load) for load in sweep.workloads}
     out = [
         Skip(load.name, _no_room(sweep, load))
         for load in suites.workloads(sweep.suite)
         if _lengths(load) not in there
     ]
+    there_too = {task.family for task in sweep.tasks}
+    if sweep.suite == "full":
+        out += [
+            Skip(name, f"its questions take more than this sweep's {context:,} tokens of context")
+            for name in registry.FULL
+            if name not in there_too
+        ]
     return replace(found, skipped=(*found.skipped, *out))
 
 
@@ -56,7 +65,11 @@ def _no_room(sweep: Sweep, load: Workload) -> str:
 
 def _rates(sweep: Sweep) -> Rates:
     """Guess how fast the reference runs here: memory bounds decoding, arithmetic the prefill."""
-    return rates_of(sweep.reference.file, sweep.controls.threads or 1)
+    found = rates_of(sweep.reference.file, sweep.controls.threads or 1)
+    if sweep.suite == "quick":
+        return found
+    # The further families ask longer questions.
+    return replace(found, task_prompt_tokens=200, task_output_tokens=16)
 
 
 def rates_of(facts: ArtifactFacts | None, threads: int) -> Rates:

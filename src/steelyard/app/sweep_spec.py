@@ -6,6 +6,7 @@ and begins nothing. Not aware of folders, plans or terminals.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Final, Self, final
 from steelyard.analysis.sizing import items_for_margin
 from steelyard.analysis.validity import ATTACHED
 from steelyard.app import engine_settings, history, subjects
+from steelyard.app.evals import room
 from steelyard.app.pulling import RESERVE_BYTES
 from steelyard.app.subjects import Chosen
 from steelyard.domain.campaign import Gates, Suite, Sweep
@@ -28,7 +30,8 @@ from steelyard.llamalib.kernels import cores
 from steelyard.models import memory
 from steelyard.models.ladder import Runtime
 from steelyard.platform import hardware
-from steelyard.tasks.registry import FAMILIES
+from steelyard.tasks import registry
+from steelyard.tasks.registry import FAMILIES, FULL
 from steelyard.workloads import suites
 
 ITEMS: Final = 300
@@ -38,6 +41,7 @@ _REPEATS: Final = {"quick": 3, "full": 5}
 _RAW_REPEATS: Final = {"quick": 3, "full": 5}
 _FIDELITY_POSITIONS: Final = {"quick": 4096, "full": 16384}
 _TASK_STREAMS: Final = 2
+_TRIED: Final = 60  # items that bound the room of a family
 _TASK_CONTEXT: Final = {1: 512, 2: 1024, 3: 2048}
 
 
@@ -144,15 +148,10 @@ def sweep_of(
     """Lay down what is asked in one frozen spec."""
     gates = Gates(margin=request.margin / 100)
     suite = request.suite
+    asked = families(request, settled.profile.context_tokens)
     tasks = tuple(
-        Task(
-            family,
-            level=request.level,
-            items=request.items or _items(gates, len(variants) - 1),
-            seed=request.seed,
-            private_seed=request.private_seed,
-        )
-        for family in FAMILIES
+        _task(request, family, request.items or _items(gates, len(variants) - 1, len(asked)))
+        for family in asked
     )
     return Sweep(
         model=weighed.model,
@@ -174,6 +173,35 @@ def sweep_of(
         engine_profile=settled.name,
         raw_repeats=_RAW_REPEATS[suite] if request.sidecar else 0,
         soak=_soak(request, settled),
+    )
+
+
+def families(request: SweepRequest, context_tokens: int) -> tuple[str, ...]:
+    """Return the suite's families of tasks that such a context has room for."""
+    if request.suite == "quick":
+        return FAMILIES
+    further = [name for name in FULL if name not in FAMILIES]
+    return (
+        *FAMILIES,
+        *(name for name in further if room_of(name, request.level) <= context_tokens),
+    )
+
+
+@functools.cache
+def room_of(family: str, level: int) -> int:
+    """Return the context in tokens that the items of a family take."""
+    task = Task(family, level=level, items=_TRIED, revision=registry.family(family).revision)
+    return room.context(registry.generate(task))
+
+
+def _task(request: SweepRequest, family: str, items: int) -> Task:
+    return Task(
+        family,
+        level=request.level,
+        items=items,
+        seed=request.seed,
+        revision=registry.family(family).revision,
+        private_seed=request.private_seed,
     )
 
 
@@ -232,5 +260,5 @@ def _controls(request: SweepRequest, settled: engine_settings.Settled) -> Contro
     )
 
 
-def _items(gates: Gates, comparisons: int) -> int:
-    return max(ITEMS, items_for_margin(gates, comparisons, len(FAMILIES)) // len(FAMILIES))
+def _items(gates: Gates, comparisons: int, asked: int) -> int:
+    return max(ITEMS, items_for_margin(gates, comparisons, asked) // asked)

@@ -3,7 +3,7 @@
 The same task gives the same items on every machine: draws come from a hash of the task, each kind
 gets its turn, and a cluster is kept only if its content is on the asked side of the split.
 Families register as entry points `steelyard.tasks`; the shipped ones are always known. A sweep asks
-four of them (`FAMILIES`); the others run where they are named.
+four of them (`FAMILIES`) or eight (`FULL`); the others run where they are named.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ from steelyard.tasks.vision import Vision
 Drawn: TypeAlias = Question | Conversation | Errand
 
 FAMILIES: Final = ("math_words", "reading", "logic", "formats")
+# Those of the full suite: all that need no more than text and a few thousand tokens of it.
+FULL: Final = (*FAMILIES, "multi_turn", "business", "tools_prompted", "robustness")
 _SHIPPED: Final[dict[str, type[Family]]] = {
     "math_words": MathWords,
     "reading": Reading,
