@@ -61,6 +61,7 @@ COMMANDS = (
         "tasks sets",
         "rescore",
     ),
+    *("fidelity", "fidelity pack", "fidelity check"),
     *("engines cold", "engines offload", "engines parallel"),
     "doctor",
 )

@@ -27,7 +27,7 @@ from steelyard.engines.url import Endpoint
 from steelyard.llamalib import options
 from steelyard.llamalib.tensor_types import BY_NAME, OF_IK
 from steelyard.models import artifacts
-from steelyard.runs.proofs import _chosen
+from steelyard.runs.stepping import _chosen
 
 NONE = Controls()
 ASK = GenerationRequest((Message("user", "two and two"),), max_tokens=6, seed=3)

@@ -141,3 +141,11 @@ def test_cached_tokens_are_told_where_the_server_is_set_to_tell() -> None:
     (usage,) = Vllm().decode(chunk)
     assert isinstance(usage, Usage)
     assert usage.cached_tokens == Measured(4, "engine")
+
+
+def test_candidates_are_asked_for_by_number() -> None:
+    told = Vllm(Served("m", tokenises=True)).encode(
+        GenerationRequest(prompt_tokens=(1, 2), max_tokens=1, top_logprobs=4, stream=False)
+    )
+    assert (told.json["logprobs"], told.json["return_tokens_as_token_ids"]) == (4, True)
+    assert "return_tokens_as_token_ids" not in Vllm(Served("m")).encode(ASK).json

@@ -166,7 +166,7 @@ def _axis(name: str, ground: Ground, emit: Emit) -> Axis:
     if name == NONE:
         return Axis(NONE, None, None, Missing("no_matrix", "no importance matrix"), ())
     asked = ground.request.imatrix_text
-    text = None if asked is None else _text(asked)
+    text = None if asked is None else read_text(asked)
     if name == COMPUTE:
         text = texts.importance_text() if text is None else text
         path, origin = _computed(text, ground, emit), "computed"
@@ -232,7 +232,7 @@ def _check_matrices(request: LabRequest) -> None:
         raise BadInput("--imatrix names one matrix twice", hint="give each once")
     if request.imatrix_text is None:
         return
-    _text(request.imatrix_text)
+    read_text(request.imatrix_text)
     if request.imatrix and not files and COMPUTE not in request.imatrix:
         raise BadInput(
             "--imatrix-text has no effect with --imatrix none",
@@ -256,8 +256,8 @@ def _texts(request: LabRequest, path: Path) -> tuple[Text, Text]:
         )
     else:
         named, proof = request.search_text, request.held_out_text
-        search = divergence.read(*(named.name, _text(named), path, request.search_positions))
-        held_out = divergence.read(*(proof.name, _text(proof), path, request.positions))
+        search = divergence.read(*(named.name, read_text(named), path, request.search_positions))
+        held_out = divergence.read(*(proof.name, read_text(proof), path, request.positions))
     for text, least in ((search, _LEAST_SEARCH), (held_out, LEAST_WINDOWS)):
         if len(text.windows) < least:
             raise BadInput(
@@ -297,7 +297,8 @@ def shared_warnings(ground: Ground) -> tuple[str, ...]:
     )
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a text that was named; raise `BadInput` for what is none, or too much."""
     try:
         if path.stat().st_size > _MOST_TEXT_BYTES:
             raise BadInput(

@@ -19,7 +19,7 @@ from steelyard.domain.errors import SteelyardError, UnknownName
 
 _COMMANDS: Final = (
     *("sweep", "bench", "eval", "proxy", "tune", "run", "models", "engines", "tasks", "results"),
-    *("report", "rescore", "calibrate", "forge", "doctor"),
+    *("report", "rescore", "fidelity", "calibrate", "forge", "doctor"),
 )
 # A module is not named as a built-in function is.
 _MODULES: Final = {"eval": "evaluate"}

@@ -150,6 +150,8 @@ class Vllm:
             path, body = served.COMPLETIONS, served.completion(self.found, request)
         if request.exact_tokens:
             body["ignore_eos"] = True
+        if request.prompt_tokens is not None and request.top_logprobs:
+            body["return_tokens_as_token_ids"] = True
         if not request.reuse_prefix:
             body["cache_salt"] = served.salt(body)
         return HttpCall("POST", path, json=body)

@@ -19,21 +19,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
 
-from steelyard.domain.errors import ConformanceError, DialectError, EngineError
+from steelyard.domain.errors import ConformanceError
 from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Controls, Place, Proof
-from steelyard.domain.stream import Exchange
 from steelyard.domain.subject import Subject
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import api, host
 from steelyard.engines.api import LaunchPlan
 from steelyard.engines.http1 import prepare
-from steelyard.engines.wires.llama_server import top_logprobs
 from steelyard.engines.words import Words
 from steelyard.loadgen.client import Client
 from steelyard.models import artifacts
 from steelyard.platform import clock
+from steelyard.runs.stepping import Answer, step
 
 NAME: Final = "arithmetic"
 MEAN_KL_MAX: Final = 0.0002
@@ -44,8 +43,6 @@ _PIECE: Final = 512  # what is read of a prompt at a time where a library is ask
 _TOP: Final = 8
 _NEGLIGIBLE: Final = 1e-6
 _NS_PER_S: Final = 1e9
-_OK: Final = 200
-_PROBABILITIES: Final = "completion_probabilities"
 
 
 @final
@@ -54,7 +51,7 @@ class Known:
     """One stored position: the tokens before it and the reference's most probable next ones."""
 
     tokens: tuple[int, ...]
-    top: tuple[tuple[int, float], ...]
+    top: Answer
 
 
 def read_known(path: Path) -> tuple[Known, ...]:
@@ -116,7 +113,7 @@ def prove_engine(
 
 def replay(
     subject: Subject, known: Sequence[Known], place: Place, controls: Controls, emit: Emit
-) -> list[tuple[tuple[int, float], ...]]:
+) -> list[Answer]:
     """Ask the engine for its most probable next tokens at every known position."""
     dialect = api.dialect(subject.engine)
     spool = place.folder / "proof.bin"
@@ -125,21 +122,21 @@ def replay(
         host.start(dialect, subject, controls, place) as engine,
         Client(engine.host, engine.port, spool) as client,
     ):
-        for number, one in enumerate(known):
-            call = dialect.encode(_request(one))
-            client.submit(str(number), prepare(call, engine.host, engine.port))
-        exchanges = {}
-        for exchange in client.results():
-            exchanges[int(exchange.id)] = exchange
-            emit(Advanced(PHASE, len(exchanges)))
-    return [_read(exchanges[number]) for number in range(len(known))]
+
+        def prepared(request: GenerationRequest) -> bytes:
+            return prepare(dialect.encode(request), engine.host, engine.port)
+
+        prompts = [one.tokens for one in known]
+        answers: dict[int, Answer] = {}
+        for number, answer in step(client, prepared, prompts, _TOP * 4):
+            answers[number] = answer
+            emit(Advanced(PHASE, len(answers)))
+    return [answers[number] for number in range(len(known))]
 
 
-def recall(
-    plan: LaunchPlan, known: Sequence[Known], place: Place, emit: Emit
-) -> list[tuple[tuple[int, float], ...]]:
+def recall(plan: LaunchPlan, known: Sequence[Known], place: Place, emit: Emit) -> list[Answer]:
     """Ask the engine's own library: a prompt in pieces, its rest token by token, from one cache."""
-    replayed: list[tuple[tuple[int, float], ...]] = []
+    replayed: list[Answer] = []
     place.folder.mkdir(parents=True, exist_ok=True)
     library = Words(plan.words, plan.env, place.folder / "library.log")
     try:
@@ -153,7 +150,7 @@ def recall(
     return replayed
 
 
-def judge(known: Sequence[Known], replayed: Sequence[tuple[tuple[int, float], ...]]) -> Proof:
+def judge(known: Sequence[Known], replayed: Sequence[Answer]) -> Proof:
     """Compare distributions over the stored tokens, the rest of the vocabulary taken as one."""
     divergences = [
         _divergence(one.top, answered) for one, answered in zip(known, replayed, strict=True)
@@ -188,42 +185,6 @@ def _runs(known: Sequence[Known]) -> Iterator[tuple[tuple[int, ...], int]]:
         if after[:-1] != here.tokens:
             yield here.tokens, len(known[begins].tokens) - 1
             begins = number + 1
-
-
-def _request(one: Known) -> GenerationRequest:
-    return GenerationRequest(
-        prompt_tokens=one.tokens,
-        max_tokens=1,
-        # Stepping: the prefix is in the cache, so each position costs about one token.
-        reuse_prefix=True,
-        top_logprobs=_TOP * 4,
-        stream=False,
-    )
-
-
-def _read(exchange: Exchange) -> tuple[tuple[int, float], ...]:
-    """Return what was answered; nothing where a whole answer comes without probabilities.
-
-    llama-server keeps them back while a character is not complete. No stored position begins with
-    such a token, so an engine that picks one computes something else.
-    """
-    try:
-        answer = json.loads(exchange.body)
-        if exchange.failure is None and exchange.status == _OK and "choices" in answer:
-            return _chosen(answer)
-        if exchange.failure is None and exchange.status == _OK and "content" in answer:
-            return next(iter(top_logprobs(answer)), ()) if _PROBABILITIES in answer else ()
-        return top_logprobs(answer)[0]
-    except (ValueError, KeyError, IndexError, TypeError, DialectError) as error:
-        why = exchange.failure or f"{type(error).__name__}: {error}"
-        raise EngineError(f"no probabilities for position {exchange.id}: {why}") from None
-
-
-def _chosen(answer: dict[str, Any]) -> tuple[tuple[int, float], ...]:
-    """Return those of an answer of the completions route, with the tokens' numbers beside them."""
-    content = answer["choices"][0]["logprobs"]["content"]
-    found = content[0]["top_logprobs"] if content else []
-    return tuple((int(one["id"]), float(one["logprob"])) for one in found)
 
 
 def _divergence(known: Sequence[tuple[int, float]], answered: Sequence[tuple[int, float]]) -> float:
