@@ -57,3 +57,12 @@ def test_seconds_per_right_answer_are_covered(clustered: bool) -> None:
         assert high is not None
         covered += low <= (1.0 + 0.4 * 0.5) / 0.6 <= high
     assert covered / rounds >= 0.91
+
+
+def test_what_is_never_below_zero_has_no_bound_below_zero() -> None:
+    spent, right = [0.0, 0.0, 90.0, 0.0, 60.0, 0.0], [1.0, 1.0, 0.0, 1.0, 1.0, 1.0]
+    low = value_of(ratio_estimate(spent, right).low)
+    assert low == 0.0
+    signed = value_of(ratio_estimate([-1.0, *spent[1:]], right).low)
+    assert signed is not None
+    assert signed < 0

@@ -59,6 +59,7 @@ def evaluate() -> None:
     help="NAME or NAME:LEVEL, e.g. math_words,logic:2; or those of a harness, lm-eval:NAME or"
     " inspect:NAME.  [default: four]",
 )
+@click.option("--suite", help="quality: every family that the subject can be asked.")
 @click.option("--set", "sets", help="Standard sets, e.g. gsm8k,mmlu; `tasks sets` lists them.")
 @click.option("--file", type=click.Path(path_type=Path), help="Questions of your own, or a folder.")
 @click.option("--columns", type=click.Path(path_type=Path), help="Which column of --file is what.")
@@ -93,6 +94,7 @@ def evaluate() -> None:
 def ask(
     *,
     tasks: str | None,
+    suite: str | None,
     sets: str | None,
     file: Path | None,
     columns: Path | None,
@@ -152,6 +154,7 @@ def ask(
         rag=retrieval,
         budget=seconds,
         samples=samples,
+        suite=suite,
         temperature=temperature,
     )
     with Screen(quiet=as_json) as screen:

@@ -43,6 +43,8 @@ def ratio_estimate(
     if isinstance(bounds, Missing):
         return Estimate(value, bounds, bounds, n)
     low, high = bounds
+    if min(numerators) >= 0:
+        low = max(0.0, low)  # what is never below zero has no such bound either
     return Estimate(value, Measured(low, "derived"), Measured(high, "derived"), n)
 
 

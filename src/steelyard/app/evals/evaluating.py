@@ -19,6 +19,7 @@ from steelyard.app.bench_request import BenchRequest
 from steelyard.app.benching import Target
 from steelyard.app.comparison import axes
 from steelyard.app.evals import (
+    able,
     budgeted,
     contrasts,
     depths,
@@ -28,6 +29,7 @@ from steelyard.app.evals import (
     rag_texts,
     room,
     standard_sets,
+    suites,
     texts,
 )
 from steelyard.app.evals.budgeted import Budget
@@ -40,14 +42,11 @@ from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import RunRecord, RunSpec
 from steelyard.domain.task import Item, Task
 from steelyard.domain.workload import Sampling
-from steelyard.engines import api
-from steelyard.engines.attached import AttachedEngine
-from steelyard.platform import atomic, clock, containment, locks
+from steelyard.platform import atomic, clock, locks
 from steelyard.runs import embedding
 from steelyard.runs.embedding import Met
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.judged import kinds_of
 from steelyard.runs.retrieval import Library
 from steelyard.store.records import RECORD_NAME, read_record, write_record
 from steelyard.tasks import registry
@@ -80,6 +79,7 @@ class EvalRequest:
     columns: Path | None = None
     samples: int = 1
     temperature: float = 0.0
+    suite: str | None = None
 
 
 @final
@@ -96,6 +96,7 @@ class Evaluated:
     kinds: str = ""
     forms: str = ""
     answers: Path | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -116,63 +117,97 @@ class Evaluated:
             depths.text(self.found.lengths),
             rag_texts.retrieval_text(self.found.retrieval, self.found.beside_first),
             self.forms,
+            *(f"Not asked: {family}, {why}" for family, why in self.left_out.items()),
             said,
             where,
         )
         return "\n".join(filter(None, parts))
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is asked of what, where it goes, and what of a suite is left out, with the reason."""
+
+    target: Target
+    drawn: Mapping[Task, Sequence[Item]]
+    left_out: Mapping[str, str]
+    met: Met | None
+    folder: Path
+
+
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     """Ask every item of every task, or as many as the budget allows, and count what came back."""
     began_ns = clock.monotonic_ns()
-    _refuse_repetition(request)
-    if request.out is not None:
-        _refuse_used(request.out)  # before a file is read or a set fetched
-    tasks, met = rag_request.settled(tasks_of(request, emit), request.rag)
-    if any(map(registry.runs_code, tasks)):
-        containment.sandbox()  # raises before anything is asked, where nothing could be scored
-    drawn = {task: registry.generate(task) for task in tasks}
-    items = [item for each in drawn.values() for item in each]
-    bench = _bench(request, drawn)
-    folder = request.out or benching.new_folder("evals", bench.subject)
-    _refuse_used(folder)
-    target = _target(request, bench, drawn, folder, emit)
-    spec = target.spec
-    _refuse_other(folder, spec)
-    for notice in _foresight(request, drawn, target):
-        emit(Noted(notice))
-    budget, stopped = _budget(request.budget, began_ns), None
-    executor = Executor(Verifier(), emit, proving=benching.proved)
-    started_ns = clock.monotonic_ns()
-    with locks.folder_lock(folder):
-        atomic.write(folder / SPEC, encode(spec, indent=1).encode())
-        own_files.keep(folder, tasks)
-        emit(PhaseStarted("eval", len(items) * request.samples, target.name))
-        with (
-            _kept(folder),
-            _library(folder, met) as library,
-            target.open(executor) as session,
-        ):
-            session.library = library
-            if session.bench is not None:
-                session.bench.stall_ns = round(bench.timeout * _NS_PER_S)
-                if budget is not None:
-                    stopped = budgeted.ask(session, tasks, request.streams, budget, emit)
-                else:
-                    for task in tasks:
-                        session.judge(task)
-        emit(PhaseEnded("eval", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
-        if library.refusal is not None:  # of the endpoint that embeds: nothing of the subject's
-            raise library.refusal
-        record = executor.record(session)
-        if stopped is not None:
-            record = replace(record, stopped=stopped)
-            write_record(folder, record)
+    ready = _prepared(request, emit)
+    budget = _budget(request.budget, began_ns)
+    with locks.folder_lock(ready.folder):
+        record = _record(request, ready, budget, emit)
     with keeper(emit) as keep:
         keep(record)
     found = depths.with_lengths(scores.evaluate(record), record)
     told = kinds.counts_text(record), result_tables.forms_text(record)
-    return Evaluated(found, folder, *told, own_files.write_answers(folder, record))
+    answers = own_files.write_answers(ready.folder, record)
+    return Evaluated(found, ready.folder, *told, answers, ready.left_out)
+
+
+def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
+    """Draw the items, meet or plan what answers them, and say what may be seen."""
+    _refuse_repetition(request)
+    if request.out is not None:
+        _refuse_used(request.out)  # before a file is read or a set fetched
+    tasks, met = rag_request.settled(tasks_of(request, emit), request.rag)
+    drawn: dict[Task, Sequence[Item]] = {task: registry.generate(task) for task in tasks}
+    left_out: dict[str, str] = {}
+    if request.suite is None:
+        able.require_here(tasks)
+    else:
+        drawn, left_out = able.fitting(drawn, request.bench.subject)
+    bench = _bench(request, drawn)
+    folder = request.out or benching.new_folder("evals", bench.subject)
+    _refuse_used(folder)
+    target, refused = _target(request, bench, drawn, folder, emit)
+    drawn = {task: each for task, each in drawn.items() if task.family not in refused}
+    left_out |= refused
+    _refuse_other(folder, target.spec)
+    for family, why in left_out.items():
+        emit(Noted(f"{family} is not asked: {why}", warning=True))
+    for notice in _foresight(request, drawn, target):
+        emit(Noted(notice))
+    return _Prepared(target, drawn, left_out, met, folder)
+
+
+def _record(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: Emit) -> RunRecord:
+    """Ask, and return the record; an interrupt leaves the answers so far in the folder."""
+    target, folder, stopped = ready.target, ready.folder, None
+    tasks = target.spec.tasks
+    executor = Executor(Verifier(), emit, proving=benching.proved)
+    started_ns = clock.monotonic_ns()
+    atomic.write(folder / SPEC, encode(target.spec, indent=1).encode())
+    own_files.keep(folder, tasks)
+    count = sum(map(len, ready.drawn.values())) * request.samples
+    emit(PhaseStarted("eval", count, target.name))
+    with (
+        _kept(folder),
+        _library(folder, ready.met) as library,
+        target.open(executor) as session,
+    ):
+        session.library = library
+        if session.bench is not None:
+            session.bench.stall_ns = round(request.bench.timeout * _NS_PER_S)
+            if budget is not None:
+                stopped = budgeted.ask(session, tasks, request.streams, budget, emit)
+            else:
+                for task in tasks:
+                    session.judge(task)
+    emit(PhaseEnded("eval", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
+    if library.refusal is not None:  # of the endpoint that embeds: nothing of the subject's
+        raise library.refusal
+    record = executor.record(session)
+    if stopped is not None:
+        record = replace(record, stopped=stopped)
+        write_record(folder, record)
+    return record
 
 
 def _bench(request: EvalRequest, drawn: Mapping[Task, Sequence[Item]]) -> BenchRequest:
@@ -196,13 +231,21 @@ def _target(
     drawn: Mapping[Task, Sequence[Item]],
     folder: Path,
     emit: Emit,
-) -> Target:
-    """Return the subject with the tasks to be asked; raise `BadInput` where it cannot take them."""
-    tasks, items = tuple(drawn), [item for each in drawn.values() for item in each]
+) -> tuple[Target, dict[str, str]]:
+    """Return the subject with the tasks to be asked, and which of a suite it cannot take, and why.
+
+    Raises `BadInput` where it cannot take what was named.
+    """
     target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
-    room.require(target, items, tasks)
-    _require_tools(items, target)
-    benching.refuse_blind(target, kinds_of(item.start() for item in items))
+    if request.suite is None:
+        refused: dict[str, str] = {}
+        items = [item for each in drawn.values() for item in each]
+        able.require(target, items, tuple(drawn))
+    else:
+        refused = able.refused(target, drawn)
+    tasks = tuple(task for task in drawn if task.family not in refused)
+    if not tasks:
+        raise BadInput("no family of the suite can be asked", hint="; ".join(refused.values()))
     spec = replace(
         target.spec,
         controls=replace(target.spec.controls, sampling=Sampling(request.temperature)),
@@ -210,7 +253,7 @@ def _target(
         tasks=tasks,
         task_streams=request.streams,
     )
-    return replace(target, spec=spec)
+    return replace(target, spec=spec), refused
 
 
 def _foresight(
@@ -291,6 +334,10 @@ def tasks_of(request: EvalRequest, emit: Emit) -> tuple[Task, ...]:
         raise BadInput("--columns says what is in a --file", hint="name the file too")
     words = tuple(word for word in request.tasks if not word.startswith(standard_sets.MARK))
     sets = (*request.sets, *(word[4:] for word in request.tasks if word not in words))
+    if request.suite is not None:
+        if request.tasks or request.sets or request.file is not None:
+            raise BadInput("--suite says what is asked", hint="leave --tasks, --set and --file out")
+        words = suites.words(request.suite)
     generated = bool(words) or (request.file is None and not sets)
     if not generated and (request.level is not None or request.private_seed is not None):
         raise BadInput(
@@ -316,7 +363,7 @@ def _families(request: EvalRequest) -> tuple[Task, ...]:
         task = Task(
             name,
             level=int(level) if level else request.level or source.levels[0],
-            items=request.items or ITEMS,
+            items=request.items or suites.size(request.suite, word) or ITEMS,
             seed=request.bench.seed,
             revision=source.revision,
             private_seed=request.private_seed,
@@ -326,20 +373,6 @@ def _families(request: EvalRequest) -> tuple[Task, ...]:
             raise BadInput(f"{name} at level {task.level} was named twice")
         found.append(task)
     return tuple(found)
-
-
-def _require_tools(items: list[Item], target: Target) -> None:
-    """Raise `BadInput` where items call tools and the engine is known to have no place for them."""
-    engine = target.what
-    spoken = engine.dialect if isinstance(engine, AttachedEngine) else None
-    dialect = spoken or api.dialect(target.spec.subject.engine)
-    if dialect.capabilities.tool_calls or not any(item.start().tools for item in items):
-        return
-    raise BadInput(
-        f"{target.spec.subject.artifact.name} on {dialect.name} takes no tools, and these tasks "
-        "call them through its tools API",
-        hint="--tasks tools_prompted asks the same with the catalogue in the prompt",
-    )
 
 
 def _refuse_repetition(request: EvalRequest) -> None:

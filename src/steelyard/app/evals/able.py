@@ -1,0 +1,91 @@
+"""What a subject and this machine can be asked: the rest is refused, or left out of a suite.
+
+Not aware of how it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from steelyard.app import bench_request, benching, subjects
+from steelyard.app.benching import Target
+from steelyard.app.evals import room
+from steelyard.domain.errors import BadInput, CannotContain, SteelyardError
+from steelyard.domain.task import Item, Task
+from steelyard.engines import api
+from steelyard.engines.attached import AttachedEngine
+from steelyard.platform import containment
+from steelyard.runs.judged import kinds_of
+from steelyard.tasks import registry
+
+
+def require_here(tasks: Iterable[Task]) -> None:
+    """Raise `CannotContain` where answers are programs and nothing here could contain them."""
+    if any(map(registry.runs_code, tasks)):
+        containment.sandbox()
+
+
+def require(target: Target, items: Sequence[Item], tasks: Sequence[Task]) -> None:
+    """Raise `BadInput` where the subject takes no such items: too long, with tools, with media."""
+    room.require(target, items, tasks)
+    _require_tools(target, items)
+    benching.refuse_blind(target, kinds_of(item.start() for item in items))
+
+
+def fitting(
+    drawn: Mapping[Task, Sequence[Item]], subject: str
+) -> tuple[dict[Task, Sequence[Item]], dict[str, str]]:
+    """Return what can be asked as far as can be told beforehand, and of the rest why it cannot.
+
+    Of a model of ours that is its trained context, of this machine whether it has a sandbox.
+    """
+    trained = _trained(subject)
+    kept: dict[Task, Sequence[Item]] = {}
+    left_out: dict[str, str] = {}
+    for task, items in drawn.items():
+        needed = room.context(items)
+        if trained and needed > trained:
+            left_out[task.family] = (
+                f"its questions take {needed:,} tokens, the model was trained for {trained:,}"
+            )
+            continue
+        try:
+            require_here([task])
+        except CannotContain as error:
+            left_out[task.family] = str(error)
+            continue
+        kept[task] = items
+    return kept, left_out
+
+
+def refused(target: Target, drawn: Mapping[Task, Sequence[Item]]) -> dict[str, str]:
+    """Return by family why the subject cannot be asked it; empty where it takes all."""
+    found = {}
+    for task, items in drawn.items():
+        try:
+            require(target, items, (task,))
+        except SteelyardError as error:
+            found[task.family] = str(error)
+    return found
+
+
+def _trained(subject: str) -> int:
+    """Return the context that a model of ours was trained for; 0 where nobody has seen it."""
+    if bench_request.is_address(subject):
+        return 0
+    files = subjects.choose(subject).files
+    return min((facts.context_tokens for _, facts in files), default=0)
+
+
+def _require_tools(target: Target, items: Sequence[Item]) -> None:
+    """Raise `BadInput` where items call tools and the engine is known to have no place for them."""
+    engine = target.what
+    spoken = engine.dialect if isinstance(engine, AttachedEngine) else None
+    dialect = spoken or api.dialect(target.spec.subject.engine)
+    if dialect.capabilities.tool_calls or not any(item.start().tools for item in items):
+        return
+    raise BadInput(
+        f"{target.spec.subject.artifact.name} on {dialect.name} takes no tools, and these tasks "
+        "call them through its tools API",
+        hint="--tasks tools_prompted asks the same with the catalogue in the prompt",
+    )

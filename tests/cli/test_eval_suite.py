@@ -1,0 +1,38 @@
+"""`eval --suite quality`: every family that the subject can be asked, and why others are not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.test_eval import server, steelyard
+
+
+def test_the_suite_asks_every_family_that_the_subject_takes_and_names_the_others(
+    tmp_path: Path,
+) -> None:
+    with server(tmp_path / "plan", {}, takes=("audio",)) as url:
+        asked = ("eval", url, "--suite", "quality", "--items", "1", "--out", "out")
+        done = steelyard(tmp_path, *asked)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("Not asked: vision")]
+    assert "by its own word the model takes none" in line
+    assert "vision is not asked" in done.stderr
+    spec = json.loads((tmp_path / "out" / "spec.json").read_text())
+    families = [task["family"] for task in spec["tasks"]]
+    assert [name for name in families if name != "code"] == [
+        *("math_words", "reading", "logic", "formats", "multi_turn", "business", "robustness"),
+        *("tools", "rag", "long_context"),
+    ]
+    # Programs are run in a sandbox only: where there is none, that is said.
+    assert ("code" in families) != ("Not asked: code" in done.stdout)
+
+
+def test_a_suite_that_does_not_exist_or_is_mixed_with_tasks_is_refused(tmp_path: Path) -> None:
+    for words, says in (
+        (("--suite", "qualty"), "did you mean 'quality'"),
+        (("--suite", "quality", "--tasks", "logic"), "--suite says what is asked"),
+    ):
+        done = steelyard(tmp_path, "eval", "bundled", *words)
+        assert done.returncode == 2
+        assert says in done.stderr
