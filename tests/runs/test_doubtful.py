@@ -10,7 +10,7 @@ from tests.analysis.answered import Said, section
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.stream import Attempt, Usage
 from steelyard.domain.task import Message
-from steelyard.runs.doubtful import Named, kept, name_of, no_answer, words_of
+from steelyard.runs.doubtful import Named, by_others, kept, name_of, no_answer, words_of
 
 LONG = words_of((Message("system", "be brief"), Message("user", "word " * 500)))
 SHORT = words_of((Message("user", "How many?"),))
@@ -70,3 +70,11 @@ def test_servers_that_do_not_name_their_answers_are_not_accused() -> None:
 def test_the_name_of_an_answer_stands_in_its_first_chunk() -> None:
     assert name_of(b'data: {"id": "chatcmpl-9x", "choices": []}\n\n') == "chatcmpl-9x"
     assert name_of(b'{"model": "m", "message": {}}') == ""
+
+
+def test_answers_under_another_name_than_most_are_by_others() -> None:
+    attempts = section([Said() for _ in range(5)]).attempts
+    names = ["m by a", "m by b", "n by a", "m by a", None]
+    named = [replace(a, model=name) for a, name in zip(attempts, names, strict=True)]
+    assert by_others(named) == {"i002"}
+    assert not by_others(attempts)

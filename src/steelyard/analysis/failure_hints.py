@@ -17,6 +17,7 @@ HINTS: Final[Mapping[str, str]] = {
     "canary_missing": "a check word of the text never came back: give the server a longer context",
     "media_refused": "the model takes no such media: serve one that sees or hears, or other tasks",
     "template_broken": "control tokens stand in answers: give the server the model's own template",
+    "other_model": "another model answered in between: see who else uses or swaps that server",
     "stale_answer": "an answer kept for another question came back: turn that cache off",
     "model_missing": "the server no longer has the model: load it there, or name another",
     "loading": "the model was still loading: wait until it is loaded, and measure again",

@@ -8,13 +8,13 @@ control token is never text where the template is the model's own.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar, final
 
 from steelyard.domain.reading import Measured
-from steelyard.domain.stream import Attempt, Failed
+from steelyard.domain.stream import Attempt, Completed, Failed
 from steelyard.domain.task import Message
 
 K = TypeVar("K", bound=Hashable)
@@ -60,6 +60,22 @@ def _template(attempt: Attempt) -> Failed | None:
         return None
     shown = found[0] if found else _END
     return Failed("template_broken", f"the answer holds {shown}, a token of a chat template")
+
+
+def by_others(attempts: Iterable[Attempt]) -> frozenset[str]:
+    """Return the samples that another model answered than the one that answered most.
+
+    A hosted model may come from several providers: those have one name before ` by `.
+    """
+    named = {
+        (a.sample, a.ask): a.model.partition(" by ")[0]
+        for a in attempts
+        if isinstance(a.outcome, Completed) and a.model is not None
+    }
+    if not named:
+        return frozenset()
+    ((most, _),) = Counter(named.values()).most_common(1)
+    return frozenset(sample for (sample, _), name in named.items() if name != most)
 
 
 # ── kept by somebody on the way ─────────────────────────────────────────────────────────────────

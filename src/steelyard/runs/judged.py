@@ -311,8 +311,10 @@ class _Asking:
         for item_id in self._items.keys() - self._marks.keys():
             self._mark(item_id, Mark(NotRun(self._hopeless or "not_asked")))
         kept = {item_id for item_id, _ in doubtful.kept(self._named)}
-        for item_id in kept & self._marks.keys():
-            self._marks[item_id] = Mark(NotRun("stale_answer"), self._marks[item_id].extracted)
+        others = doubtful.by_others(self._attempts)
+        for why, samples in (("stale_answer", kept), ("other_model", others)):
+            for item_id in samples & self._marks.keys():
+                self._marks[item_id] = Mark(NotRun(why), self._marks[item_id].extracted)
         return dict(sorted(delivery.settled(self._attempts, self._marks).items()))
 
     def _reason(self, attempt: Attempt, limit: int) -> str | None:
