@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,13 @@ TRUNCATED, UNPARSABLE = Invalid("truncated"), Invalid("unparsable")
 
 def mark(spec: object, known: str | tuple[str, ...], said: str, why: str = "stop") -> Mark:
     accepted = (known,) if isinstance(known, str) else known
-    return scorers.make(scorers.checked(spec, "test"), accepted).mark(Answer(said, why))
+    return made(scorers.checked(spec, "test"), accepted, Answer(said, why))
+
+
+def made(spec: dict[str, Any], accepted: tuple[str, ...], answer: Answer) -> Mark:
+    found = scorers.make(spec, accepted).mark(answer)
+    assert isinstance(found, Mark)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -125,19 +132,19 @@ def test_shares_and_differences_are_kept_beside_the_mark() -> None:
 )
 def test_a_letter_is_found_and_never_guessed(said: str, letter: str | None) -> None:
     spec = {"name": "choices", "choices": ["Mars", "Jupiter", "Venus"]}
-    found = scorers.make(spec, ("B",)).mark(Answer(said, "stop"))
+    found = made(spec, ("B",), Answer(said, "stop"))
     assert found.extracted["flexible"] == letter
     assert found.outcome == (Right() if letter == "B" else UNPARSABLE)
 
 
 def test_a_choice_within_another_one_is_not_read_beside_it() -> None:
     spec = {"name": "choices", "choices": ["New York", "York", "Leeds"]}
-    found = scorers.make(spec, ("A",)).mark(Answer("I would say New York.", "stop"))
+    found = made(spec, ("A",), Answer("I would say New York.", "stop"))
     assert found.outcome == Right()
 
 
 def test_a_prompt_without_a_known_answer_is_not_run_with_its_reason() -> None:
-    found = scorers.make({"name": "none"}, ()).mark(Answer("anything", "stop"))
+    found = made({"name": "none"}, (), Answer("anything", "stop"))
     assert found.outcome == NotRun("no_known_answer")
 
 
@@ -152,7 +159,7 @@ def test_a_prompt_without_a_known_answer_is_not_run_with_its_reason() -> None:
         ({"json_schema": {"schema": {"$ref": "http://x/y"}}}, "references out of it"),
         ({"exact": 1}, "bare value"),
         ({"exact": None, "list": None}, "no name of one"),
-        ("code_tests", "no sandbox"),
+        ({"code_tests": {"function": "no name"}}, "a function's name"),
     ],
 )
 def test_a_scorer_that_cannot_be_is_refused_with_the_way_out(spec: object, said: str) -> None:

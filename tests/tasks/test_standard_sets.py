@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from steelyard.domain.errors import BadInput
-from steelyard.domain.task import Answer, Call, Invalid, Right, Wrong
+from steelyard.domain.errors import BadInput, CannotContain
+from steelyard.domain.task import Answer, Call, Invalid, Mark, NotRun, Right, Trial, Wrong
+from steelyard.platform import containment
 from steelyard.tasks.given.row import Row
 from steelyard.tasks.sets import catalogue
 from steelyard.tasks.sets.instructions import CHECKS, InstructionsScorer
@@ -307,3 +308,74 @@ def test_every_set_says_what_pins_it_and_how_it_differs() -> None:
         assert adapter.licence
         assert adapter.differs
         assert "math" not in adapter.repo.lower().split("/")[1].split("_")
+
+
+HUMANEVAL = {
+    "task_id": "HumanEval/0",
+    "prompt": (
+        "from typing import List\n\n\ndef twice(n: int) -> int:\n    return 2 * n\n\n\n"
+        'def doubled(numbers: List[int]) -> List[int]:\n    """Return each number doubled."""\n'
+    ),
+    "canonical_solution": "    return [twice(n) for n in numbers]\n",
+    "test": "def check(candidate):\n    assert candidate([1, 2]) == [2, 4]\n"
+    "    assert candidate([]) == []\n",
+    "entry_point": "doubled",
+}
+MBPP = {
+    "task_id": 2,
+    "prompt": "Write a function to find the mean of some numbers.",
+    "code": "def mean(numbers):\n    return sum(numbers) / len(numbers)",
+    "test_imports": [],
+    "test_list": ["assert mean([1, 2]) == 1.5"],
+    "test": "import numpy as np\n\nfor given, wanted in [([1, 2], 1.5), ([0.1, 0.2], 0.15)]:\n"
+    "    assert np.allclose(mean(given), wanted, rtol=1e-07, atol=1e-06)\n",
+}
+GOOD = {
+    "humaneval": "```python\ndef doubled(numbers: List[int]):\n"
+    "    return [twice(n) for n in numbers]\n```",
+    "mbpp_plus": "```python\ndef mean(n):\n    return sum(n) / len(n)\n```",
+}
+
+
+@pytest.fixture
+def contained() -> None:
+    """Skip where generated code cannot be contained: then it is refused, and that is tested."""
+    try:
+        containment.sandbox()
+    except CannotContain as refused:
+        pytest.skip(f"nothing can be contained here: {refused}")
+
+
+def tried(row: Row | None, said: str) -> Mark:
+    assert row is not None
+    found = row.question("set:x").on(Answer(said, "stop"))
+    if isinstance(found, Mark):
+        return found
+    assert isinstance(found, Trial)
+    return found.mark()
+
+
+@pytest.mark.usefixtures("contained")
+@pytest.mark.parametrize(("name", "row"), [("humaneval", HUMANEVAL), ("mbpp_plus", MBPP)])
+def test_a_program_is_right_if_the_published_tests_pass_in_the_sandbox(
+    name: str, row: dict[str, Any], tmp_path: Path
+) -> None:
+    (read_row,) = read(name, tmp_path, [row])
+    assert tried(read_row, GOOD[name]).outcome == Right()
+    spoilt = tried(read_row, GOOD[name].replace("return", "return None and"))
+    assert spoilt.outcome == Wrong()
+    assert (spoilt.extracted["failed"] or "").startswith("a test fails: ")
+    ended = "```python\nimport os\nos._exit(0)\ndef doubled(n): ...\ndef mean(n): ...\n```"
+    assert tried(read_row, ended).outcome == Wrong()
+    assert tried(read_row, "42").outcome == Invalid("unparsable")
+
+
+@pytest.mark.usefixtures("contained")
+def test_a_question_whose_own_solution_fails_here_is_not_run(tmp_path: Path) -> None:
+    needs = {**MBPP, "test": "import pandas\nassert mean([1]) == 1"}
+    (row,) = read("mbpp_plus", tmp_path, [needs])
+    mark = tried(row, GOOD["mbpp_plus"])
+    assert mark.outcome == NotRun("reference_fails")
+    assert "pandas" in (mark.extracted["failed"] or "")
+    (unnamed,) = read("mbpp_plus", tmp_path, [{**MBPP, "test_list": ["assert True"]}])
+    assert unnamed is None  # nobody says which function the tests call

@@ -17,6 +17,7 @@ from steelyard.domain.task import Item, Task
 from steelyard.tasks.audio import Audio
 from steelyard.tasks.business import Business
 from steelyard.tasks.code.family import Code
+from steelyard.tasks.code.suites import SuiteScorer
 from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.errand import Errand, ErrandDraft
 from steelyard.tasks.formats import Formats
@@ -95,7 +96,10 @@ def require(task: Task) -> None:
 
 def runs_code(task: Task) -> bool:
     """Say whether answers of a task are programs, which only the sandbox may run."""
-    return task.source is None and isinstance(family(task.family), Code)
+    if task.source is None:
+        return isinstance(family(task.family), Code)
+    items = shelf.questions(task, task.source)
+    return any(isinstance(item.scorer, SuiteScorer) for item in items)
 
 
 def generate(task: Task) -> list[Item]:

@@ -97,11 +97,6 @@ def _pinned(path: Path) -> dict[str, str]:
 def task(name: str, emit: Emit) -> Task:
     """Return what a set asks, all of it; fetch its files if they are not here yet."""
     adapter = catalogue.named(name)
-    if adapter.blocked:
-        raise BadInput(
-            f"{name} cannot be asked: {adapter.blocked}",
-            hint="`steelyard tasks sets` lists those that can",
-        )
     here = Here(adapter)
     if not here.whole():
         _fetch(here, emit)
@@ -135,7 +130,7 @@ def _listed(one: Adapter) -> Iterator[str]:
     yield f"{one.name:<16} {one.items:>6} items  {one.licence:<12} {here:<9} {one.what}"
     pins = "sha256 known" if all(part.sha256 for part in one.parts) else "first fetch pins sha256"
     yield f"{'':<16} {one.repo} at {one.revision[:12]}, {pins}"
-    yield f"{'':<16} {f'NOT ASKED: {one.blocked}' if one.blocked else f'differs: {one.differs}'}"
+    yield f"{'':<16} differs: {one.differs}"
 
 
 def _about(one: Adapter) -> dict[str, Any]:
@@ -149,7 +144,6 @@ def _about(one: Adapter) -> dict[str, Any]:
         "files": Here(one).wanted(),
         "here": all(path.is_file() for path in Here(one).paths),
         "differs": one.differs,
-        "blocked": one.blocked,
     }
 
 

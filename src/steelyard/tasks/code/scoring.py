@@ -43,9 +43,9 @@ class CodeScorer:
         """Mark what is no such function; all else is to be tried out."""
         found = find(answer, NAME)
         if found.flexible is None:
-            return _mark(outcome_of(answer, None, right=False), found, None)
+            return marked(outcome_of(answer, None, right=False), found, None)
         if not found.defines:
-            return _mark(Wrong(), found, f"no function {NAME} is defined")
+            return marked(Wrong(), found, f"no function {NAME} is defined")
         return Trial(partial(self.tried, found, found.flexible))
 
     def tried(self, found: Found, code: str) -> Mark:
@@ -54,14 +54,15 @@ class CodeScorer:
         try:
             ran = containment.sandbox().run(_program(code, tests), LIMITS)
         except CannotContain as refused:
-            return _mark(NotRun("no_sandbox"), found, str(refused))
+            return marked(NotRun("no_sandbox"), found, str(refused))
         if ran.ending == "not_begun":
-            return _mark(NotRun("sandbox_failed"), found, ran.complaint or f"code {ran.code}")
+            return marked(NotRun("sandbox_failed"), found, ran.complaint or f"code {ran.code}")
         failed = _failed(tests, ran)
-        return _mark(Right() if failed is None else Wrong(), found, failed)
+        return marked(Right() if failed is None else Wrong(), found, failed)
 
 
-def _mark(outcome: Outcome, found: Found, failed: str | None) -> Mark:
+def marked(outcome: Outcome, found: Found, failed: str | None) -> Mark:
+    """Return a mark with both readings of the answer, and what failed in one printable line."""
     shown = None if failed is None else _printable(failed)[:_SHOWN_CHARS]
     return Mark(
         outcome,

@@ -15,6 +15,7 @@ from string import ascii_uppercase
 from typing import Any, Final, TypeAlias, final
 
 from steelyard.domain.errors import BadInput, UnknownName
+from steelyard.tasks.code.suites import SuiteScorer, called_by
 from steelyard.tasks.given.letters import LetterScorer
 from steelyard.tasks.given.structures import ListScorer, MatchScorer, SchemaScorer, refuse_schema
 from steelyard.tasks.given.texts import (
@@ -25,7 +26,7 @@ from steelyard.tasks.given.texts import (
     PatternScorer,
     Unscored,
 )
-from steelyard.tasks.items import Scorer
+from steelyard.tasks.items import Examiner, Scorer
 from steelyard.tasks.scoring import NumberScorer, as_number
 from steelyard.tasks.sets.calls import CallsScorer
 from steelyard.tasks.sets.instructions import InstructionsScorer
@@ -52,11 +53,11 @@ class Kind:
 
     what: str
     settings: Mapping[str, tuple[str, Callable[[Any], bool]]]
-    make: Callable[[Settings, tuple[str, ...]], Scorer]
+    make: Callable[[Settings, tuple[str, ...]], Examiner]
     instead: str = ""
 
 
-def make(spec: Settings, accepted: Sequence[str]) -> Scorer:
+def make(spec: Settings, accepted: Sequence[str]) -> Examiner:
     """Return the scorer of one item; raise `ValueError` where the known answer is of no use."""
     kind = KINDS[str(spec["name"])]
     settings = {key: value for key, value in spec.items() if key != "name"}
@@ -71,11 +72,6 @@ def checked(raw: object, where: str) -> dict[str, Any]:
     if not isinstance(told, dict) or len(told) != 1:
         raise BadInput(f"{where}: scorer is no name of one", hint=_HINT)
     ((name, settings),) = told.items()
-    if name == CODE:
-        raise BadInput(
-            f"{where}: tests of code are not run on files yet: no sandbox takes them here",
-            hint="ask for text instead, e.g. with the scorer `contains` or `regex`",
-        )
     if name not in KINDS or name in _OURS:
         raise UnknownName.among("scorer", str(name), set(KINDS) - _OURS)
     kind = KINDS[name]
@@ -196,6 +192,23 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part for one in found if (part := str(one).strip()))
 
 
+def _code(settings: Settings, accepted: tuple[str, ...]) -> Examiner:
+    tests = _one(accepted, "one text of tests")
+    function = settings.get("function") or called_by(tests)
+    if function is None:
+        raise ValueError("the tests do not tell which function they call: set `function`")
+    return SuiteScorer(
+        str(function),
+        tests,
+        before=str(settings.get("before", "")),
+        reference=str(settings.get("reference", "")),
+    )
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _letter(settings: Settings, accepted: tuple[str, ...]) -> Scorer:
     choices = tuple(settings["choices"])
     letter = _one(accepted, "one letter")
@@ -259,6 +272,15 @@ KINDS: Final[Mapping[str, Kind]] = {
         "at most so many edits away",
         {"most": ("a share from 0 to 1", _share)},
         lambda s, accepted: EditScorer(accepted, s.get("most", 0.1)),
+    ),
+    CODE: Kind(
+        "a Python function that passes the tests in the answer",
+        {
+            "function": ("a function's name", lambda value: _text(value) and value.isidentifier()),
+            "before": ("Python that goes before it", _text),
+            "reference": ("a program that passes", _text),
+        },
+        _code,
     ),
     CHOICES: Kind("the letter of a choice", {}, _letter),
     INSTRUCTIONS: Kind(

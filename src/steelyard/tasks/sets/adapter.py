@@ -38,7 +38,7 @@ class Adapter:
     """A set by name. `revision` is a commit of `repo`; `differs` says in what ours is another test.
 
     `read` takes the parts' files in order, and yields None for a row that is left out. `version`
-    counts changes of what is asked. `blocked` says why it cannot be asked yet.
+    counts changes of what is asked.
     """
 
     name: str
@@ -51,7 +51,6 @@ class Adapter:
     differs: str
     read: Callable[[Sequence[Path]], Iterator[Row | None]]
     version: int = 1
-    blocked: str = ""
 
 
 def records(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, Values]]:

@@ -1,6 +1,8 @@
-"""HumanEval, HumanEval+ and MBPP+: programs that hidden tests decide.
+"""HumanEval, HumanEval+ and MBPP+: programs that published tests decide, in the sandbox alone.
 
-They are listed with what pins them, and not asked: generated code runs in a sandbox or not at all.
+Columns of the first two: prompt, canonical_solution, test, entry_point; of MBPP+: prompt, code,
+test, test_list. A question whose own solution fails its tests here is not run: they need what the
+sandbox has not.
 """
 
 from __future__ import annotations
@@ -9,16 +11,53 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from steelyard.domain.errors import BadInput
+from steelyard.tasks.code.suites import called_by
 from steelyard.tasks.given.row import Row
-from steelyard.tasks.sets.adapter import Adapter, Part
+from steelyard.tasks.given.scorers import CODE
+from steelyard.tasks.sets.adapter import Adapter, Part, records
 
-BLOCKED: Final = "its answers are programs, and no sandbox runs those for this set yet"
-_DIFFERS: Final = "not asked yet"
+_ASKED: Final = "Write the whole function, with what it imports, in one Python block."
+_DIFFERS: Final = (
+    "a chat is asked for the whole function (the reference harness lets a model go on with the"
+    " prompt); one sample unless --samples says more"
+)
+_TOKENS: Final = 768
 
 
-def _read(files: Sequence[Path]) -> Iterator[Row]:
-    raise BadInput(f"{files[0].name}: {BLOCKED}")
+def _humaneval(files: Sequence[Path]) -> Iterator[Row]:
+    columns = ("prompt", "canonical_solution", "test", "entry_point")
+    for where, row in records(files[0], columns):
+        prompt, known, tests, name = (str(row[column]) for column in columns)
+        yield Row(
+            prompt=f"{_ASKED}\n\n```python\n{prompt.rstrip()}\n```",
+            scorer={
+                "name": CODE,
+                "function": name,
+                "before": prompt[: prompt.index(f"def {name}(")],
+                "reference": prompt + known,
+            },
+            answer=(f"{tests}\n\ncheck({name})\n",),
+            kind="function",
+            max_tokens=_TOKENS,
+            where=where,
+        )
+
+
+def _mbpp(files: Sequence[Path]) -> Iterator[Row | None]:
+    for where, row in records(files[0], ("prompt", "code", "test", "test_list")):
+        shown = [str(test) for test in row["test_list"]]
+        called = called_by(shown[0]) if shown else None
+        if called is None or f"def {called}(" not in str(row["code"]):
+            yield None  # which function the tests call is not told
+            continue
+        yield Row(
+            prompt=f"{str(row['prompt']).strip()} {_ASKED} It must pass:\n\n{shown[0]}",
+            scorer={"name": CODE, "function": called, "reference": str(row["code"])},
+            answer=(str(row["test"]),),
+            kind="program",
+            max_tokens=_TOKENS,
+            where=where,
+        )
 
 
 HUMANEVAL: Final = Adapter(
@@ -30,8 +69,7 @@ HUMANEVAL: Final = Adapter(
     licence="MIT",
     items=164,
     differs=_DIFFERS,
-    read=_read,
-    blocked=BLOCKED,
+    read=_humaneval,
 )
 HUMANEVAL_PLUS: Final = Adapter(
     name="humaneval_plus",
@@ -42,8 +80,7 @@ HUMANEVAL_PLUS: Final = Adapter(
     licence="Apache-2.0",
     items=164,
     differs=_DIFFERS,
-    read=_read,
-    blocked=BLOCKED,
+    read=_humaneval,
 )
 MBPP_PLUS: Final = Adapter(
     name="mbpp_plus",
@@ -59,6 +96,5 @@ MBPP_PLUS: Final = Adapter(
     licence="Apache-2.0",
     items=378,
     differs=_DIFFERS,
-    read=_read,
-    blocked=BLOCKED,
+    read=_mbpp,
 )
