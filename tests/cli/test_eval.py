@@ -52,7 +52,8 @@ def server(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [sys.executable, "-m", "steelyard.scripted", "--port", str(port), "--parallel", "2"]
-    with subprocess.Popen([*words, "--plan", str(plan)]) as child:
+    words += ["--plan", str(plan), "--truth", str(folder / "truth.jsonl")]
+    with subprocess.Popen(words) as child:
         try:
             for _ in range(200):
                 with socket.socket() as door:
@@ -200,7 +201,7 @@ def test_an_interrupted_evaluation_goes_on_without_asking_again(tmp_path: Path) 
         assert "--out out goes on" in said
         other = steelyard(tmp_path, "eval", url, "--tasks", "logic", "--out", "out")
         assert other.returncode == 2
-        assert "half finished" in other.stderr
+        assert "holds another evaluation" in other.stderr
         found = evaluated(tmp_path, url, "out")
     assert found["overall"]["marks"]["right"] == 120
     whole = [e.id for e in spool.read(tmp_path / "out" / "spool.bin") if e.failure is None]

@@ -52,6 +52,7 @@ COMMANDS = (
         "eval",
         "eval run",
         "eval choose",
+        "eval repeat",
         "eval compare",
         "eval worth",
         "tasks",

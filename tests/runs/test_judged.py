@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from steelyard.domain.run import Section
 from steelyard.domain.stream import Failed
 from steelyard.domain.task import NotRun, Right, Task
 from steelyard.runs import judged
+from steelyard.runs.bench import Key
+from steelyard.scripted import truth
 from steelyard.scripted.plan import Fault, Plan, share
 from steelyard.tasks.registry import generate, questions
 
@@ -132,3 +135,20 @@ def test_time_between_two_sessions_is_not_the_tasks(tmp_path: Path) -> None:
     between = max(a.sent_ns for a in section.attempts) - min(a.sent_ns for a in section.attempts)
     # Two at a time: about half of what the requests took, and never the engine's second start.
     assert section.ended_ns - section.started_ns <= min(spent, between)
+
+
+def test_another_repeat_has_seeds_of_its_own_and_the_same_repeat_the_same(tmp_path: Path) -> None:
+    def seeds(name: str, repeat: int) -> dict[str, int | None]:
+        folder = tmp_path / name
+        folder.mkdir()
+        with scene.bench(folder, script(), replace(SPEC, repeat=repeat)) as bench:
+            judged.judge(bench, TASK)
+        known = truth.read(folder / "truth.jsonl")
+        found = {Key.read(one.id).sample: truth.number_of(one) for one in scene.sent(folder)}
+        return {item: known[n].seed for item, n in found.items() if n is not None}
+
+    first, again, second = seeds("a", 0), seeds("b", 0), seeds("c", 1)
+    assert len(first) == len(set(first.values())) == TASK.items
+    assert first == again
+    assert first.keys() == second.keys()
+    assert set(first.values()).isdisjoint(second.values())

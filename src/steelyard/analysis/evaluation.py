@@ -15,6 +15,7 @@ from typing import Final
 
 from steelyard.analysis import retrieval
 from steelyard.analysis.answer_worth import worth
+from steelyard.analysis.determinism import identical
 from steelyard.analysis.effects import effects
 from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.passing import passing
@@ -111,6 +112,7 @@ def contrast(
             for record in (first, second)
             if record.stopped is not None
         ),
+        identical=identical(first, second, sides),
     )
 
 

@@ -11,6 +11,7 @@ from steelyard.cli import rag
 from steelyard.cli.asking import reached
 from steelyard.cli.choose import choose
 from steelyard.cli.progress import Screen
+from steelyard.cli.repeating import repeat
 from steelyard.cli.values import DURATION
 from steelyard.domain.errors import BadInput
 
@@ -49,6 +50,7 @@ def evaluate() -> None:
     steelyard eval bundled --file questions.csv
     steelyard eval compare evals/FIRST evals/SECOND
     steelyard eval choose F16.gguf Q8_0.gguf Q4_K_M.gguf Q3_K_M.gguf
+    steelyard eval repeat bundled --times 3
     """  # noqa: D301 - \b is click's own mark
 
 
@@ -211,3 +213,4 @@ def worth(
 
 
 evaluate.add_command(choose)
+evaluate.add_command(repeat)

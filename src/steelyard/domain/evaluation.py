@@ -247,7 +247,8 @@ class Contrast:
 
     `explored` is None where nobody asked which kinds of items differ. `lengths` says of each task,
     and of all, how many times as many output tokens the second took, thinking included. `stopped`
-    says which of the two did not ask all items, and what that means for the verdict.
+    says which of the two did not ask all items, and what that means for the verdict. `identical` is
+    the share of items with the same text in both, None where subject or seed differ.
     """
 
     first: str
@@ -263,3 +264,4 @@ class Contrast:
     lengths: Mapping[str, Estimate]
     explored: Explored | None = None
     stopped: tuple[str, ...] = ()
+    identical: Estimate | None = None

@@ -76,8 +76,11 @@ class Plan:
     `answers` maps `prompt_key` to the right answer, or to the right and a wrong one; `calls` maps
     it to the tools that are called, behind the answer where there is one too. Which prompts
     are answered wrongly depends on `seed` and the prompt only, so variants with a higher
-    `wrong_rate` fail on all that the others fail on, and more. `gpu_layers` and `gpus` override
-    fields where the server is started with that number of either: devices that are not there.
+    `wrong_rate` fail on all that the others fail on, and more. `again_rate` is the share of known
+    prompts whose answer turns, right to wrong or back, every second time one start is asked them;
+    `start_rate` the share whose answer begins with a number that no other start has. `gpu_layers`
+    and `gpus` override fields where the server is started with that number of either: devices that
+    are not there.
     `takes` are the kinds of media that the model is shown, each for `media_tokens`; others are
     refused in llama-server's words. Where it `admits` it, the server tells of them beforehand.
     """
@@ -94,6 +97,8 @@ class Plan:
     load_s: float = 0.0
     load_failure: str | None = None
     wrong_rate: float = 0.0
+    again_rate: float = 0.0
+    start_rate: float = 0.0
     seed: int = 0
     faults: tuple[Fault, ...] = ()
     answers: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
@@ -135,13 +140,18 @@ class Plan:
             )
         )
 
-    def answer(self, key: str) -> str | None:
-        """Return what is said to a known prompt: the right answer, or by plan a wrong one."""
+    def answer(self, key: str, before: int = 0, start: int = 0) -> str | None:
+        """Return what is said to a known prompt: the right answer, or by plan a wrong one.
+
+        `before` is how often this start was asked it already, `start` the number of the start.
+        """
         known = self.answers.get(key)
         if known is None:
             return _NO_ANSWER if key in self.calls and self._errs(key) else None
         right, wrong = (known, _NO_ANSWER) if isinstance(known, str) else known[:2]
-        return wrong if self._errs(key) else right
+        turned = before % 2 == 1 and share(self.seed, "again", key) < self.again_rate
+        said = wrong if self._errs(key) != turned else right
+        return f"({start}) {said}" if share(self.seed, "start", key) < self.start_rate else said
 
     def called(self, key: str) -> tuple[PlannedCall, ...]:
         """Return the tools that a known prompt has called; by plan none of them."""

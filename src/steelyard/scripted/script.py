@@ -61,13 +61,18 @@ Piece: TypeAlias = str | CallPiece
 @final
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One request's circumstances: its number, the served name, and how slow things are now."""
+    """One request's circumstances: its number, the served name, and how slow things are now.
+
+    `before` counts the requests with the same prompt since the `start`, which is a number.
+    """
 
     number: int
     model: str
     context_tokens: int
     vocabulary: int
     slowness: float = 1.0
+    before: int = 0
+    start: int = 0
 
 
 def tokenise(text: str, vocabulary: int) -> list[int]:
@@ -135,7 +140,7 @@ def perform(wish: Asked, plan: Plan, scene: Scene) -> tuple[tuple[Cue, ...], fro
         return (_refusal(400, "exceed_context_size_error", words),), faults
     if "http_error" in faults:
         return (_refusal(500, "server_error", "planted failure"),), faults
-    pieces, reason = _said(wish, plan, faults)
+    pieces, reason = _said(wish, plan, scene, faults)
     pace = scene.slowness / plan.speed
     ttft = (plan.ttft_s + plan.prefill_s_per_token * wish.prompt_tokens) * pace
     times = _schedule(ttft, plan.gap_s * pace, len(pieces), plan, wish.key)
@@ -164,11 +169,14 @@ def shown(wish: Asked, plan: Plan, faults: frozenset[FaultKind]) -> tuple[Asked,
     ), None
 
 
-def _said(wish: Asked, plan: Plan, faults: frozenset[FaultKind]) -> tuple[list[Piece], str]:
+def _said(
+    wish: Asked, plan: Plan, scene: Scene, faults: frozenset[FaultKind]
+) -> tuple[list[Piece], str]:
     """Return the pieces of the answer, one per token, and why it ends."""
     if "zero_tokens" in faults:
         return [], "stop"
-    answer, calls = plan.answer(wish.key), plan.called(wish.key) if wish.chat else ()
+    answer = plan.answer(wish.key, scene.before, scene.start)
+    calls = plan.called(wish.key) if wish.chat else ()
     if "calls_as_text" in faults and calls:
         answer, calls = (answer or "") + "".join(map(as_text, calls)), ()
     pieces: list[Piece] = []

@@ -14,7 +14,7 @@ import select
 import socket
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic_ns
@@ -102,6 +102,7 @@ class Server:
         self._queue: deque[_Performance] = deque()
         self._on_stage = 0
         self._numbers = 0
+        self._asked: Counter[str] = Counter()
         self._born_ns = monotonic_ns()
         self._ready_ns = self._born_ns + int(plan.load_s * _NS)
 
@@ -207,7 +208,10 @@ class Server:
                 context_tokens=self._served.context_tokens,
                 vocabulary=self._served.vocabulary,
                 slowness=1 + self._plan.heat_per_minute * minutes,
+                before=self._asked[performance.wish.key],
+                start=self._born_ns,
             )
+            self._asked[performance.wish.key] += 1
             performance.cues, faults = script.perform(
                 performance.wish, self._plans.get(model, self._plan), scene
             )
@@ -283,8 +287,14 @@ class Server:
             ends=tuple(end for _, end, _ in sends),
             tokens=tuple(tokens for _, _, tokens in sends),
             faults=performance.faults,
+            seed=_seed(performance.wish),
         )
         os.write(self._truth, line(truth).encode())
+
+
+def _seed(wish: script.Asked) -> int | None:
+    seed = wish.echoed.get("seed")
+    return seed if isinstance(seed, int) else None
 
 
 def load(plan: Plan, served: Served) -> None:

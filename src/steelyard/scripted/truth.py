@@ -26,7 +26,8 @@ class Truth:
     """One request: when it was received and begun, and every send of its answer.
 
     `ends[i]` is the length of the body, HTTP framing removed, once send `i` was out; `tokens[i]`
-    how many tokens that send carried. `faults` are those that were planted into it.
+    how many tokens that send carried. `faults` are those that were planted into it, `seed` is the
+    one that the request named.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Truth:
     ends: tuple[int, ...]
     tokens: tuple[int, ...]
     faults: tuple[str, ...]
+    seed: int | None = None
 
 
 @final

@@ -32,6 +32,9 @@ def _contrast(found: Contrast) -> Iterator[str]:
     for one in pairings:
         yield from _told(one, found.margin)
     yield from (f"  not compared: {task}, {why}" for task, why in found.unpaired.items())
+    if found.identical is not None and found.identical.n:
+        share = f"{percent(found.identical.value)} {interval(found.identical)}"
+        yield f"Same text in both, of {found.identical.n} items: {share} (same subject and seed)"
     yield from _longer(found.lengths, [one.task for one in pairings])
     yield from _sizes(pairings, found.margin)
     if found.explored is not None:

@@ -63,6 +63,8 @@ class EvalRequest:
     """What was typed. `bench` holds the subject and all that says how it is reached or served.
 
     `items` is None where nobody said how many: the usual number, and of a file every row.
+    `series` is the folder of the first of several that ask the same: what another one there asked
+    is refused, and one that is finished is read again instead of being refused.
     """
 
     bench: BenchRequest
@@ -80,6 +82,7 @@ class EvalRequest:
     samples: int = 1
     temperature: float = 0.0
     suite: str | None = None
+    series: Path | None = None
 
 
 @final
@@ -141,10 +144,12 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     began_ns = clock.monotonic_ns()
     ready = _prepared(request, emit)
     budget = _budget(request.budget, began_ns)
-    with locks.folder_lock(ready.folder):
-        record = _record(request, ready, budget, emit)
-    with keeper(emit) as keep:
-        keep(record)
+    record = None if request.series is None else _finished(ready.folder)
+    if record is None:
+        with locks.folder_lock(ready.folder):
+            record = _record(request, ready, budget, emit)
+        with keeper(emit) as keep:
+            keep(record)
     found = depths.with_lengths(scores.evaluate(record), record)
     told = kinds.counts_text(record), result_tables.forms_text(record)
     answers = own_files.write_answers(ready.folder, record)
@@ -155,7 +160,7 @@ def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
     """Draw the items, meet or plan what answers them, and say what may be seen."""
     _refuse_repetition(request)
     if request.out is not None:
-        _refuse_used(request.out)  # before a file is read or a set fetched
+        _refuse_used(request.out, request.series)  # before a file is read or a set fetched
     tasks, met = rag_request.settled(tasks_of(request, emit), request.rag)
     drawn: dict[Task, Sequence[Item]] = {task: registry.generate(task) for task in tasks}
     left_out: dict[str, str] = {}
@@ -165,11 +170,13 @@ def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
         drawn, left_out = able.fitting(drawn, request.bench.subject)
     bench = _bench(request, drawn)
     folder = request.out or benching.new_folder("evals", bench.subject)
-    _refuse_used(folder)
+    _refuse_used(folder, request.series)
     target, refused = _target(request, bench, drawn, folder, emit)
     drawn = {task: each for task, each in drawn.items() if task.family not in refused}
     left_out |= refused
     _refuse_other(folder, target.spec)
+    if request.series is not None:
+        _refuse_other(request.series, target.spec)
     for family, why in left_out.items():
         emit(Noted(f"{family} is not asked: {why}", warning=True))
     for notice in _foresight(request, drawn, target):
@@ -265,11 +272,11 @@ def _foresight(
     different = {(task.base, i.id) for task, each in drawn.items() for i in each if _known(i)}
     if not different:
         yield texts.unscored(len(items))
-    elif request.budget is None:
-        yield texts.foresight(len(different), len({task.base for task in drawn}))
-    else:
+    elif request.budget is not None:
         threads = target.spec.controls.threads
         yield budgeted.foresight(request.budget, len(items), target.variant, threads)
+    elif request.series is None:
+        yield texts.foresight(len(different), len({task.base for task in drawn}))
     yield from room.notices(items, request.streams)
 
 
@@ -384,10 +391,16 @@ def _refuse_repetition(request: EvalRequest) -> None:
         )
 
 
-def _refuse_used(folder: Path) -> None:
-    """Raise `BadInput` for a folder with a finished evaluation, or with something else in it."""
+def _finished(folder: Path) -> RunRecord | None:
+    """Return the record of an evaluation that came to its end."""
     ended = read_record(folder) if (folder / RECORD_NAME).exists() else None
-    if ended is not None and ended.outcome == "completed" and ended.stopped is None:
+    whole = ended is not None and ended.outcome == "completed" and ended.stopped is None
+    return ended if whole else None
+
+
+def _refuse_used(folder: Path, series: Path | None) -> None:
+    """Raise `BadInput` for a folder with a finished evaluation, or with something else in it."""
+    if series is None and _finished(folder) is not None:
         raise BadInput(f"{folder} holds a finished evaluation", hint="give another --out")
     if not (folder / SPEC).exists() and any(folder.glob("*")):
         raise BadInput(f"{folder} is not empty", hint="give another --out, or leave it out")
@@ -410,7 +423,8 @@ def _refuse_other(folder: Path, spec: RunSpec) -> None:
             )
     if other != spec:
         raise BadInput(
-            f"{folder} holds another evaluation, half finished", hint="give another --out"
+            f"{folder} holds another evaluation: other items, settings or subject",
+            hint="give another --out",
         )
 
 
