@@ -8,7 +8,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_effectsize
 
 from steelyard.domain.reading import Missing, value_of
-from steelyard.stats.effects import clopper_pearson, cohens_h, odds_of_flips
+from steelyard.stats.effects import clopper_pearson, cohens_d, cohens_h, odds_of_flips
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.9, 0.8), (0.5, 0.5), (0.0, 1.0), (0.03, 0.2)])
@@ -63,3 +63,9 @@ def test_flips_that_hang_together_widen_the_odds() -> None:
     assert (value_of(together.low) or 0) < (value_of(alone.low) or 0)
     assert (value_of(together.high) or 0) > (value_of(alone.high) or 0)
     assert odds_of_flips(won, [str(n) for n in range(120)]) == alone
+
+
+def test_cohens_d_of_pairs_is_the_mean_by_the_spread() -> None:
+    assert value_of(cohens_d([0.0, 0.5, 0.5, 1.0])) == pytest.approx(0.5 / 0.408248, rel=1e-5)
+    assert isinstance(cohens_d([0.2, 0.2]), Missing)
+    assert isinstance(cohens_d([1.0]), Missing)

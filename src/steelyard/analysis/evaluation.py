@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from steelyard.analysis import retrieval
+from steelyard.analysis import graded, retrieval
 from steelyard.analysis.answer_worth import worth
 from steelyard.analysis.determinism import identical
 from steelyard.analysis.effects import effects
@@ -106,6 +106,10 @@ def contrast(
         tasks=_timed(pairings(sides, gates), item_s),
         overall=overall,
         unpaired=unpaired,
+        formats={
+            name: graded.formats(mine, theirs, gates.confidence)
+            for name, (mine, theirs) in {**sides, OVERALL: (both[0], both[1])}.items()
+        },
         lengths=_lengths(first, second, tuple(sides)),
         stopped=tuple(
             f"{record.id}: {_stopped(record.stopped)}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, final
 
-from steelyard.analysis import by_family, gates, marks, rawspeed, timing
+from steelyard.analysis import by_family, gates, graded, marks, rawspeed, timing
 from steelyard.analysis.drift import Drift
 from steelyard.analysis.metrics.load import completed, measured
 from steelyard.analysis.metrics.registry import AnyMetric
@@ -43,7 +43,6 @@ from steelyard.domain.summary import (
 from steelyard.domain.task import Mark
 from steelyard.domain.workload import Workload
 from steelyard.stats.means import mean
-from steelyard.stats.paired import loss_interval
 
 IS_REFERENCE: Final = Missing("is_reference", "the reference is what the others are compared with")
 _SHARED: Final = Missing("shared_server", "the server's process holds every model that it loaded")
@@ -130,34 +129,12 @@ def _gates(entrant: Entrant, verdict: Reading[Verdict], setting: Setting) -> tup
             adherence=marks.adherence(marked.marks, marked.clusters, setting.confidence),
             adherence_loss=None
             if is_reference
-            else adherence_loss(setting.reference.marked, marked, setting.confidence),
+            else graded.adherence_loss(setting.reference.marked, marked, setting.confidence),
             formats=formats,
             ttft_s=by_name.get("ttft_s", nothing),
             output_tps=by_name.get("output_tps", nothing),
         ),
         setting.sweep.gates,
-    )
-
-
-def adherence_loss(reference: Marked, candidate: Marked, confidence: float) -> Estimate:
-    """Estimate the share of format constraints lost, paired by item and constraint."""
-    lost: list[int] = []
-    clusters: list[str] = []
-    for item in sorted(set(reference.marks) & set(candidate.marks)):
-        ours, theirs = reference.marks[item].constraints, candidate.marks[item].constraints
-        for name in sorted(set(ours) & set(theirs)):
-            lost.append(int(ours[name]) - int(theirs[name]))
-            clusters.append(reference.clusters.get(item, item))
-    if not lost:
-        none = Missing("no_paired_items", "no format constraint was judged on both sides")
-        return Estimate(none, none, none, 0)
-    half = (1 - confidence) / 2
-    found = loss_interval(lost, clusters, half, half)
-    return Estimate(
-        Measured(found.loss, "derived"),
-        Measured(found.low, "derived"),
-        Measured(found.high, "derived"),
-        found.items,
     )
 
 

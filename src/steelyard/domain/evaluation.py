@@ -242,11 +242,21 @@ class Pairing:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Graded:
+    """The share of demanded forms lost, paired by item and form; `d` is Cohen's, over items."""
+
+    loss: Estimate
+    d: Reading[float]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Contrast:
     """Two evaluations side by side; `differs` names everything that is not the same in them.
 
     `explored` is None where nobody asked which kinds of items differ. `lengths` says of each task,
-    and of all, how many times as many output tokens the second took, thinking included. `stopped`
+    and of all, how many times as many output tokens the second took, thinking included, and
+    `formats` which share of the demanded forms it lost. `stopped`
     says which of the two did not ask all items, and what that means for the verdict. `identical` is
     the share of items with the same text in both, None where subject or seed differ.
     """
@@ -262,6 +272,7 @@ class Contrast:
     overall: Pairing
     unpaired: Mapping[str, str]
     lengths: Mapping[str, Estimate]
+    formats: Mapping[str, Graded]
     explored: Explored | None = None
     stopped: tuple[str, ...] = ()
     identical: Estimate | None = None

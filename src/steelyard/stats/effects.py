@@ -1,8 +1,8 @@
-"""How large a difference is, apart from whether it is shown: Cohen's h, and the odds of flips.
+"""How large a difference is, apart from whether it is shown: Cohen's h and d, the odds of flips.
 
-Not aware of models or verdicts. Sources: J. Cohen, Statistical Power Analysis (1988), chapter 6;
-the conditional odds ratio of pairs is won over lost, and its interval the exact one of the share
-of flips that were won: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934) 404-413. Flips that
+Not aware of models or verdicts. Sources: J. Cohen, Statistical Power Analysis (1988), chapters 2
+and 6; the conditional odds ratio of pairs is won over lost, and its interval the exact one of the
+share of flips that were won: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934) 404-413. Flips that
 share clusters count for fewer, with Student's t in place of the normal law: E. L. Korn and B. I.
 Graubard, Survey Methodology 24 (1998) 193-201.
 """
@@ -10,6 +10,7 @@ Graubard, Survey Methodology 24 (1998) 193-201.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -24,6 +25,19 @@ def cohens_h(first: float, second: float) -> float:
     Above 0 the first one is larger. Cohen calls 0.2 small, 0.5 medium and 0.8 large.
     """
     return 2 * math.asin(math.sqrt(first)) - 2 * math.asin(math.sqrt(second))
+
+
+def cohens_d(differences: Sequence[float]) -> Reading[float]:
+    """Return the mean of paired differences by their standard deviation (Cohen's d for pairs).
+
+    0.2 is small, 0.5 medium and 0.8 large. Missing where nothing differs or only one pair is there.
+    """
+    if len(differences) < 2:  # noqa: PLR2004 - a spread
+        return Missing("too_few_samples", "one pair has no spread")
+    spread = statistics.stdev(differences)
+    if spread == 0:
+        return Missing("no_spread", "every pair differs alike")
+    return Measured(statistics.fmean(differences) / spread, "derived")
 
 
 def odds_of_flips(

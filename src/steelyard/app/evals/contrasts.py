@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from steelyard.app.evals.texts import interval, number, percent, spread, table
-from steelyard.domain.evaluation import Contrast, Effect, Explored, Pairing
+from steelyard.domain.evaluation import Contrast, Effect, Explored, Graded, Pairing
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Verdict
 from steelyard.reports.figures import NOTHING, duration
@@ -35,10 +35,28 @@ def _contrast(found: Contrast) -> Iterator[str]:
     if found.identical is not None and found.identical.n:
         share = f"{percent(found.identical.value)} {interval(found.identical)}"
         yield f"Same text in both, of {found.identical.n} items: {share} (same subject and seed)"
+    yield from _formats(found.formats, [one.task for one in pairings])
     yield from _longer(found.lengths, [one.task for one in pairings])
     yield from _sizes(pairings, found.margin)
     if found.explored is not None:
         yield from _explored(found.explored)
+
+
+def _formats(found: Mapping[str, Graded], tasks: Sequence[str]) -> Iterator[str]:
+    told = [(task, found[task]) for task in tasks if _known(found[task].loss)]
+    if told:
+        yield "Demanded forms lost, second against first, points"
+        heads = ("task", "lost", "95 %", "forms", "Cohen's d")
+        yield table([heads, *(_format(task, each) for task, each in told)])
+
+
+def _format(task: str, each: Graded) -> tuple[str, ...]:
+    value, low, high = (
+        f"{100 * one.value:+.1f}" if isinstance(one, Measured) else NOTHING
+        for one in (each.loss.value, each.loss.low, each.loss.high)
+    )
+    d = f"{each.d.value:+.2f}" if isinstance(each.d, Measured) else NOTHING
+    return task, value, f"[{low}, {high}]", str(each.loss.n), d
 
 
 def _longer(lengths: Mapping[str, Estimate], tasks: Sequence[str]) -> Iterator[str]:

@@ -1,0 +1,53 @@
+"""What is kept by degrees, beside right and wrong: the forms that items demand, run against run.
+
+Not aware of verdicts. Sources: `stats.paired`; Cohen's d of paired differences, `stats.effects`.
+"""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+from steelyard.analysis.verdict import Marked
+from steelyard.domain.evaluation import Graded
+from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.summary import Estimate
+from steelyard.domain.task import Mark
+from steelyard.stats.effects import cohens_d
+from steelyard.stats.paired import loss_interval
+
+
+def formats(first: Marked, second: Marked, confidence: float) -> Graded:
+    """Return the share of forms that the second run lost, and how large that is by items."""
+    pairs = [
+        (_kept(first.marks[item]), _kept(second.marks[item]))
+        for item in sorted(first.marks.keys() & second.marks.keys())
+    ]
+    lost = [mine - theirs for mine, theirs in pairs if mine is not None and theirs is not None]
+    return Graded(adherence_loss(first, second, confidence), cohens_d(lost))
+
+
+def adherence_loss(reference: Marked, candidate: Marked, confidence: float) -> Estimate:
+    """Estimate the share of format constraints lost, paired by item and constraint."""
+    lost: list[int] = []
+    clusters: list[str] = []
+    for item in sorted(set(reference.marks) & set(candidate.marks)):
+        ours, theirs = reference.marks[item].constraints, candidate.marks[item].constraints
+        for name in sorted(set(ours) & set(theirs)):
+            lost.append(int(ours[name]) - int(theirs[name]))
+            clusters.append(reference.clusters.get(item, item))
+    if not lost:
+        none = Missing("no_paired_items", "no format constraint was judged on both sides")
+        return Estimate(none, none, none, 0)
+    half = (1 - confidence) / 2
+    found = loss_interval(lost, clusters, half, half)
+    return Estimate(
+        Measured(found.loss, "derived"),
+        Measured(found.low, "derived"),
+        Measured(found.high, "derived"),
+        found.items,
+    )
+
+
+def _kept(mark: Mark) -> float | None:
+    """Return the share of an item's forms that held; None where it demands none."""
+    return fmean(mark.constraints.values()) if mark.constraints else None
