@@ -2,9 +2,8 @@
 
 Not aware of models or verdicts. Sources: J. Cohen, Statistical Power Analysis (1988), chapters 2
 and 6; the conditional odds ratio of pairs is won over lost, and its interval the exact one of the
-share of flips that were won: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934) 404-413. Flips that
-share clusters count for fewer, with Student's t in place of the normal law: E. L. Korn and B. I.
-Graubard, Survey Methodology 24 (1998) 193-201.
+share of flips that were won: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934) 404-413. Flips
+that share clusters count for fewer (`stats.clusters`).
 """
 
 from __future__ import annotations
