@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
             self._stream(body, text, number)
 
     def _stream(self, body: dict[str, Any], text: str, number: int) -> None:
-        name, thought, finish = f"chatcmpl-{number}", "", "stop"
+        name, thought, finish = f"chatcmpl-{number:012d}", "", "stop"
         prompt, output = sum(len(m["content"].split()) for m in body["messages"]) * 4 // 3, 3
         match self.fault:
             case "context_cut":

@@ -10,10 +10,10 @@ from tests.analysis.answered import Said, section
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.stream import Attempt, Usage
 from steelyard.domain.task import Message
-from steelyard.runs.doubtful import Named, by_others, kept, name_of, no_answer, words_of
+from steelyard.runs.doubtful import Named, Put, by_others, kept, may_be_cut, name_of, no_answer
 
-LONG = words_of((Message("system", "be brief"), Message("user", "word " * 500)))
-SHORT = words_of((Message("user", "How many?"),))
+LONG = Put.of((Message("system", "be brief"), Message("user", "word " * 500)), 0, set())
+SHORT = Put.of((Message("user", "How many?"),), 0, set())
 
 
 def answer(text: str = "7", prompt_tokens: int | None = 600) -> Attempt:
@@ -36,6 +36,25 @@ def test_a_prompt_that_may_have_been_read_whole_is_not_called_cut(counted: int |
     assert no_answer(LONG, answer(prompt_tokens=counted)) is None
 
 
+def test_what_begins_like_another_is_cut_only_where_the_server_is_known_to_cut() -> None:
+    begun: set[str] = set()
+    first, again, later = (
+        Put.of((Message("user", "same " * 40 + f"then {n} " * 300),), ask, begun)
+        for n, ask in ((1, 0), (2, 0), (3, 1))
+    )
+    assert no_answer(first, answer(prompt_tokens=20)) is not None
+    for put in (again, later):
+        assert no_answer(put, answer(prompt_tokens=20)) is None
+        assert may_be_cut(put, answer(prompt_tokens=20))
+        assert not may_be_cut(put, answer(prompt_tokens=700))
+
+
+def test_a_control_token_that_the_question_brought_up_is_no_broken_template() -> None:
+    asked = Put.of((Message("user", "What does <|im_end|> mean?"),), 0, set())
+    assert no_answer(asked, answer("It ends a turn: <|im_end|>")) is None
+    assert no_answer(SHORT, answer("It ends a turn: <|im_end|>")) is not None
+
+
 def test_a_short_prompt_is_never_called_cut() -> None:
     assert no_answer(SHORT, answer(prompt_tokens=0)) is None
 
@@ -50,7 +69,13 @@ def test_a_template_that_shows_its_tokens_is_broken(text: str) -> None:
     assert found.why == "template_broken"
 
 
-@pytest.mark.parametrize("text", ["a <s>7</s> b", "if a < b | c > d:", "[INSTALL]", "x|end|y", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a <s>7</s> b", "<s>old</s>", "<p>one <b>two</b></s>", "if a < b | c > d:", "[INSTALL]"),
+        *("x|end|y", "", "The token <|endoftext|> ends a text.", "Write [INST] before it."),
+    ],
+)
 def test_mark_up_and_code_are_no_template(text: str) -> None:
     assert no_answer(SHORT, answer(text)) is None
 
@@ -58,6 +83,11 @@ def test_mark_up_and_code_are_no_template(text: str) -> None:
 def test_an_answer_that_comes_again_under_its_name_was_kept() -> None:
     answers = {"a": Named("1", "six"), "b": Named("2", "two"), "c": Named("1", "six")}
     assert kept(answers) == {"c"}
+
+
+def test_a_short_number_tells_no_answer_apart() -> None:
+    assert name_of(b'{"id": "chatcmpl-417", "choices": []}') == ""
+    assert name_of(b'{"choices": [{"message": {"tool_calls": [{"id": "call_00000000"}]}}]}') == ""
 
 
 def test_servers_that_do_not_name_their_answers_are_not_accused() -> None:
@@ -68,7 +98,7 @@ def test_servers_that_do_not_name_their_answers_are_not_accused() -> None:
 
 
 def test_the_name_of_an_answer_stands_in_its_first_chunk() -> None:
-    assert name_of(b'data: {"id": "chatcmpl-9x", "choices": []}\n\n') == "chatcmpl-9x"
+    assert name_of(b'data: {"id": "chatcmpl-9x9x9x9x", "choices": []}\n\n') == "chatcmpl-9x9x9x9x"
     assert name_of(b'{"model": "m", "message": {}}') == ""
 
 

@@ -123,7 +123,7 @@ def chance(tally: Tally, planned: int, gates: Gates) -> float:
     left = planned - n
     mean = sum(value * count for value, count in tally.worst.items()) / max(1, n)
     flips = sum(count for value, count in tally.worst.items() if value)
-    spread = (flips + 2) / (n + 2) - mean * mean
+    spread = max((flips + 2) / (n + 2) - mean * mean, 1 / (n + 2))
     reach = gates.margin - normal_quantile(0.5 + gates.confidence / 2) * math.sqrt(spread / planned)
     if left <= 0 or n == 0:
         return float(mean < reach) if n else 1.0

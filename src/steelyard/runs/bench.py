@@ -16,12 +16,14 @@ from steelyard.domain.prompts import PromptSource
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunSpec
 from steelyard.domain.stream import Attempt, Exchange
+from steelyard.domain.task import Mark
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import transcript
 from steelyard.engines.api import Dialect, HttpCall, IdentityClaim, PromptFacts
 from steelyard.engines.attached import AttachedEngine
 from steelyard.loadgen.client import Client
 from steelyard.platform import clock
+from steelyard.runs.doubtful import Named
 from steelyard.workloads.lengths import Calibrated, MessageTokens
 from steelyard.workloads.prompts import Prompt
 from steelyard.workloads.sources import Prompts
@@ -101,6 +103,9 @@ class Bench:
     one request; `ends_hopeless` ends an open load that is more than the server can take. What
     falls off on the way: how many warm-up requests each section had answered (`warmed`), and when
     the first answered request of this bench was sent and done (`first_ns`).
+
+    `marks` are those of each task as they were made, `named` what its answers were called by the
+    server, by sample and ask; `suspects` may have been cut, if the server cuts at all.
     """
 
     spec: RunSpec
@@ -117,6 +122,9 @@ class Bench:
     goes: dict[str, int] = field(default_factory=dict)
     ends_hopeless: bool = True
     warmed: dict[str, int] = field(default_factory=dict)
+    marks: dict[str, dict[str, Mark]] = field(default_factory=dict)
+    named: dict[str, dict[tuple[str, int], Named]] = field(default_factory=dict)
+    suspects: dict[str, set[str]] = field(default_factory=dict)
     first_ns: tuple[int, int] | None = None
     started_ns: int = field(default_factory=clock.monotonic_ns)
     temperature_c: Callable[[], Reading[float]] = lambda: Missing("not_watched")
@@ -130,6 +138,7 @@ class Bench:
         self.stall_ns, self.prompts = other.stall_ns, other.prompts
         self.goes, self.ends_hopeless = other.goes, other.ends_hopeless
         self.done, self.warmed, self.first_ns = other.done, other.warmed, other.first_ns
+        self.marks, self.named, self.suspects = other.marks, other.named, other.suspects
 
     def prepared(self, request: GenerationRequest) -> bytes:
         """Return the bytes of one request."""

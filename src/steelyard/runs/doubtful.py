@@ -7,9 +7,10 @@ control token is never text where the template is the model's own.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar, final
 
@@ -28,37 +29,74 @@ _CONTROL: Final = re.compile(
     r"|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<｜(?:User|Assistant|end▁of▁sentence)｜>"
 )
 _END: Final = "</s>"
-_ANSWER: Final = re.compile(rb'"id"\s*:\s*"([^"\\]{1,200})"')
-_HEAD: Final = 4096
+_BEGINNING: Final = 30
+_SEVERAL: Final = 2
+_TELLING: Final = 8
 
 
-def words_of(messages: Iterable[Message]) -> int:
-    """Count the words of a conversation, as white space parts them."""
-    return sum(len(turn.content.split()) for turn in messages)
+@final
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What is known of a question: how many words it has, and the control tokens in it.
+
+    It is not `fresh` as a later turn, or where it begins like an earlier one: some servers count
+    only what their cache did not have.
+    """
+
+    words: int
+    fresh: bool = True
+    controls: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, messages: Sequence[Message], ask: int, begun: set[str]) -> Put:
+        """Look at a question; `begun` holds how the others of the run begin, and takes this."""
+        said = " ".join(turn.content for turn in messages)
+        words = said.split()
+        beginning = " ".join(words[:_BEGINNING])
+        known = beginning in begun
+        begun.add(beginning)
+        controls = frozenset(m[0] for m in _CONTROL.finditer(said))
+        return cls(len(words), not ask and not known, controls)
 
 
-def no_answer(words: int, attempt: Attempt) -> Failed | None:
-    """Return why an answer to so many words is none, or None where nothing speaks against it."""
-    return _cut(words, attempt) or _template(attempt)
+def no_answer(put: Put, attempt: Attempt) -> Failed | None:
+    """Return why an answer is none to a question, or None where nothing speaks against it."""
+    cut = _cut(put.words, attempt) if put.fresh else None
+    return cut or _template(put.controls, attempt)
+
+
+def may_be_cut(put: Put, attempt: Attempt) -> bool:
+    """Say whether a question that is not fresh was cut, if the server cuts at all."""
+    return not put.fresh and _cut(put.words, attempt) is not None
 
 
 def _cut(words: int, attempt: Attempt) -> Failed | None:
     """A server that counts fewer prompt tokens than there are words has not read them all."""
     if not isinstance(attempt.usage, Measured):
         return None
-    came = attempt.usage.value.prompt_tokens
+    usage = attempt.usage.value
+    cached = usage.cached_tokens.value if isinstance(usage.cached_tokens, Measured) else 0
+    came = usage.prompt_tokens + cached
     if came >= words * _CUT_SHARE - _CUT_TOKENS:
         return None
     return Failed("prompt_cut", f"of {words} words the server counted {came} tokens")
 
 
-def _template(attempt: Attempt) -> Failed | None:
-    """Control tokens as text: the template is another model's, or the server shows its own."""
-    text = attempt.text.rstrip()
-    found = _CONTROL.search(text)
-    if found is None and not text.endswith(_END):
+def _template(asked: frozenset[str], attempt: Attempt) -> Failed | None:
+    """Control tokens as text: the template is another model's, or the server shows its own.
+
+    They stand where a turn begins or ends. One within a sentence, or one that the question brought
+    up, is spoken of.
+    """
+    text = attempt.text.strip()
+    found = [m for m in _CONTROL.finditer(text) if m[0] not in asked]
+    edges = [m for m in found if m.start() == 0 or m.end() == len(text)]
+    if edges or len(found) >= _SEVERAL:
+        shown = (edges or found)[0][0]
+    elif text.endswith(_END) and "<s>" not in text and "</" not in text[: -len(_END)]:
+        shown = _END
+    else:
         return None
-    shown = found[0] if found else _END
     return Failed("template_broken", f"the answer holds {shown}, a token of a chat template")
 
 
@@ -91,9 +129,18 @@ class Named:
 
 
 def name_of(body: bytes) -> str:
-    """Return the id that a server gave its answer; empty where it gave none."""
-    found = _ANSWER.search(body[:_HEAD])
-    return found[1].decode(errors="replace") if found else ""
+    """Return the id that a server gave its answer; empty where it gave none that tells it apart."""
+    for line in body.split(b"\n"):
+        data = line.strip().removeprefix(b"data:").strip()
+        if data.startswith(b"{"):
+            try:
+                named = json.loads(data).get("id")
+            except ValueError:
+                return ""
+            told = named if isinstance(named, str) else ""
+            # Short numbers are drawn by some servers and come again by chance.
+            return told if len(told.rpartition("-")[2]) >= _TELLING else ""
+    return ""
 
 
 def kept(answers: Mapping[K, Named]) -> frozenset[K]:

@@ -95,7 +95,11 @@ class Session:
         name = judged.name_of(task)
         library = self.library or Library(self.place.folder)
         found = self._keep(lambda bench: judged.judge(bench, task, items, library), name)
-        self.found.sections = judged.joined(self.found.sections)
+        bench = self.opened
+        self.found.sections = [
+            judged.settled(bench, section) if section.name == name else section
+            for section in judged.joined(self.found.sections)
+        ]
         return found
 
     def open(self) -> None:

@@ -42,6 +42,7 @@ _AHEAD: Final = 2  # long questions that wait for each stream: all at once would
 _NO_USE: Final = frozenset({"prompt_cut", "template_broken"})
 _NO_PASSAGES: Final = "no_passages"
 _NS_PER_S: Final = 1e9
+_OK: Final = 200
 
 
 def name_of(task: Task) -> str:
@@ -71,7 +72,27 @@ def judge(
         if not bench.engine.alive():
             raise EngineDied("the engine died in the middle of a task", hint=state.log_hint)
     state.finish()
-    return state.section()
+    return settled(bench, state.section())
+
+
+def settled(bench: Bench, section: Section) -> Section:
+    """Return the section with what speaks against whole answers, over all parts of its task.
+
+    Answers that were kept for others, those of another model and long questions that did not arrive
+    are `not_run`: what shows it is how they stand beside each other.
+    """
+    raw = bench.marks.get(section.name, {})
+    marks = {sample: raw.get(sample, mark) for sample, mark in section.marks.items()}
+    kept = {sample for sample, _ in doubtful.kept(bench.named.get(section.name, {}))}
+    others = doubtful.by_others(section.attempts)
+    cuts = any(
+        a.outcome.kind == "failed" and a.outcome.why == "prompt_cut" for a in section.attempts
+    )
+    cut = bench.suspects.get(section.name, set()) if cuts else set()
+    for why, samples in (("prompt_cut", cut), ("stale_answer", kept), ("other_model", others)):
+        for sample in samples & marks.keys():
+            marks[sample] = Mark(NotRun(why), marks[sample].extracted)
+    return replace(section, marks=dict(sorted(delivery.settled(section.attempts, marks).items())))
 
 
 def joined(sections: Iterable[Section]) -> list[Section]:
@@ -105,8 +126,8 @@ class _Asking:
         self._items = samples(task, items)
         self._retrieval: Retrieval | None = None
         self._marks: dict[str, Mark] = {}
-        self._words: dict[tuple[str, int], int] = {}
-        self._named: dict[tuple[str, int], doubtful.Named] = {}
+        self._asked: dict[tuple[str, int], doubtful.Put] = {}
+        self._begun: set[str] = set()
         self._hopeless = ""
         self._trials: dict[str, Trial] = {}
         self._attempts: list[Attempt] = []
@@ -153,7 +174,7 @@ class _Asking:
         self._bench.client.set_streams(self._bench.spec.task_streams)
         for key, exchange in self._bench.known:
             mine = key.section == self._name and key.sample in self._items
-            if mine and exchange.failure is None:
+            if mine and exchange.failure is None and exchange.status == _OK:
                 self._known[key.sample, key.ask] = exchange
         self._earlier_ns = _busy(list(self._known.values()))
         failed = frozenset() if self._retrieval is None else self._retrieval.failed
@@ -199,7 +220,7 @@ class _Asking:
             started_ns=self._started_ns - self._earlier_ns,
             ended_ns=self._ended_ns,
             attempts=tuple(sorted(self._attempts, key=lambda a: (a.sample, a.ask, a.tries))),
-            marks=self._settled(),
+            marks=self._kept(),
             clusters={key: item.cluster for key, item in sorted(self._items.items())},
             streams=self._bench.spec.task_streams,
             retrieval=self._retrieval,
@@ -249,7 +270,7 @@ class _Asking:
         if ask.stretch is not None and self._ruler is not None:
             fitted = stretching.fit(ask, ask.stretch, self._ruler)
             messages, self._wanted[sample, key.ask] = fitted.messages, fitted.tokens
-        self._words[sample, key.ask] = doubtful.words_of(messages)
+        self._asked[sample, key.ask] = doubtful.Put.of(messages, key.ask, self._begun)
         answered = self._known.pop((sample, key.ask), None)
         if answered is not None:
             self._settle(key, answered)
@@ -272,10 +293,15 @@ class _Asking:
         wanted = self._wanted.get((key.sample, key.ask))
         attempt = self._bench.read(exchange, prompt_tokens_wanted=wanted)
         if isinstance(attempt.outcome, Completed):
-            doubt = doubtful.no_answer(self._words[key.sample, key.ask], attempt)
+            reason = self._reason(attempt, self._limits[key.sample, key.ask])
+            attempt = replace(attempt, finish_reason=reason)
+            doubt = doubtful.no_answer(self._asked[key.sample, key.ask], attempt)
             attempt = attempt if doubt is None else replace(attempt, outcome=doubt)
-            name = doubtful.name_of(exchange.body)
-            self._named[key.sample, key.ask] = doubtful.Named(name, attempt.text)
+            if doubtful.may_be_cut(self._asked[key.sample, key.ask], attempt):
+                self._bench.suspects.setdefault(self._name, set()).add(key.sample)
+            said = attempt.text + repr(attempt.calls)
+            named = doubtful.Named(doubtful.name_of(exchange.body), said)
+            self._bench.named.setdefault(self._name, {})[key.sample, key.ask] = named
         self._attempts.append(attempt)
         item = self._items[key.sample]
         match attempt.outcome:
@@ -290,15 +316,17 @@ class _Asking:
             case Failed(why=why):
                 self._mark(key.sample, Mark(NotRun(why)))
             case Completed():
-                reason = self._reason(attempt, self._limits[key.sample, key.ask])
-                answer = Answer(attempt.text, reason, attempt.reasoning, attempt.calls)
+                answer = Answer(
+                    attempt.text, attempt.finish_reason, attempt.reasoning, attempt.calls
+                )
                 match item.on(answer):
                     case Mark() as mark:
                         self._mark(key.sample, mark)
                     case Trial() as trial:
                         self._trials[key.sample] = trial
                     case Ask() as ask:
-                        self._ask(key.sample, ask, Key(self._name, 0, key.sample, key.ask + 1))
+                        following = Key(self._name, 0, key.sample, key.ask + 1, key.tries)
+                        self._ask(key.sample, ask, following)
 
     def _give_up(self, why: str) -> None:
         """Send nothing more: no other question would be answered either."""
@@ -306,16 +334,12 @@ class _Asking:
         self._waiting.clear()
         self._bench.client.last_call(clock.monotonic_ns())
 
-    def _settled(self) -> dict[str, Mark]:
-        """Return a mark for every item: what did not arrive, or was not asked, is not run."""
-        for item_id in self._items.keys() - self._marks.keys():
-            self._mark(item_id, Mark(NotRun(self._hopeless or "not_asked")))
-        kept = {item_id for item_id, _ in doubtful.kept(self._named)}
-        others = doubtful.by_others(self._attempts)
-        for why, samples in (("stale_answer", kept), ("other_model", others)):
-            for item_id in samples & self._marks.keys():
-                self._marks[item_id] = Mark(NotRun(why), self._marks[item_id].extracted)
-        return dict(sorted(delivery.settled(self._attempts, self._marks).items()))
+    def _kept(self) -> dict[str, Mark]:
+        """Return a mark for every item as it was made; one that was not asked is not run."""
+        for sample in self._items.keys() - self._marks.keys():
+            self._mark(sample, Mark(NotRun(self._hopeless or "not_asked")))
+        self._bench.marks.setdefault(self._name, {}).update(self._marks)
+        return dict(self._marks)
 
     def _reason(self, attempt: Attempt, limit: int) -> str | None:
         """Return why the answer ended; where the engine does not tell, by what was counted."""

@@ -356,7 +356,8 @@ def tasks_of(request: EvalRequest, emit: Emit) -> tuple[Task, ...]:
     if request.file is not None:
         given.insert(0, own_files.task(request.file, request.columns, emit))
     seed = request.bench.seed
-    return (*(own_files.some(whole, request.items, seed) for whole in given), *found)
+    some = (own_files.some(whole, request.items, seed) for whole in given)
+    return (*(replace(task, samples=request.samples) for task in some), *found)
 
 
 def _families(request: EvalRequest) -> tuple[Task, ...]:

@@ -20,7 +20,7 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import RunRecord
 from steelyard.domain.stream import Attempt
-from steelyard.domain.task import Mark, Source, Task
+from steelyard.domain.task import Mark, Source, Task, item_of
 from steelyard.platform import atomic
 from steelyard.tasks.given import columns, reading, records, shelf
 from steelyard.tasks.given.reading import Reading
@@ -106,10 +106,10 @@ def write_answers(folder: Path, record: RunRecord) -> Path | None:
                 continue
             rows = {row.id: row for row in shelf.rows(given[section.name])}
             last = {one.sample: one for one in sorted(section.attempts, key=lambda a: a.tries)}
-            for item in filter(last.__contains__, rows):
-                attempt = last[item]
-                mark = section.marks.get(item)
-                told = _answered(section.name, rows[item], attempt, mark)
+            for sample, attempt in last.items():
+                if (row := rows.get(item_of(sample))) is None:
+                    continue
+                told = _answered(section.name, row, attempt, section.marks.get(sample))
                 stream.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
     return path
 
