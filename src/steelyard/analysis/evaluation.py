@@ -222,17 +222,26 @@ def pairings(sides: Mapping[str, tuple[Marked, Marked]], gates: Gates) -> tuple[
     verdicts = judge_pairs(sides, gates, Missing("no_floor", "no A/A row was run"))
     pairs = {name: found for name, both in sides.items() if (found := pair(*both)) is not None}
     sizes = effects({name: (sides[name][0], found) for name, found in pairs.items()}, gates)
-    exact = {name: mcnemar_exact(*_flips(found)) for name, found in pairs.items()}
+    # Samples of one item are no independent pairs, for which the exact test is made.
+    exact = {
+        name: mcnemar_exact(*_flips(found))
+        for name, found in pairs.items()
+        if not _sampled(sides[name][0])
+    }
     adjusted = dict(zip(exact, holm(list(exact.values())), strict=True))
     no = Missing("no_paired_items", "no item was run on both sides")
+
+    def no_p(name: str) -> Missing:
+        return Missing("sampled", "samples of an item hang together") if name in pairs else no
+
     return tuple(
         Pairing(
             task=name,
             first_share=count(first.marks, first.clusters).right_share,
             second_share=count(second.marks, second.clusters).right_share,
             verdict=verdicts[name],
-            p=Measured(exact[name], "derived") if name in pairs else no,
-            p_adjusted=Measured(adjusted[name], "derived") if name in pairs else no,
+            p=Measured(exact[name], "derived") if name in exact else no_p(name),
+            p_adjusted=Measured(adjusted[name], "derived") if name in exact else no_p(name),
             visible=_visible(pairs[name]) if name in pairs else no,
             left_out=len(first.marks.keys() | second.marks.keys())
             - (len(pairs[name].seen) if name in pairs else 0),
@@ -284,7 +293,7 @@ def _unpaired(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, str]]:
         if name not in mine or name not in theirs:
             yield name, f"only {(first if name in mine else second).id} has it"
         elif (ours := mine[name]) != (other := theirs[name]):
-            same = ("seed", "split", "revision", "private_seed")
+            same = ("seed", "split", "revision", "private_seed", "samples")
             changed = [key for key in same if getattr(ours, key) != getattr(other, key)]
             if _sha256(ours) != _sha256(other):
                 changed.append("content, columns or scorer")

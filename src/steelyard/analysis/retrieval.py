@@ -13,7 +13,7 @@ from steelyard.domain.evaluation import KindFound, RetrievalScore, Stage
 from steelyard.domain.retrieval import NOT_STATED, SOURCES, Retrieval
 from steelyard.domain.run import Section
 from steelyard.domain.summary import Estimate
-from steelyard.domain.task import Mark, NotRun, Right
+from steelyard.domain.task import Mark, NotRun, Right, item_of
 from steelyard.stats.means import mean_estimate
 from steelyard.stats.proportions import share_estimate
 
@@ -29,10 +29,10 @@ def score(section: Section) -> RetrievalScore | None:
     run = {
         item: mark
         for item, mark in section.marks.items()
-        if item in found.items and not isinstance(mark.outcome, NotRun)
+        if item_of(item) in found.items and not isinstance(mark.outcome, NotRun)
     }
-    answerable = [item for item in run if found.items[item].needed]
-    all_found = {item: all(found.items[item].found) for item in answerable}
+    answerable = [item for item in run if found.items[item_of(item)].needed]
+    all_found = {item: all(found.items[item_of(item)].found) for item in answerable}
     whole = [item for item in answerable if all_found[item]]
     missed = [item for item in answerable if not all_found[item]]
 
@@ -56,7 +56,7 @@ def score(section: Section) -> RetrievalScore | None:
         complete=share(answerable, all_found),
         right_found=share(whole, right),
         right_missed=share(missed, right),
-        rightly=share((item for item in run if not found.items[item].needed), absent),
+        rightly=share((item for item in run if not found.items[item_of(item)].needed), absent),
         wrongly=share(whole, absent),
         for_want=share(missed, absent),
         cited=share((item for item in answerable if right[item]), cited),
@@ -79,7 +79,7 @@ def _kinds(found: Retrieval) -> Iterator[tuple[str, list[str]]]:
 
 def _recall(section: Section, found: Retrieval, items: Iterable[str]) -> Estimate:
     """Pool the facts of the items: each stands in a passage that was given, or in none."""
-    facts = [(item, hit) for item in items for hit in found.items[item].found]
+    facts = [(item, hit) for item in items for hit in found.items[item_of(item)].found]
     owners = [section.clusters.get(item, item) for item, _ in facts]
     return share_estimate([hit for _, hit in facts], owners)
 
@@ -90,7 +90,7 @@ def _abstained(mark: Mark) -> bool:
 
 def _cited(found: Retrieval, item: str, mark: Mark) -> bool:
     named = mark.extracted.get(SOURCES)
-    return named is not None and set(named.split()) == found.items[item].documents
+    return named is not None and set(named.split()) == found.items[item_of(item)].documents
 
 
 def _stages(section: Section, found: Retrieval) -> Iterator[Stage]:

@@ -18,6 +18,7 @@ from typing import Final, final
 
 from steelyard.analysis import anytime
 from steelyard.analysis.anytime import Known, Tally
+from steelyard.analysis.marks import NOT_RUN_MAX
 from steelyard.analysis.verdict import Marked
 from steelyard.analysis.verdict import judge as judge_all
 from steelyard.domain.campaign import Gates
@@ -169,7 +170,9 @@ class Choosing:
             self._end(label, "hopeless")
 
     def _end(self, label: str, ending: Ending) -> None:
-        self._ended[label] = ending
+        tally = self._tallies[label]
+        unknown = tally.unknown > NOT_RUN_MAX * tally.items
+        self._ended[label] = "not_measured" if unknown else ending
         self._verdicts[label] = anytime.judge(self._tallies, self.rules.gates, label)
 
     def _judge_fixed(self) -> None:

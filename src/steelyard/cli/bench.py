@@ -8,6 +8,7 @@ import click
 
 from steelyard.cli.live import LiveScreen
 from steelyard.cli.progress import width
+from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION
 
 
@@ -105,11 +106,11 @@ def bench(*, as_json: bool, conventions: bool, **options: object) -> int:
     with LiveScreen(quiet=as_json) as screen:
         done = benching.perform(request, screen.emit)
     if as_json:
-        click.echo(done.json, nl=False)
+        echo(done.json, nl=False)
         for line in done.ends:  # the summary alone does not say what the exit code is for
-            click.echo(line, err=True)
+            echo(line, err=True)
     else:
-        click.echo(done.text(width(), conventions=conventions))
+        echo(done.text(width(), conventions=conventions))
     if done.interrupted:
-        click.echo(done.interrupted, err=True)
+        echo(done.interrupted, err=True)
     return done.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 
 
 @click.command()
@@ -20,5 +21,5 @@ def calibrate(*, as_json: bool) -> int:
 
     with Screen(quiet=as_json) as screen:
         checked = calibrating.calibrate_text(screen.emit, as_json=as_json)
-    click.echo(checked.text)
+    echo(checked.text)
     return checked.exit_code

@@ -8,6 +8,7 @@ import click
 
 from steelyard.cli.asking import reached
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION
 
 
@@ -73,5 +74,5 @@ def choose(
     request = ChooseRequest(asked, candidates, margin / 100, every, fixed, budget)
     with Screen(quiet=as_json) as screen:
         done = choosing.choose(request, screen.emit)
-    click.echo(done.text(as_json=as_json))
+    echo(done.text(as_json=as_json))
     return done.exit_code

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 
 
 @click.command("cold")
@@ -47,5 +48,5 @@ def cold(*, as_json: bool, **options: object) -> int:
     request = ColdRequest.of(options)
     with Screen(quiet=as_json) as screen:
         told = cold_starts.perform(request, screen.emit, as_json=as_json)
-    click.echo(told.text)
+    echo(told.text)
     return told.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 
 
 @click.command()
@@ -15,5 +16,5 @@ def doctor(*, as_json: bool) -> int:
 
     with Screen(quiet=as_json) as screen:
         checked = machinery.doctor(screen.emit, as_json=as_json)
-    click.echo(checked.text)
+    echo(checked.text)
     return checked.exit_code

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from steelyard.cli.shown import echo
+
 _RUNTIME = click.option(
     "--runtime",
     type=click.Choice(["wheel", "native", "container"]),
@@ -27,7 +29,7 @@ def list_profiles(*, as_json: bool) -> None:
     """List the built-in profiles and your own."""
     from steelyard.app import profiles as rooms
 
-    click.echo(rooms.list_text(as_json=as_json))
+    echo(rooms.list_text(as_json=as_json))
 
 
 @profiles.command("show")
@@ -37,7 +39,7 @@ def show_profile(*, name: str, as_json: bool) -> None:
     """Show the profile NAME: its file, and each setting that comes of it."""
     from steelyard.app import profiles as rooms
 
-    click.echo(rooms.show_text(name, as_json=as_json))
+    echo(rooms.show_text(name, as_json=as_json))
 
 
 @profiles.command("check")
@@ -48,7 +50,7 @@ def check_profile(*, name_or_file: str, engine: str | None, runtime: str) -> Non
     """Check a profile, by NAME or FILE, against what its engine takes."""
     from steelyard.app import profiles as rooms
 
-    click.echo(rooms.check_text(name_or_file, engine, runtime))
+    echo(rooms.check_text(name_or_file, engine, runtime))
 
 
 @click.command("preflight")
@@ -71,5 +73,5 @@ def preflight(
     from steelyard.app import preflights
 
     answered = preflights.answer(subject_or_format, engine, device, as_json=as_json)
-    click.echo(answered.text)
+    echo(answered.text)
     return answered.exit_code

@@ -9,6 +9,7 @@ import click
 
 from steelyard.cli import cold, engine_profiles, engines_here, gpu_scaling, speculate
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import NAMES
 
 
@@ -32,7 +33,7 @@ def list_engines(*, as_json: bool) -> None:
     """List engines, the runtimes found on this machine, and what each engine can do."""
     from steelyard.app import machinery
 
-    click.echo(machinery.engines_text(as_json=as_json))
+    echo(machinery.engines_text(as_json=as_json))
 
 
 @engines.command("check")
@@ -44,7 +45,7 @@ def check_engine(*, engine: str, runtime: str) -> int:
 
     with Screen() as screen:
         checked = machinery.check_engine(engine, runtime, screen.emit)
-    click.echo(checked.text)
+    echo(checked.text)
     return checked.exit_code
 
 
@@ -91,7 +92,7 @@ def bench_engine(
     order = sidecars.BenchOrder(subject, threads, prompt, output, depth, repeats, runtime, out)
     with Screen(quiet=as_json) as screen:
         benched = sidecars.bench_text(order, screen.emit, as_json=as_json)
-    click.echo(benched.text)
+    echo(benched.text)
     return benched.exit_code
 
 
@@ -118,7 +119,7 @@ def probe_engine(*, as_json: bool, **options: object) -> None:
     request = BenchRequest.of(options)
     with Screen(quiet=as_json) as screen:
         text = probing.probe_text(request, screen.emit, as_json=as_json)
-    click.echo(text)
+    echo(text)
 
 
 engines.add_command(engine_profiles.profiles)

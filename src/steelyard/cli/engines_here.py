@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 
 
 @click.command("install")
@@ -25,7 +26,7 @@ def install(*, names: tuple[str, ...]) -> None:
 
     with Screen() as screen:
         text = environments.install_text(names, screen.emit)
-    click.echo(text)
+    echo(text)
 
 
 @click.command("uninstall")
@@ -34,7 +35,7 @@ def uninstall(*, names: tuple[str, ...]) -> None:
     """Remove engines and harnesses that `engines install` fetched."""
     from steelyard.app import environments
 
-    click.echo(environments.uninstall_text(names))
+    echo(environments.uninstall_text(names))
 
 
 @click.command("compare")
@@ -66,5 +67,5 @@ def compare(
     order = engine_comparison.CompareOrder(subjects, prompts, seed, threads, out)
     with Screen(quiet=as_json) as screen:
         compared = engine_comparison.compare(order, screen.emit, as_json=as_json)
-    click.echo(compared.text)
+    echo(compared.text)
     return compared.exit_code

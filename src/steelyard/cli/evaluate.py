@@ -12,8 +12,8 @@ from steelyard.cli.asking import reached
 from steelyard.cli.choose import choose
 from steelyard.cli.progress import Screen
 from steelyard.cli.repeating import repeat
+from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION
-from steelyard.domain.errors import BadInput
 
 _ASK = "run"
 
@@ -127,18 +127,17 @@ def ask(
     )
     retrieval = rag.taken(how)
     if harnessed.named(names):
-        if chosen or file is not None:
-            raise BadInput(
-                "a harness asks its own tasks, and none of a file or a set",
-                hint="ask them in two commands",
-            )
         asked = harnessed.request(
             BenchRequest.of(how), names, items or evaluating.ITEMS, streams, budget, out,
-            level=level, private_seed=private_seed,
+            ours={
+                "level": level, "private-seed": private_seed, "set": chosen, "file": file,
+                "columns": columns, "suite": suite, "samples": samples, "temperature": temperature,
+            },
+            retrieval=retrieval,
         )  # fmt: skip
         with Screen(quiet=as_json) as screen:
             ended = harnessed.evaluate(asked, screen.emit)
-        click.echo(ended.text(as_json=as_json))
+        echo(ended.text(as_json=as_json))
         return ended.exit_code
     context = click.get_current_context()
     seconds = None if budget is None else DURATION.convert(budget, None, context)
@@ -161,7 +160,7 @@ def ask(
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)
-    click.echo(done.text(as_json=as_json))
+    echo(done.text(as_json=as_json))
     return done.exit_code
 
 
@@ -180,9 +179,7 @@ def compare(*, first: str, second: str, margin: float, explore: bool, as_json: b
     """
     from steelyard.app.evals import evaluating
 
-    click.echo(
-        evaluating.compare_text(first, second, margin / 100, explore=explore, as_json=as_json)
-    )
+    echo(evaluating.compare_text(first, second, margin / 100, explore=explore, as_json=as_json))
 
 
 @evaluate.command("worth")
@@ -209,7 +206,7 @@ def worth(
     from steelyard.app.evals import paying
 
     order = paying.ordered(run, tariff, hosted, paid)
-    click.echo(paying.worth_text(order, as_json=as_json))
+    echo(paying.worth_text(order, as_json=as_json))
 
 
 evaluate.add_command(choose)

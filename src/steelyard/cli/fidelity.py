@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -46,7 +47,7 @@ def pack(*, as_json: bool, **options: object) -> None:
 
     with Screen(quiet=as_json) as screen:
         done = packing.perform(packing.PackRequest.of(options), screen.emit)
-    click.echo(done.text(as_json=as_json))
+    echo(done.text(as_json=as_json))
 
 
 @fidelity.command("check")
@@ -80,4 +81,4 @@ def check(*, pack: Path, top: int | None, as_json: bool, **how: object) -> None:
     request = checking.CheckRequest(pack, BenchRequest.of(how), top)
     with Screen(quiet=as_json) as screen:
         done = checking.perform(request, screen.emit)
-    click.echo(done.text(as_json=as_json))
+    echo(done.text(as_json=as_json))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION
 
 
@@ -27,5 +28,5 @@ def bundled(*, limit_s: float | None, out: Path | None) -> int:
 
     with Screen() as screen:
         made = making.reproduce(limit_s, out or Path.cwd() / "bundled", screen.emit)
-    click.echo(made)
+    echo(made)
     return 0

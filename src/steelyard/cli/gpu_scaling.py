@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import NAMES
 
 
@@ -45,7 +46,7 @@ def offload(*, as_json: bool, **options: object) -> int:
     request = offloading.OffloadRequest.of(options)
     with Screen(quiet=as_json) as screen:
         told = offloading.perform(request, screen.emit, as_json=as_json)
-    click.echo(told.text)
+    echo(told.text)
     return told.exit_code
 
 
@@ -87,5 +88,5 @@ def parallel(*, as_json: bool, **options: object) -> int:
     request = paralleling.ParallelRequest.of(options)
     with Screen(quiet=as_json) as screen:
         told = paralleling.perform(request, screen.emit, as_json=as_json)
-    click.echo(told.text)
+    echo(told.text)
     return told.exit_code

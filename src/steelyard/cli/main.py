@@ -15,6 +15,7 @@ import click
 from click.exceptions import Exit
 
 from steelyard import __version__
+from steelyard.cli.shown import echo
 from steelyard.domain.errors import SteelyardError, UnknownName
 
 _COMMANDS: Final = (
@@ -85,17 +86,15 @@ def run(arguments: list[str]) -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         # What is kept and how to go on, the commands say that know it: `Interrupted`.
-        click.echo("Interrupted.", err=True)
+        echo("Interrupted.", err=True)
         return 130
     except OSError as error:
-        click.echo(
-            f"Error: {error.strerror or error}: {error.filename or 'no file named'}", err=True
-        )
+        echo(f"Error: {error.strerror or error}: {error.filename or 'no file named'}", err=True)
         return 3
     except SteelyardError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         if error.hint:
-            click.echo(f"  → {error.hint}", err=True)
+            echo(f"  → {error.hint}", err=True)
         return error.exit_code
     return result if isinstance(result, int) else 0
 

@@ -17,6 +17,7 @@ from steelyard.cli import (
     models_synth,
 )
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 
 
 @click.group()
@@ -34,7 +35,7 @@ def list_models(*, folders: tuple[Path, ...], as_json: bool) -> None:
     """
     from steelyard.app import stored_models
 
-    click.echo(stored_models.list_text(folders, as_json=as_json))
+    echo(stored_models.list_text(folders, as_json=as_json))
 
 
 @models.command("show")
@@ -46,7 +47,7 @@ def show_model(*, subject: str, as_json: bool) -> None:
 
     with Screen(quiet=as_json) as screen:
         text = stock.show_text(subject, screen.emit, as_json=as_json)
-    click.echo(text)
+    echo(text)
 
 
 @models.command("quantise")
@@ -91,10 +92,10 @@ def quantise(
         )
     with Screen() as screen:
         if recipe is not None:
-            click.echo(stock.recipe_text(subject, recipe, out, imatrix, screen.emit))
+            echo(stock.recipe_text(subject, recipe, out, imatrix, screen.emit))
             return
         order = stock.QuantiseOrder(subject, quants, out, imatrix, requantise, runtime)
-        click.echo(stock.quantise_text(order, screen.emit))
+        echo(stock.quantise_text(order, screen.emit))
 
 
 for _command in (

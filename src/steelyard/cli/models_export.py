@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 
 
 @click.command("export")
@@ -36,4 +37,4 @@ def export(
     order = exporting_models.ExportOrder(subject, layout, int(bits) if bits else None, out)
     with Screen() as screen:
         text = exporting_models.export_text(order, screen.emit)
-    click.echo(text)
+    echo(text)

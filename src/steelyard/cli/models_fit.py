@@ -8,6 +8,7 @@ from typing import Final, final
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import NAMES, SIZE
 
 _TOKENS: Final = re.compile(r"(\d+)(k?)", re.IGNORECASE)
@@ -94,5 +95,5 @@ def fit(
     )
     with Screen(quiet=as_json) as screen:
         found = fitting.fit(request, screen.emit)
-    click.echo(fit_texts.as_json(found) if as_json else fit_texts.table(found))
+    echo(fit_texts.as_json(found) if as_json else fit_texts.table(found))
     return 1 if all(row.fit == "no" for row in found.rows) else 0

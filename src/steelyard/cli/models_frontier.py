@@ -8,6 +8,7 @@ import click
 
 from steelyard.cli.models_fit import Tokens
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION, NAMES, SIZE
 
 
@@ -65,5 +66,5 @@ def frontier(*, as_json: bool, **options: object) -> int:
     request = FrontierRequest.of(options)
     with Screen(quiet=as_json) as screen:
         told = fit_frontier.perform(request, screen.emit)
-    click.echo(told.json if as_json else told.text)
+    echo(told.json if as_json else told.text)
     return told.exit_code

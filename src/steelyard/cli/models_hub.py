@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION, SIZE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -62,7 +63,7 @@ def find(*, as_json: bool, **options: Any) -> None:
     """  # noqa: D301 - \b is click's own mark
     from steelyard.app import find_texts, pulling
 
-    click.echo(find_texts.find_text(pulling.HubRequest(**options), as_json=as_json))
+    echo(find_texts.find_text(pulling.HubRequest(**options), as_json=as_json))
 
 
 @click.command("pull")
@@ -96,11 +97,11 @@ def pull(*, as_json: bool, dry_run: bool, **options: Any) -> None:
 
     request = pulling.HubRequest(**options)
     if dry_run:
-        click.echo(pull_texts.plan_text(pulling.plan(request), as_json=as_json))
+        echo(pull_texts.plan_text(pulling.plan(request), as_json=as_json))
         return
     with Screen(quiet=as_json) as screen:
         ahead, done = pulling.pull(request, screen.emit)
-    click.echo(pull_texts.pulled_text(ahead, done, as_json=as_json))
+    echo(pull_texts.pulled_text(ahead, done, as_json=as_json))
 
 
 @click.command("pin")
@@ -109,7 +110,7 @@ def pin(*, subject: str) -> None:
     """Pin a fetched model, ORG/NAME[:QUANT]: nothing of Steelyard's deletes it."""
     from steelyard.app import keeping_models
 
-    click.echo(keeping_models.pin_text(subject))
+    echo(keeping_models.pin_text(subject))
 
 
 @click.command("unpin")
@@ -118,7 +119,7 @@ def unpin(*, subject: str) -> None:
     """Take the pins of a fetched model, ORG/NAME[:QUANT], away."""
     from steelyard.app import keeping_models
 
-    click.echo(keeping_models.unpin_text(subject))
+    echo(keeping_models.unpin_text(subject))
 
 
 @click.command("remove")
@@ -128,7 +129,7 @@ def remove(*, subject: str, yes: bool) -> None:
     """Delete a fetched model, ORG/NAME[:QUANT]; never one that is pinned or in use."""
     from steelyard.app import keeping_models
 
-    click.echo(keeping_models.remove_text(subject, yes=yes))
+    echo(keeping_models.remove_text(subject, yes=yes))
 
 
 @click.command("each", context_settings={"ignore_unknown_options": True})
@@ -169,7 +170,7 @@ def each(
     request = row.EachRequest(hub, command, keep, keep_all, not no_prefetch)
     with Screen(quiet=as_json) as screen:
         outcome = row.perform(request, screen.emit)
-    click.echo(outcome.text(as_json=as_json))
+    echo(outcome.text(as_json=as_json))
     return outcome.exit_code
 
 

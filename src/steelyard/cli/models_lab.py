@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION, NAMES
 
 _TEXT = click.Path(path_type=Path, dir_okay=False)
@@ -66,5 +67,5 @@ def lab(*, as_json: bool, **options: object) -> int:
     request = mix_ground.LabRequest.of(options)
     with Screen(quiet=as_json) as screen:
         told = mix_lab.perform(request, screen.emit)
-    click.echo(told.json if as_json else told.text)
+    echo(told.json if as_json else told.text)
     return told.exit_code

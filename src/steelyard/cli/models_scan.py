@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 
 
 @click.command("scan")
@@ -32,7 +33,7 @@ def scan(*, places: tuple[str, ...], hashed: bool, plain_http: bool, as_json: bo
     request = stored_models.ScanRequest(places, hashed, plain_http)
     with Screen(quiet=as_json) as screen:
         text = stored_models.scan_text(request, screen.emit, as_json=as_json)
-    click.echo(text)
+    echo(text)
 
 
 @click.command("copy")
@@ -56,7 +57,7 @@ def copy(*, model: str, out: Path, plain_http: bool) -> None:
     with Screen() as screen:
         request = stored_models.CopyRequest(model, out, plain_http)
         text = stored_models.copy_text(request, screen.emit)
-    click.echo(text)
+    echo(text)
 
 
 @click.command("index")
@@ -67,7 +68,7 @@ def index(*, folder: Path) -> None:
 
     with Screen() as screen:
         text = stored_models.index_text(folder, screen.emit)
-    click.echo(text)
+    echo(text)
 
 
 COMMANDS: Final = (scan, copy, index)

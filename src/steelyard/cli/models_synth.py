@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import NAMES
 
 
@@ -38,11 +39,11 @@ def synth(
     from steelyard.app import synthesising
 
     if listing or as_json:
-        click.echo(synthesising.shapes_text(as_json=as_json))
+        echo(synthesising.shapes_text(as_json=as_json))
         return
     if shape is None:
         raise click.UsageError("name a SHAPE; --list shows which there are")
     order = synthesising.SynthOrder(shape, quants, out or Path.cwd(), seed)
     with Screen() as screen:
         text = synthesising.synth_text(order, screen.emit)
-    click.echo(text)
+    echo(text)

@@ -12,6 +12,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, final
 
+from steelyard.cli.shown import printable
 from steelyard.domain.progress import (
     Advanced,
     Gauges,
@@ -128,6 +129,7 @@ class Screen:
             self._say(f"  {name}{': ' + detail if detail else ''} ({seconds:.1f} s)")
 
     def _say(self, text: str) -> None:
+        text = printable(text)
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION
 from steelyard.domain.budget import Budget
 from steelyard.domain.errors import BadInput
@@ -91,7 +92,7 @@ def proxy(
                     "a recording answers by itself: it takes no SUBJECT, --budget or --out",
                     hint=f"steelyard proxy --replay {replay}",
                 )
-            click.echo(proxying.replay(replay, host, port, screen.emit))
+            echo(proxying.replay(replay, host, port, screen.emit))
             return 0
         if subject is None:
             raise BadInput(
@@ -107,5 +108,5 @@ def proxy(
             out,
         )
         done = proxying.perform(request, screen.emit)
-    click.echo(done.text(as_json=as_json))
+    echo(done.text(as_json=as_json))
     return done.exit_code

@@ -9,6 +9,7 @@ import click
 from steelyard.cli import rag
 from steelyard.cli.asking import reached
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 
 
 @click.command("repeat")
@@ -100,5 +101,5 @@ def repeat(
     )
     with Screen(quiet=as_json) as screen:
         done = repeating.repeat(repeating.RepeatRequest(asked, times, show), screen.emit)
-    click.echo(done.text(as_json=as_json))
+    echo(done.text(as_json=as_json))
     return done.exit_code

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from steelyard.cli.shown import echo
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -19,5 +21,5 @@ def report(*, run: Path, include_polluted: bool, as_json: bool) -> int:
     from steelyard.app import reporting
 
     outcome = reporting.report_again(run, include_polluted=include_polluted)
-    click.echo(outcome.json if as_json else outcome.text(100))
+    echo(outcome.json if as_json else outcome.text(100))
     return outcome.exit_code

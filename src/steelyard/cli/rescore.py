@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from steelyard.cli.shown import echo
+
 
 @click.command()
 @click.argument("run")
@@ -16,4 +18,4 @@ def rescore(*, run: str, as_json: bool) -> None:
     """
     from steelyard.app.evals import rescoring
 
-    click.echo(rescoring.rescore_text(run, as_json=as_json))
+    echo(rescoring.rescore_text(run, as_json=as_json))

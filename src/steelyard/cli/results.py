@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from steelyard.cli.shown import echo
+
 
 @click.group()
 def results() -> None:
@@ -21,7 +23,7 @@ def list_runs(*, model: str | None, limit: int, simulated: bool, as_json: bool) 
     """List stored runs, the newest first."""
     from steelyard.app import results as stored
 
-    click.echo(stored.list_text(model, limit, simulated=simulated, as_json=as_json))
+    echo(stored.list_text(model, limit, simulated=simulated, as_json=as_json))
 
 
 @results.command("show")
@@ -31,7 +33,7 @@ def show(*, run: str, as_json: bool) -> None:
     """Show one RUN, named by its id or the beginning of it."""
     from steelyard.app import results as stored
 
-    click.echo(stored.show_text(run, as_json=as_json))
+    echo(stored.show_text(run, as_json=as_json))
 
 
 @results.command("compare")
@@ -43,9 +45,7 @@ def compare(*, first: str, second: str, include_polluted: bool, as_json: bool) -
     """Compare run SECOND with run FIRST: paired right answers, and speeds side by side."""
     from steelyard.app import results as stored
 
-    click.echo(
-        stored.compare_text(first, second, as_json=as_json, include_polluted=include_polluted)
-    )
+    echo(stored.compare_text(first, second, as_json=as_json, include_polluted=include_polluted))
 
 
 @results.command("export")
@@ -57,7 +57,7 @@ def export(*, form: str, out: Path | None, simulated: bool) -> None:
     from steelyard.app import results as stored
 
     text = stored.export_text(form, out, simulated=simulated)
-    click.echo(text, nl=False)
+    echo(text, nl=False)
 
 
 @results.command("rebuild")
@@ -66,4 +66,4 @@ def rebuild(*, folders: tuple[Path, ...]) -> None:
     """Load the records of sweep FOLDERS into the database again."""
     from steelyard.app import results as stored
 
-    click.echo(stored.rebuild_text(folders))
+    echo(stored.rebuild_text(folders))

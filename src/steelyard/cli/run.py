@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 
 
 @click.command()
@@ -40,11 +41,11 @@ def run(
     from steelyard.app import running
 
     if schema or example:
-        click.echo(running.spec_schema() if schema else running.example_spec())
+        echo(running.spec_schema() if schema else running.example_spec())
         return 0
     if spec is None:
         raise click.UsageError("give a SPEC file; `steelyard run --example` prints one")
     with Screen(quiet=as_json) as screen:
         finished = running.run_spec(spec, models, out, screen.emit)
-    click.echo(finished.json if as_json else finished.text)
+    echo(finished.json if as_json else finished.text)
     return finished.exit_code

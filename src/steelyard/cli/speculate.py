@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import NAMES
 
 
@@ -46,5 +47,5 @@ def speculate(
     )
     with Screen(quiet=as_json) as screen:
         done = speculating.speculate(order, screen.emit, as_json=as_json)
-    click.echo(done.text)
+    echo(done.text)
     return done.exit_code

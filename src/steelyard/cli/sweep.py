@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen, width
+from steelyard.cli.shown import echo
 from steelyard.cli.values import CORES, DURATION, NAMES, SIZE
 
 
@@ -97,8 +98,8 @@ def sweep(*, as_json: bool, **options: object) -> int:
     request = SweepRequest.of(options)
     with Screen(quiet=as_json) as screen:
         if request.dry_run:
-            click.echo(sweeping.dry_run_text(request, screen.emit, as_json=as_json))
+            echo(sweeping.dry_run_text(request, screen.emit, as_json=as_json))
             return 0
         outcome = sweeping.perform(request, screen.emit)
-    click.echo(outcome.json if as_json else outcome.text(width()))
+    echo(outcome.json if as_json else outcome.text(width()))
     return outcome.exit_code

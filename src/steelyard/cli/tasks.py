@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 
 
 @click.group()
@@ -20,7 +21,7 @@ def list_families(*, as_json: bool) -> None:
     """List the families that are installed."""
     from steelyard.app.evals import tasks as texts
 
-    click.echo(texts.list_text(as_json=as_json))
+    echo(texts.list_text(as_json=as_json))
 
 
 @tasks.command("sets")
@@ -32,7 +33,7 @@ def list_sets(*, as_json: bool) -> None:
     """
     from steelyard.app.evals import standard_sets
 
-    click.echo(standard_sets.list_text(as_json=as_json))
+    echo(standard_sets.list_text(as_json=as_json))
 
 
 @tasks.command("show")
@@ -50,11 +51,11 @@ def show(*, family: str | None, file: Path | None, columns: Path | None, as_json
 
     given = asked.Given(family, file, columns)
     if (name := given.generated) is not None:
-        click.echo(texts.show_text(name, as_json=as_json))
+        echo(texts.show_text(name, as_json=as_json))
     else:
         with Screen(quiet=as_json) as screen:
             found = given.task(None, None, 0, None, screen.emit)
-        click.echo(own_files.show_text(found, as_json=as_json))
+        echo(own_files.show_text(found, as_json=as_json))
 
 
 @tasks.command("sample")
@@ -98,4 +99,4 @@ def sample(
         task = asked.Given(family, file, columns).task(
             level, items, seed, private_seed, screen.emit
         )
-    click.echo(texts.sample_text(task, answers=answers, as_json=as_json, out=out))
+    echo(texts.sample_text(task, answers=answers, as_json=as_json, out=out))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.progress import Screen
+from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION
 
 
@@ -49,5 +50,5 @@ def tune(*, as_json: bool, **options: object) -> int:
     request = tuning.TuneRequest.of(options)
     with Screen(quiet=as_json) as screen:
         tuned = tuning.perform(request, screen.emit)
-    click.echo(tuned.json if as_json else tuned.text)
+    echo(tuned.json if as_json else tuned.text)
     return tuned.exit_code

@@ -14,7 +14,9 @@ from steelyard.domain.summary import Verdict
 # How the look at a candidate ended. `decided`: its verdict is reached; `hopeless`: the rest of the
 # plan would hardly make it qualify; `all_asked`: the plan ended; `budget`: the time ended;
 # `not_needed`: a cheaper one is good enough; `failed`: it could not be asked.
-Ending: TypeAlias = Literal["decided", "hopeless", "all_asked", "budget", "not_needed", "failed"]
+Ending: TypeAlias = Literal[
+    "decided", "hopeless", "all_asked", "budget", "not_needed", "not_measured", "failed"
+]
 
 
 @final

@@ -134,7 +134,8 @@ class Evaluation:
 
     `lengths` holds those that ask at a length, shortest first. `retrieval` stands for each task
     that is asked of documents, `beside_first` pairs further settings of such a task with its first.
-    `stopped` says why not all items were asked, and what that means for the intervals.
+    `stopped` says why not all items were asked, and what that means for the intervals; `left_out`
+    which families of a suite were not, and why.
     """
 
     run: str
@@ -149,6 +150,7 @@ class Evaluation:
     retrieval: tuple[RetrievalScore, ...] = ()
     beside_first: tuple[Pairing, ...] = ()
     stopped: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @final

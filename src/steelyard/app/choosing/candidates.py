@@ -14,7 +14,7 @@ from steelyard.app import bench_request, benching
 from steelyard.app.benching import Target
 from steelyard.app.choosing.deal import Deal
 from steelyard.app.choosing.request import ChooseRequest
-from steelyard.app.evals import room
+from steelyard.app.evals import able, rag_request, room
 from steelyard.campaigns.choosing import REFERENCE
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit
@@ -24,7 +24,11 @@ from steelyard.engines import api
 
 def targets(request: ChooseRequest, dealt: Deal, folder: Path, emit: Emit) -> dict[str, Target]:
     """Find every subject, the reference first and then the candidates, cheapest first."""
-    context = room.context([one.item for one in dealt.items])
+    able.require_here(dealt.tasks)
+    items = [one.item for one in dealt.items]
+    context = room.context(items) + max(
+        rag_request.room_tokens(task, counted=False) for task in dealt.tasks
+    )
     words = (request.eval.bench.subject, *request.candidates)
     found = []
     for number, word in enumerate(words):
@@ -36,6 +40,7 @@ def targets(request: ChooseRequest, dealt: Deal, folder: Path, emit: Emit) -> di
         )
         place = folder / (label or "reference")
         target = benching.target(bench.subject, bench, bench_request.read(bench), place, emit, 0)
+        able.require(target, items, dealt.tasks)
         spec = replace(
             target.spec, workloads=(), tasks=dealt.tasks, task_streams=request.eval.streams
         )

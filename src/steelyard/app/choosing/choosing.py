@@ -19,7 +19,7 @@ from steelyard.app.choosing import candidates, texts
 from steelyard.app.choosing.asking import Ground, perform, records, replay
 from steelyard.app.choosing.deal import deal
 from steelyard.app.choosing.request import ChooseRequest
-from steelyard.app.evals import evaluating
+from steelyard.app.evals import evaluating, rag_request
 from steelyard.app.keeping import keeper
 from steelyard.campaigns.choosing import REFERENCE, Choosing, Rules
 from steelyard.domain.campaign import Gates
@@ -79,8 +79,9 @@ class Chosen:
 def choose(request: ChooseRequest, emit: Emit) -> Chosen:
     """Ask until the cheapest candidate that is good enough is known."""
     request.check()
-    _refuse_hopeless(request)
-    dealt = deal(evaluating.tasks_of(request.eval, emit), request.items, request.eval.bench.seed)
+    tasks, _ = rag_request.settled(evaluating.tasks_of(request.eval, emit), request.eval.rag)
+    dealt = deal(tasks, request.items, request.eval.bench.seed)
+    _refuse_hopeless(request, len(dealt.items))
     folder = request.eval.out or benching.new_folder("choices", request.eval.bench.subject)
     _refuse_used(folder)
     targets = candidates.targets(request, dealt, folder, emit)
@@ -127,7 +128,7 @@ def _choice(ground: Ground, kept: Mapping[str, RunRecord]) -> Choice:
         requests=sum(machine.asked(label) for label in ground.targets),
         planned=machine.rules.items * len(ground.targets),
         anytime=not request.fixed,
-        complete=not any(one.ending == "budget" for one in looked),
+        complete=not any(one.ending in ("budget", "not_measured") for one in looked),
         simulated=any(record.simulated for record in kept.values()),
         tasks=tuple(name_of(task) for task in ground.deal.tasks),
         candidates=looked,
@@ -168,14 +169,14 @@ def _more_s(ground: Ground, label: str) -> Reading[float]:
     return Measured(max(0, more) * each + reference_s, "estimated")
 
 
-def _refuse_hopeless(request: ChooseRequest) -> None:
+def _refuse_hopeless(request: ChooseRequest, items: int) -> None:
     """Raise `BadInput` for a margin that so few items cannot show, not even of equals."""
     gates = Gates(margin=request.margin)
-    least = anytime.least_margin(request.items, len(request.candidates), gates)
+    least = anytime.least_margin(items, len(request.candidates), gates)
     if least >= request.margin and not request.fixed:
         raise BadInput(
-            f"{request.items:,} items cannot show a loss below {request.margin:.1%}: even if "
-            f"nothing flipped, {least:.1%} could be lost",
+            f"{items:,} items, each of a cluster of its own, cannot show a loss below "
+            f"{request.margin:.1%}: even if nothing flipped, {least:.1%} could be lost",
             hint="a larger --items-max or --margin, or fewer candidates",
         )
 

@@ -21,6 +21,7 @@ _ENDINGS: Final[dict[Ending, str]] = {
     "all_asked": "all items were asked",
     "budget": "stopped: the budget was spent",
     "not_needed": "not looked at: a cheaper one is good enough",
+    "not_measured": "stopped: too many items were not run",
     "failed": "could not be asked",
 }
 
@@ -104,6 +105,12 @@ def _answer(found: Choice) -> str:
         return (
             f"→ {found.chosen}: the cheapest that loses less than {found.margin:.1%} "
             f"against {found.reference}"
+        )
+    lost = [one.label for one in found.candidates if one.ending == "not_measured"]
+    if lost:
+        return (
+            f"→ nothing can be said of {', '.join(lost)}: more than 1 % of the items were not run "
+            "there or on the reference"
         )
     if not found.complete:
         return "→ nothing is shown to be good enough yet: the budget ended before that"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from steelyard.app import bench_request, benching, subjects
 from steelyard.app.benching import Target
-from steelyard.app.evals import room
+from steelyard.app.evals import rag_request, room
 from steelyard.domain.errors import BadInput, CannotContain, SteelyardError
 from steelyard.domain.task import Item, Task
 from steelyard.engines import api
@@ -17,6 +17,8 @@ from steelyard.engines.attached import AttachedEngine
 from steelyard.platform import containment
 from steelyard.runs.judged import kinds_of
 from steelyard.tasks import registry
+
+_STEP, _ROUNDING = 256, 65  # as a bench rounds up the longest request
 
 
 def require_here(tasks: Iterable[Task]) -> None:
@@ -43,7 +45,8 @@ def fitting(
     kept: dict[Task, Sequence[Item]] = {}
     left_out: dict[str, str] = {}
     for task, items in drawn.items():
-        needed = room.context(items)
+        passages = rag_request.room_tokens(task, counted=True)
+        needed = -(-(room.context(items) + passages + _ROUNDING) // _STEP) * _STEP
         if trained and needed > trained:
             left_out[task.family] = (
                 f"its questions take {needed:,} tokens, the model was trained for {trained:,}"

@@ -56,11 +56,11 @@ def ask(
 ) -> Stopped | None:
     """Ask part after part; return how far it came where the time ended it."""
     drawn = [(task, registry.generate(task)) for task in tasks]
-    planned = sum(len(items) for _, items in drawn)
+    planned = sum(len(items) * task.samples for task, items in drawn)
     step, asked, slowest_s = max(_PART, streams), 0, 0.0
     for start in range(0, max(len(items) for _, items in drawn), step):
         part = [(task, items[start : start + step]) for task, items in drawn]
-        count = sum(len(items) for _, items in part)
+        count = sum(len(items) * task.samples for task, items in part)
         ahead_s = slowest_s * count + _LATE_S
         if asked and budget.spent_s() + ahead_s > budget.seconds:
             why = f"the budget of {duration(budget.seconds)} was spent"

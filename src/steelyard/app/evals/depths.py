@@ -16,6 +16,7 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.evaluation import Evaluation, LengthCell, LengthScore
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord
+from steelyard.domain.task import sample_key
 from steelyard.reports.figures import NOTHING
 from steelyard.runs.judged import name_of
 from steelyard.tasks.registry import drawn
@@ -50,7 +51,11 @@ def lengths(record: RunRecord) -> tuple[LengthScore, ...]:
             continue
         long = {item.id: item for item in items if item.start().stretch is not None}
         tokens = [ask.tokens for item in long.values() if (ask := item.start().stretch)]
-        kinds = {key: item.kind for key, item in long.items()}
+        kinds = {
+            sample_key(key, number): item.kind
+            for key, item in long.items()
+            for number in range(task.samples)
+        }
         found.append(by_length(section, kinds, max(tokens, default=0), record))
     return tuple(sorted(found, key=lambda score: score.tokens))
 

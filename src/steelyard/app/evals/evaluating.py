@@ -40,10 +40,10 @@ from steelyard.domain.errors import BadInput, Interrupted
 from steelyard.domain.evaluation import Evaluation
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import RunRecord, RunSpec
-from steelyard.domain.task import Item, Task
+from steelyard.domain.task import Item, NotRun, Task
 from steelyard.domain.workload import Sampling
 from steelyard.platform import atomic, clock, locks
-from steelyard.runs import embedding
+from steelyard.runs import doubtful, embedding
 from steelyard.runs.embedding import Met
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
@@ -99,13 +99,13 @@ class Evaluated:
     kinds: str = ""
     forms: str = ""
     answers: Path | None = None
-    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
         """0 all tasks were asked, 3 they were not, or no item could be."""
         marks = self.found.overall.marks
         asked = marks.right_share.n > 0 or "no_known_answer" in marks.not_run_why
+        asked = asked and not marks.not_run_why.keys() & doubtful.HOPELESS
         return 0 if self.found.outcome == "completed" and asked else 3
 
     def text(self, *, as_json: bool) -> str:
@@ -120,7 +120,7 @@ class Evaluated:
             depths.text(self.found.lengths),
             rag_texts.retrieval_text(self.found.retrieval, self.found.beside_first),
             self.forms,
-            *(f"Not asked: {family}, {why}" for family, why in self.left_out.items()),
+            *(f"Not asked: {family}, {why}" for family, why in self.found.left_out.items()),
             said,
             where,
         )
@@ -151,9 +151,10 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
         with keeper(emit) as keep:
             keep(record)
     found = depths.with_lengths(scores.evaluate(record), record)
+    found = replace(found, left_out=ready.left_out)
     told = kinds.counts_text(record), result_tables.forms_text(record)
     answers = own_files.write_answers(ready.folder, record)
-    return Evaluated(found, ready.folder, *told, answers, ready.left_out)
+    return Evaluated(found, ready.folder, *told, answers)
 
 
 def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
@@ -168,6 +169,8 @@ def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
         able.require_here(tasks)
     else:
         drawn, left_out = able.fitting(drawn, request.bench.subject)
+        if not drawn:
+            raise BadInput("no family of the suite can be asked", hint="; ".join(left_out.values()))
     bench = _bench(request, drawn)
     folder = request.out or benching.new_folder("evals", bench.subject)
     _refuse_used(folder, request.series)
@@ -274,7 +277,8 @@ def _foresight(
         yield texts.unscored(len(items))
     elif request.budget is not None:
         threads = target.spec.controls.threads
-        yield budgeted.foresight(request.budget, len(items), target.variant, threads)
+        count = len(items) * request.samples
+        yield budgeted.foresight(request.budget, count, target.variant, threads)
     elif request.series is None:
         yield texts.foresight(len(different), len({task.base for task in drawn}))
     yield from room.notices(items, request.streams)
@@ -395,8 +399,17 @@ def _refuse_repetition(request: EvalRequest) -> None:
 def _finished(folder: Path) -> RunRecord | None:
     """Return the record of an evaluation that came to its end."""
     ended = read_record(folder) if (folder / RECORD_NAME).exists() else None
-    whole = ended is not None and ended.outcome == "completed" and ended.stopped is None
-    return ended if whole else None
+    if ended is None or ended.outcome != "completed" or _goes_on(ended):
+        return None
+    return ended
+
+
+def _goes_on(record: RunRecord) -> bool:
+    """Say whether there is more to ask: it was stopped, or nothing more was answered."""
+    marks = (mark for section in record.sections for mark in section.marks.values())
+    return record.stopped is not None or any(
+        isinstance(mark.outcome, NotRun) and mark.outcome.why in doubtful.HOPELESS for mark in marks
+    )
 
 
 def _refuse_used(folder: Path, series: Path | None) -> None:

@@ -19,6 +19,8 @@ from typing import Final, final
 from steelyard.analysis import benchmark
 from steelyard.app import bench_reports, benching
 from steelyard.app.bench_request import BenchRequest
+from steelyard.app.evals import rag_request
+from steelyard.app.evals.rag_request import RagRequest
 from steelyard.app.keeping import keeper
 from steelyard.app.proxying import serving
 from steelyard.app.proxying import texts as recordings
@@ -99,15 +101,19 @@ def request(
     budget: str | None,
     out: Path | None,
     *,
-    level: int | None,
-    private_seed: str | None,
+    ours: Mapping[str, object],
+    retrieval: RagRequest,
 ) -> HarnessRequest:
-    """Take what was typed; raise `BadInput` for what says nothing to a harness."""
-    for option, value in (("--level", level), ("--private-seed", private_seed)):
-        if value is not None:
+    """Take what was typed; raise `BadInput` for options that say nothing to a harness.
+
+    `ours` are those by name, with what was typed; nothing typed is None, "", 0 or 1 sample.
+    """
+    rag_request.refuse_any(retrieval)
+    for option, value in ours.items():
+        if value not in (None, (), 0, 1):
             raise BadInput(
-                f"{option} is for tasks of ours: a harness has items of its own",
-                hint=f"leave {option} out",
+                f"--{option} is for tasks of ours: a harness has items of its own",
+                hint=f"leave --{option} out, or ask the two in two commands",
             )
     allowed = Budget() if budget is None else Budget.read(budget)
     proxy = ProxyRequest(bench, "127.0.0.1", 0, streams, None, allowed, out)

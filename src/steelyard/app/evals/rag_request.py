@@ -48,7 +48,7 @@ def settled(tasks: Sequence[Task], typed: RagRequest) -> tuple[tuple[Task, ...],
     Raises `BadInput` for what cannot be, says nothing, or names an endpoint that does not embed.
     """
     if not any(task.family == Rag.name for task in tasks):
-        _refuse_any(typed)
+        refuse_any(typed)
         return tuple(tasks), None
     grid = _grid(typed)
     met = _met(typed, grid)
@@ -73,7 +73,8 @@ def room_tokens(task: Task, *, counted: bool) -> int:
     return round(settings.k * each)
 
 
-def _refuse_any(typed: RagRequest) -> None:
+def refuse_any(typed: RagRequest) -> None:
+    """Raise `BadInput` where something was typed about retrieval and nothing is retrieved."""
     for field in fields(typed):
         if getattr(typed, field.name) is not None:
             raise BadInput(
