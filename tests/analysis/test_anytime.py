@@ -79,3 +79,10 @@ def test_the_chance_of_the_whole_plan_falls_with_a_loss_and_ends_as_its_verdict(
     assert anytime.chance(tally(1560, lost=20, won=20), 1600, GATES) == 1.0
     assert anytime.chance(tally(1500, lost=80, won=20), 1600, GATES) == 0.0
     assert anytime.chance(tally(185, lost=12, won=3), 1600, GATES) > 0.01
+
+
+def test_a_chance_is_told_even_where_nothing_is_known_of_any_item() -> None:
+    found = Tally()
+    for _ in range(5):
+        found.add(None, None)
+    assert 0 <= anytime.chance(found, 300, GATES) < 0.5

@@ -22,6 +22,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     answers: dict[str, str]
     fault: str
+    paid: str  # a file: once it is there, the account has quota again
     numbers = itertools.count(1)
     asked = 0
     first: tuple[str, str] | None = None
@@ -47,9 +48,10 @@ class Handler(BaseHTTPRequestHandler):
         Handler.asked += 1
         number = next(Handler.numbers)
         text = self.answers.get(body["messages"][-1]["content"], "nothing is known of that")
-        if self.fault == "http_500" and number % 2:
+        later = sum(message["role"] == "user" for message in body["messages"]) > 1
+        if (self.fault == "http_500" and number % 2) or (self.fault == "later_500" and later):
             self._whole({"error": {"message": "out of memory"}}, 500)
-        elif self.fault == "quota":
+        elif self.fault == "quota" and not Path(self.paid).exists():
             words = "You exceeded your current quota, please check your plan"
             self._whole({"error": {"message": words, "type": "insufficient_quota"}}, 429)
         else:
@@ -71,7 +73,9 @@ class Handler(BaseHTTPRequestHandler):
                 Handler.first = Handler.first or (name, text)
                 if number % 3 == 0:
                     name, text = Handler.first
-        model = "other-3b" if self.fault == "wrong_model" and number % 4 == 0 else NAME
+        other = self.fault == "wrong_model" and number % 4 == 0
+        other = other or (self.fault == "swapped" and number > 17)
+        model = "other-3b" if other else NAME
         head = {"id": name, "object": "chat.completion.chunk", "model": model}
         deltas: list[dict[str, Any]] = [{"role": "assistant"}]
         deltas += [{"reasoning_content": thought}] if thought else []
@@ -101,6 +105,7 @@ def main(port_file: str, answers: str, fault: str) -> None:
     """Serve until it is killed."""
     Handler.answers = json.loads(Path(answers).read_text())
     Handler.fault = fault
+    Handler.paid = f"{answers}.paid"
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         written = Path(port_file).with_suffix(".new")
         written.write_text(str(server.server_address[1]))

@@ -106,9 +106,13 @@ def test_without_quota_nothing_more_is_asked(tmp_path: Path) -> None:
         code, found = marks(tmp_path, url, "--streams", "1")
         with urllib.request.urlopen(f"{url}/asked") as answer:  # noqa: S310
             asked = json.load(answer)["asked"]
-    assert code == 3
-    all_not_run("quota")(found)
-    assert asked < ITEMS // 2
+        assert code == 3
+        all_not_run("quota")(found)
+        assert asked < ITEMS // 2
+        (tmp_path / "server" / "answers.json.paid").touch()
+        code, found = marks(tmp_path, url, "--streams", "1")
+    assert code == 0
+    assert found["overall"]["marks"]["right"] == ITEMS
 
 
 def test_answers_of_another_model_that_slipped_in_are_not_run(tmp_path: Path) -> None:
@@ -121,6 +125,23 @@ def test_answers_of_another_model_that_slipped_in_are_not_run(tmp_path: Path) ->
     counted = found["overall"]["marks"]
     assert counted["not_run_why"] == {"other_model": 6}
     assert counted["right"] == ITEMS - 6
+
+
+def test_a_model_that_is_swapped_under_a_budget_is_seen_over_all_parts(tmp_path: Path) -> None:
+    with faulty(tmp_path / "server", "swapped") as url:
+        _, found = marks(tmp_path, url, "--streams", "1", "--budget", "10m")
+    assert found["overall"]["marks"]["not_run_why"] == {"other_model": ITEMS - 17}
+
+
+def test_a_later_turn_that_always_fails_is_given_up(tmp_path: Path) -> None:
+    with faulty(tmp_path / "server", "later_500") as url:
+        asked = ("eval", url, "--tasks", "multi_turn", "--items", "2", "--out", "out", "--json")
+        done = steelyard(tmp_path, *asked)
+        with urllib.request.urlopen(f"{url}/asked") as answer:  # noqa: S310
+            requests = json.load(answer)["asked"]
+    found = json.loads(done.stdout)["overall"]["marks"]
+    assert found["not_run_why"] == {"http_500": 2}
+    assert requests == 8  # two turns, twice, of two items
 
 
 def test_token_counts_that_are_missing_are_said_to_be(tmp_path: Path) -> None:

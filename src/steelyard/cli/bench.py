@@ -9,7 +9,7 @@ import click
 from steelyard.cli.live import LiveScreen
 from steelyard.cli.progress import width
 from steelyard.cli.shown import echo
-from steelyard.cli.values import DURATION
+from steelyard.cli.values import DURATION, Finite
 
 
 @click.command()
@@ -29,7 +29,7 @@ from steelyard.cli.values import DURATION
 @click.option("--ramp", help="rate:1..20/60s or streams:1..64/60s.")
 @click.option("--steps", help="rate:1,2,5/30s or streams:1,8,32/30s.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Replay a recorded load.")
-@click.option("--trace-speed", type=click.FloatRange(0.001), help="2: in half the time.")
+@click.option("--trace-speed", type=Finite(0.001), help="2: in half the time.")
 @click.option("--conversations", help="users=8,turns=4,think=2s.")
 @click.option(
     "--load",

@@ -9,7 +9,7 @@ import click
 from steelyard.cli.asking import reached
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
-from steelyard.cli.values import DURATION
+from steelyard.cli.values import DURATION, Finite
 
 
 @click.command("choose")
@@ -18,7 +18,7 @@ from steelyard.cli.values import DURATION
 @click.option("--tasks", help="NAME or NAME:LEVEL, e.g. math_words,logic:2.  [default: four]")
 @click.option(
     "--margin",
-    type=click.FloatRange(0.1, 50),
+    type=Finite(0.1, 50),
     default=3.0,
     show_default=True,
     help="Points of right answers below which a loss is acceptable.",

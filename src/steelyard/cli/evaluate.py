@@ -13,7 +13,7 @@ from steelyard.cli.choose import choose
 from steelyard.cli.progress import Screen
 from steelyard.cli.repeating import repeat
 from steelyard.cli.shown import echo
-from steelyard.cli.values import DURATION
+from steelyard.cli.values import DURATION, Finite
 
 _ASK = "run"
 
@@ -77,7 +77,7 @@ def evaluate() -> None:
 )
 @click.option(
     "--temperature",
-    type=click.FloatRange(0, 2),
+    type=Finite(0, 2),
     default=0.0,
     show_default=True,
     help="0 always takes the likeliest token.",
@@ -167,7 +167,7 @@ def ask(
 @evaluate.command("compare")
 @click.argument("first")
 @click.argument("second")
-@click.option("--margin", type=click.FloatRange(0.1, 50), default=3.0, help="Points of loss.")
+@click.option("--margin", type=Finite(0.1, 50), default=3.0, help="Points of loss.")
 @click.option(
     "--explore", is_flag=True, help="Also say which kinds of items differ: a hint, no verdict."
 )
@@ -184,16 +184,16 @@ def compare(*, first: str, second: str, margin: float, explore: bool, as_json: b
 
 @evaluate.command("worth")
 @click.argument("run")
-@click.option("--tariff", type=click.FloatRange(0, min_open=True), help="The price of a kWh.")
-@click.option("--watts", type=click.FloatRange(0, min_open=True), help="Power at work, by a meter.")
-@click.option("--idle-watts", type=click.FloatRange(0), help="Power while it waits.  [default: 0]")
+@click.option("--tariff", type=Finite(0, min_open=True), help="The price of a kWh.")
+@click.option("--watts", type=Finite(0, min_open=True), help="Power at work, by a meter.")
+@click.option("--idle-watts", type=Finite(0), help="Power while it waits.  [default: 0]")
 @click.option(
     "--duty",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=Finite(0, 100, min_open=True),
     help="Per cent of the time at work.  [default: 100]",
 )
-@click.option("--device-price", type=click.FloatRange(0), help="The machine's.  [default: 0]")
-@click.option("--years", type=click.FloatRange(0, min_open=True), help="In use.  [default: 4]")
+@click.option("--device-price", type=Finite(0), help="The machine's.  [default: 0]")
+@click.option("--years", type=Finite(0, min_open=True), help="In use.  [default: 4]")
 @click.option("--hosted", metavar="RUN", help="An evaluation of a service that tells its charges.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def worth(

@@ -9,7 +9,7 @@ import click
 from steelyard.cli.models_fit import Tokens
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
-from steelyard.cli.values import DURATION, NAMES, SIZE
+from steelyard.cli.values import DURATION, NAMES, SIZE, Finite
 
 
 @click.command("frontier")
@@ -18,13 +18,13 @@ from steelyard.cli.values import DURATION, NAMES, SIZE
 @click.option("--context", type=Tokens(), help="Tokens to fill, as 32k.  [default: 4096]")
 @click.option(
     "--min-speed",
-    type=click.FloatRange(0.01),
+    type=Finite(0.01),
     default=5.0,
     show_default=True,
     help="Tokens a second with the context full.",
 )
-@click.option("--max-kld", type=click.FloatRange(0.0), help="Most KL divergence, in nats.")
-@click.option("--min-bpw", type=click.FloatRange(0.0), help="Fewest bits per weight.")
+@click.option("--max-kld", type=Finite(0.0), help="Most KL divergence, in nats.")
+@click.option("--min-bpw", type=Finite(0.0), help="Fewest bits per weight.")
 @click.option("--budget", type=DURATION, default="10m", show_default=True, help="Time it may take.")
 @click.option("--quants", type=NAMES, help="Q8_0,Q4_K_M  [default: Q8_0 to Q2_K, or all there]")
 @click.option(

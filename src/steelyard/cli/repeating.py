@@ -10,6 +10,7 @@ from steelyard.cli import rag
 from steelyard.cli.asking import reached
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
+from steelyard.cli.values import Finite
 
 
 @click.command("repeat")
@@ -25,7 +26,7 @@ from steelyard.cli.shown import echo
 @click.option("--columns", type=click.Path(path_type=Path), help="Which column of --file is what.")
 @click.option(
     "--temperature",
-    type=click.FloatRange(0, 2),
+    type=Finite(0, 2),
     default=0.0,
     show_default=True,
     help="Above 0 it is tried whether the server keeps to the seed that it is sent.",

@@ -19,6 +19,6 @@ def printable(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
-def echo(text: str, *, err: bool = False) -> None:
-    """Print a text."""
-    click.echo(printable(text), err=err)
+def echo(text: str, *, nl: bool = True, err: bool = False) -> None:
+    """Print a text, with a line end unless it has its own."""
+    click.echo(printable(text), nl=nl, err=err)

@@ -8,7 +8,7 @@ import click
 
 from steelyard.cli.progress import Screen, width
 from steelyard.cli.shown import echo
-from steelyard.cli.values import CORES, DURATION, NAMES, SIZE
+from steelyard.cli.values import CORES, DURATION, NAMES, SIZE, Finite
 
 
 @click.command()
@@ -40,7 +40,7 @@ from steelyard.cli.values import CORES, DURATION, NAMES, SIZE
 )
 @click.option("--repeats", type=click.IntRange(1, 50), help="Timing blocks. [default: by suite]")
 @click.option("--context", type=click.IntRange(256), help="Context in tokens per stream.")
-@click.option("--margin", type=click.FloatRange(0.1, 50), default=3.0, help="Points of loss.")
+@click.option("--margin", type=Finite(0.1, 50), default=3.0, help="Points of loss.")
 @click.option("--strict", is_flag=True, help="Strict control profile: noise above 3 % blocks.")
 @click.option("--imatrix", type=click.Path(path_type=Path), help="Importance matrix to use.")
 @click.option("--requantise", is_flag=True, help="Quantise from an already quantised file.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final, final
 
@@ -32,6 +33,20 @@ class Duration(click.ParamType[float]):
         if seconds <= 0:
             self.fail("a duration is longer than nothing", param, ctx)
         return seconds
+
+
+@final
+class Finite(click.FloatRange):
+    """A number within bounds; `nan` is within none. Inherits because click asks for it."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a number."""
+        number = float(super().convert(value, param, ctx))  # type: ignore[arg-type]
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
 
 
 @final

@@ -40,6 +40,10 @@ def _loaded(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise BadInput(f"{path} cannot be read: {why}", hint="check the path") from None
+    except RecursionError:
+        raise BadInput(
+            f"{path} is nested too deeply to be read", hint="write one `key: value` a line"
+        ) from None
     except YAMLError as error:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         line = f", line {mark.line + 1}" if mark is not None else ""

@@ -137,7 +137,10 @@ def read(path: Path) -> Pack:
             arrays["ids"], codes, arrays["drawn_ids"], arrays["drawn_codes"], arrays["tail"]
         )
         _require_fitting(facts, arrays["tokens"], rows)
-    except (ValueError, KeyError, TypeError, lzma.LZMAError, struct.error) as error:
+    except (
+        *(ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError),
+        *(lzma.LZMAError, struct.error),
+    ) as error:
         raise _damaged(path, f"its parts do not fit together ({error})") from None
     return Pack(facts, arrays["tokens"], rows, digest, len(body) + _HASH_BYTES)
 
@@ -192,7 +195,10 @@ def _require_fitting(facts: PackFacts, tokens: Ids, rows: Rows) -> None:
     scored = facts.windows * (facts.window_tokens - facts.score_from)
     wide, few = (facts.positions, facts.top), (facts.positions, facts.drawn)
     fitting = (
-        tokens.shape == (facts.windows, facts.window_tokens)
+        all(each.dtype.kind == "u" for each in (tokens, rows.ids, rows.codes, rows.drawn_ids))
+        and rows.drawn_codes.dtype.kind == "u"
+        and rows.tail.dtype.kind == "f"
+        and tokens.shape == (facts.windows, facts.window_tokens)
         and facts.positions == scored
         and rows.ids.shape == rows.codes.shape == wide
         and rows.drawn_ids.shape == rows.drawn_codes.shape == few

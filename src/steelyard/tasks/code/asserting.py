@@ -1,7 +1,8 @@
 """Puts a program to tests that somebody wrote, inside the sandbox; its text is sent there.
 
-The tests are Python that raises where something is wrong. What passed is said under a word that the
-program is not given. A stand-in for the little of numpy that published tests use is there for them.
+The tests are Python that raises where something is wrong. What passed is said under a word, so that
+a mere print or exit does not pass; a program that looks for the word finds it. A stand-in for the
+little of numpy that published tests use is there for them.
 """
 
 import json

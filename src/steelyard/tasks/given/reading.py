@@ -238,6 +238,10 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("it holds half a character") from None
         return value
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
