@@ -124,7 +124,8 @@ def test_a_harness_that_is_not_there_says_how_to_install_it(
         (("--tasks", "inspect:nowhere.py@x"), "no file nowhere.py"),
         (("--tasks", "inspect:a b"), "no task of Inspect"),
         (("--tasks", "lm-eval:a", "--level", "2"), "--level is for tasks of ours"),
-        (("--tasks", "logic", "--budget", "30m"), "--budget is for a harness"),
+        (("--tasks", "lm-eval:a", "--samples", "4"), "--samples is for tasks of ours"),
+        (("--tasks", "lm-eval:a", "--rag-k", "9"), "--rag-k is for the task rag"),
     ],
 )
 def test_what_says_nothing_to_a_harness_is_refused(

@@ -106,10 +106,11 @@ def write_answers(folder: Path, record: RunRecord) -> Path | None:
                 continue
             rows = {row.id: row for row in shelf.rows(given[section.name])}
             last = {one.sample: one for one in sorted(section.attempts, key=lambda a: a.tries)}
-            for sample, attempt in last.items():
-                if (row := rows.get(item_of(sample))) is None:
-                    continue
-                told = _answered(section.name, row, attempt, section.marks.get(sample))
+            places = {item: place for place, item in enumerate(rows)}
+            known = [sample for sample in last if item_of(sample) in rows]
+            for sample in sorted(known, key=lambda one: (places[item_of(one)], one)):
+                row, mark = rows[item_of(sample)], section.marks.get(sample)
+                told = _answered(section.name, row, last[sample], mark)
                 stream.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
     return path
 
