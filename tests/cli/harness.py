@@ -37,6 +37,8 @@ def main(words: list[str]) -> int:
         time.sleep(600)
     told = dict(word.partition("=")[::2] for word in words if "=" in word)
     out = Path(words[words.index("--output_path") + 1])
+    seen = {name: value for name, value in os.environ.items() if name.endswith("_API_KEY")}
+    (out / "keys").write_text(json.dumps(seen))
     for item in range(int(words[words.index("--limit") + 1]) if "fine" in words else 1):
         ask(told["base_url"], item)
     if "broken" in words:

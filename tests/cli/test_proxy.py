@@ -94,6 +94,8 @@ def test_a_recording_reads_as_a_bench_and_plays_again_byte_by_byte(
         (("http://127.0.0.1:9",), "nobody listens"),
         (("bundled", "--budget", "2usd"), "bills nothing"),
         (("http://127.0.0.1:9", "--replay", "."), "takes no SUBJECT"),
+        (("--replay", ".", "--timeout", "10m", "--json"), "it takes no --timeout, --json"),
+        (("http://127.0.0.1:9", "--streams", "4"), "--streams is for an engine"),
         (("--replay", "."), "holds no recording"),
     ],
 )
@@ -141,6 +143,7 @@ def test_a_harness_keeps_its_own_scores_and_we_add_what_was_seen(
 ) -> None:
     installed(home, "lm-eval", "lm-eval")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-never-seen")
+    monkeypatch.setenv("ELSEWHERE_API_KEY", "sk-never-seen")
     with server(tmp_path / "engine", {}) as url:
         said = steelyard("eval", url, "--tasks", "lm-eval:fine", "--items", "3", "--out", "run")
         told = steelyard("eval", url, "--tasks", "lm-eval:chance", "--out", "no")
@@ -151,9 +154,13 @@ def test_a_harness_keeps_its_own_scores_and_we_add_what_was_seen(
         )
         shared = steelyard("proxy", url, "--host", "0.0.0.0")
     assert said.code == 0, said.err
+    assert "does not get to see ELSEWHERE_API_KEY, OPENAI_API_KEY" in said.err
+    seen = json.loads(Path("run/harness/keys").read_text())
+    assert (seen["ELSEWHERE_API_KEY"], seen["OPENAI_API_KEY"]) == ("", "none")
     assert "lm-eval's own scores (lm-eval 0.0.1; up to 3 items a task)" in said.out
     assert "3 passed on, 3 answered" in said.out
     record = read_record(Path("run"))
+    assert Path("run").stat().st_mode & 0o077 == 0  # it holds what was asked and answered
     assert record.harness is not None
     (score,) = record.harness.scores
     assert (score.task, score.metric) == ("fine", "exact_match")

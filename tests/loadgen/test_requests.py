@@ -37,6 +37,19 @@ def test_wherever_the_bytes_are_cut_the_requests_are_the_same(cuts: list[int]) -
     assert (third.method, third.keeps_alive, third.body) == ("GET", False, b"")
 
 
+def test_what_has_come_of_a_chunked_body_is_not_read_again() -> None:
+    reader = RequestReader()
+    reader.came += CHUNKS[: CHUNKS.index(b"3\r\n")]
+    for _ in range(50):
+        reader.came += b"3\r\nhel\r\n"
+        assert reader.take() is None
+        assert len(reader.came) <= len(b"\r\n3\r\nhel\r\n")
+    reader.came += b"0\r\n\r\n"
+    request = reader.take()
+    assert request is not None
+    assert request.body == b"hel" * 50
+
+
 @pytest.mark.parametrize(
     ("raw", "status"),
     [
@@ -49,6 +62,7 @@ def test_wherever_the_bytes_are_cut_the_requests_are_the_same(cuts: list[int]) -
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nbad header: x\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (CHUNKS[:-2] + b"X: 1\r\n" * 11_000, 431),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000, 431),
     ],
 )

@@ -79,8 +79,14 @@ def proxy(folder: Path, server: Server, **more: Any) -> Iterator[Proxy]:
         yield opened
 
 
-def asks(port: int, *headers: str, path: str = "/v1/chat/completions", body: str = "hi") -> bytes:
-    lines = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers]
+def asks(
+    port: int,
+    *headers: str,
+    path: str = "/v1/chat/completions",
+    body: str = "hi",
+    method: str = "POST",
+) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]).encode()
 
 
@@ -141,17 +147,38 @@ def test_the_servers_key_is_ours_and_no_key_stands_in_any_file(tmp_path: Path) -
     echo = json.dumps({"error": {"message": f"wrong key: {KEY}"}}).encode()
     script = always(whole(echo, "401 No"), heard)
     with serving(script) as server, proxy(tmp_path, server, key=KEY) as opened:
-        theirs = ("Authorization: Bearer sk-theirs", "X-Api-Key: sk-theirs", "X-Else: stays")
-        status, body = said(opened.port, *theirs)
+        names = ("Authorization", "X-Api-Key", "X-Goog-Api-Key", "X-Auth-Token", "Cookie")
+        theirs = [f"{name}: sk-theirs" for name in (*names, "Ocp-Apim-Subscription-Key")]
+        path = "/v1/chat/completions?key=sk-theirs&api-version=1&%41PI-key=sk-theirs"
+        status, body = said(opened.port, *theirs, "X-Else: stays", path=path)
     assert status == 401
     assert body == echo
     assert f"authorization: Bearer {KEY}\r\n".encode() in heard[0]
-    assert b"POST /other/v9/chat/completions HTTP/1.1" in heard[0]
+    assert b"POST /other/v9/chat/completions?api-version=1 HTTP/1.1" in heard[0]
     assert b"x-else: stays" in heard[0]
     assert b"sk-theirs" not in heard[0]
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
     assert b"sk-theirs" not in kept
     assert b"our" not in kept
+
+
+def test_a_key_that_the_framing_cuts_in_pieces_is_covered_too(tmp_path: Path) -> None:
+    cut = HEAD + b"".join(map(chunk, ("wrong: ", KEY[:5], KEY[5:9], f"{KEY[9:]}."))) + b"0\r\n\r\n"
+    with serving(always(cut)) as server, proxy(tmp_path, server, key=KEY) as opened:
+        _, body = said(opened.port)
+    assert body == f"wrong: {KEY}.".encode()
+    ((_, raw),) = recording.answers(tmp_path)
+    assert raw == cut.replace(b"sk-ou", b"*****").replace(b'r"ow', b"****").replace(
+        b"n/key", b"*****"
+    )
+
+
+def test_what_a_caller_says_to_the_proxy_alone_is_not_passed_on(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+    with serving(always(COUNTED, heard)) as server, proxy(tmp_path, server) as opened:
+        said(opened.port, "Connection: X-Hop , keep-alive", "X-Hop: 1", "X-Else: stays")
+    assert b"x-hop" not in heard[0]
+    assert b"x-else: stays" in heard[0]
 
 
 def test_a_budget_ends_it_and_says_so(tmp_path: Path) -> None:
@@ -176,6 +203,19 @@ def test_a_budget_in_money_ends_where_nobody_says_what_it_costs(tmp_path: Path) 
     assert b"without a price" in answers[1][1]
 
 
+def test_a_budget_holds_for_every_verb_and_no_count_gives_any_of_it_back(tmp_path: Path) -> None:
+    refund = whole(b'{"usage": {"prompt_tokens": -90, "completion_tokens": 10}}')
+    with (
+        serving(always(refund)) as server,
+        proxy(tmp_path, server, budget=Budget(tokens=15)) as opened,
+    ):
+        tokenized = said(opened.port, path="/tokenize")
+        answers = [said(opened.port, method=verb) for verb in ("POST", "PUT", "PATCH")]
+        afterwards = said(opened.port, path="/v1/detokenize")
+    assert [status for status, _ in (tokenized, *answers, afterwards)] == [200, 200, 200, 429, 200]
+    assert b"20 of 15 tokens are spent" in answers[2][1]
+
+
 def test_an_answer_without_counts_is_charged_at_most(tmp_path: Path) -> None:
     uncounted = whole(b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}')
     with (
@@ -187,13 +227,38 @@ def test_an_answer_without_counts_is_charged_at_most(tmp_path: Path) -> None:
     assert b"at most 72 of 50 tokens" in answers[1][1]
 
 
-@pytest.mark.parametrize("header", ["Origin: https://page.example", "Host: rebound.example"])
-def test_no_web_page_can_spend_the_key(tmp_path: Path, header: str) -> None:
+def test_words_that_nest_without_end_cost_neither_the_proxy_nor_the_record(tmp_path: Path) -> None:
+    deep = '{"usage": ' + "[" * 5_000 + "]" * 5_000 + "}"
+    answers = iter([whole(deep.encode()), COUNTED])
+
+    def script(peer: Peer, _: int) -> None:
+        while peer.request():
+            peer.send(next(answers))
+
+    with (
+        serving(script) as server,
+        proxy(tmp_path, server, budget=Budget(tokens=90_000)) as opened,
+    ):
+        assert [said(opened.port, body=f"{deep}\r\n\r\nhi")[0] for _ in range(2)] == [200, 200]
+    assert [a.outcome.kind for a in proxied.section(tmp_path, OpenAiEndpoint(), str).attempts] == [
+        "failed",
+        "completed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("host", "headers"),
+    [
+        ("127.1", ("Origin: https://page.example", "Sec-Fetch-Site: cross-site", "Host: rebound")),
+        ("0.0.0.0", ("Origin: https://page.example", "Sec-Fetch-Site: same-origin")),
+    ],
+)
+def test_no_web_page_can_spend_the_key(tmp_path: Path, host: str, headers: tuple[str, ...]) -> None:
     heard: list[bytes] = []
-    with serving(always(COUNTED, heard)) as server, proxy(tmp_path, server) as opened:
-        status, _ = said(opened.port, header)
-    assert status == 403
-    assert not heard
+    with serving(always(COUNTED, heard)) as server, proxy(tmp_path, server, host=host) as opened:
+        assert [said(opened.port, header)[0] for header in headers] == [403] * len(headers)
+        assert not heard
+        assert said(opened.port, "Sec-Fetch-Site: none")[0] == 200
 
 
 def test_a_caller_that_goes_away_ends_its_exchange(tmp_path: Path) -> None:
@@ -214,6 +279,29 @@ def test_a_caller_that_goes_away_ends_its_exchange(tmp_path: Path) -> None:
     assert ends == [True]
     (exchange,) = recording.exchanges(tmp_path)
     assert exchange.failure == "caller_gone"
+
+
+def test_a_caller_that_sends_on_while_it_waits_is_not_read_without_end(tmp_path: Path) -> None:
+    given_up: list[bool] = []
+
+    def script(peer: Peer, _: int) -> None:
+        peer.request()
+        while not given_up:
+            time.sleep(0.005)
+        peer.send(COUNTED)
+
+    with (
+        serving(script) as server,
+        proxy(tmp_path, server) as opened,
+        socket.create_connection(("127.0.0.1", opened.port), timeout=0.5) as sock,
+    ):
+        try:
+            with pytest.raises(TimeoutError):
+                sock.sendall(asks(opened.port) + asks(opened.port, body="x" * (64 << 20)))
+        finally:
+            given_up.append(True)
+        sock.settimeout(10)
+        assert got(sock, len(COUNTED)) == COUNTED
 
 
 def test_nobody_behind_is_said_and_recorded(tmp_path: Path) -> None:
@@ -281,3 +369,19 @@ def test_a_replay_gives_the_same_bytes_in_the_same_order_and_nothing_else(tmp_pa
         status, body = said(opened.port, body="ho")
     assert status == 404
     assert b"was not recorded" in body
+
+
+def test_a_recorded_answer_that_ended_with_its_connection_does_so_again(tmp_path: Path) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end"
+
+    def script(peer: Peer, _: int) -> None:
+        peer.request()
+        peer.send(answer)
+
+    with serving(script) as server, proxy(tmp_path, server) as opened:
+        said(opened.port)
+    log = tmp_path / "log"
+    log.mkdir()
+    replay = Settings("127.0.0.1", 0, replay=str(tmp_path))
+    with proxied.opened(replay, log) as opened:
+        assert said(opened.port) == (200, b"until the end")

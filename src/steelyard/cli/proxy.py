@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
 from steelyard.cli.values import DURATION
 from steelyard.domain.budget import Budget
 from steelyard.domain.errors import BadInput
+
+_OF_REPLAYS: Final = ("replay", "host", "port")
 
 
 @click.command()
@@ -81,22 +85,23 @@ def proxy(
     steelyard proxy http://127.0.0.1:8080 --port 9000 --budget 1e6tok
     steelyard proxy --replay proxies/FOLDER --port 9000
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app.bench_request import BenchRequest
+    from steelyard.app.bench_request import BenchRequest, is_address
     from steelyard.app.proxying import proxying
     from steelyard.app.proxying.serving import ProxyRequest
 
     with Screen(quiet=as_json) as screen:
         if replay is not None:
-            if subject is not None or budget is not None or out is not None:
-                raise BadInput(
-                    "a recording answers by itself: it takes no SUBJECT, --budget or --out",
-                    hint=f"steelyard proxy --replay {replay}",
-                )
+            _refuse_beside_a_replay(replay)
             echo(proxying.replay(replay, host, port, screen.emit))
             return 0
         if subject is None:
             raise BadInput(
                 "a proxy stands in front of something", hint="name an address or a model file"
+            )
+        if is_address(subject) and _typed("streams"):
+            raise BadInput(
+                "--streams is for an engine that is started here: this server runs already",
+                hint="leave --streams out",
             )
         request = ProxyRequest(
             BenchRequest.of({"subject": subject, **how}),
@@ -110,3 +115,20 @@ def proxy(
         done = proxying.perform(request, screen.emit)
     echo(done.text(as_json=as_json))
     return done.exit_code
+
+
+def _typed(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+
+
+def _refuse_beside_a_replay(replay: Path) -> None:
+    """Raise `BadInput` for what says nothing where a recording answers."""
+    command = click.get_current_context().command
+    typed = [p for p in command.params if p.name not in _OF_REPLAYS and _typed(str(p.name))]
+    if typed:
+        names = ", ".join(p.opts[0] if isinstance(p, click.Option) else "SUBJECT" for p in typed)
+        raise BadInput(
+            f"a recording answers by itself: it takes no {names}",
+            hint=f"steelyard proxy --replay {replay}, with --host and --port at most",
+        )

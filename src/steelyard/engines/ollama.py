@@ -350,7 +350,7 @@ def _messages(turns: Sequence[Message]) -> Iterator[dict[str, object]]:
 def _arguments(text: str) -> object:
     try:
         return _object(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 

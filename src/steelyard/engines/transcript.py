@@ -266,7 +266,7 @@ def _parsed(data: str) -> object:
     """Return the value of some JSON; None where it is none."""
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -326,7 +326,10 @@ def _error(data: str) -> str:
     value = _parsed(data)
     if isinstance(value, dict) and value.get("error"):
         return data
-    return json.dumps({"error": value or data})
+    try:
+        return json.dumps({"error": value or data})
+    except RecursionError:  # what could just be read may nest too deeply to be written
+        return json.dumps({"error": data})
 
 
 def _cost(usage: Reading[Usage]) -> Reading[float]:

@@ -13,16 +13,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic_ns
 from typing import Final, final
+from urllib.parse import unquote
 
-from steelyard.loadgen import spool, stamps
+from steelyard.loadgen import heads, spool, stamps
 from steelyard.loadgen.connections import Where
 from steelyard.loadgen.jobs import Job
 from steelyard.loadgen.recording import Recorder
@@ -38,17 +40,22 @@ _NS_PER_S: Final = 1_000_000_000
 _IDLE_S: Final = 0.5
 _SLEPT_NS: Final = 200_000  # a shorter wait is bounded well enough by the look before
 _BUSY_ROUNDS: Final = 16
+_AHEAD_MOST: Final = 1 << 20
 _READING: Final = select.EPOLLIN | select.EPOLLRDHUP
 _BROKEN: Final = select.EPOLLHUP | select.EPOLLERR
 _GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-# Of one connection only (RFC 9110 §7.6.1), or said anew; and whatever a caller calls its key.
+# Of one connection only (RFC 9110 §7.6.1), or said anew.
 _DROPPED: Final = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding"),
         *("upgrade", "expect", "host", "content-length", "accept-encoding"),
-        *("authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"),
     }
 )
+# By which names callers send keys: as a header, and in the query.
+_KEYS: Final = re.compile(
+    r".*(?:authorization|api[-_]?key|auth-token|access-token|subscription-key).*|cookie2?"
+)
+_KEYS_ASKED: Final = frozenset({"key", "apikey", "api_key", "api-key"})
 _REASONS: Final = {
     400: "Bad Request",
     403: "Forbidden",
@@ -78,7 +85,7 @@ class Upstream:
 
     def written(self, request: Request) -> bytes:
         """Return the bytes of a request as it is passed on: the body as it came."""
-        target = request.target
+        target = _keyless(request.target)
         rest = target.removeprefix("/v1")
         api = rest != target and rest[:1] in ("/", "?", "")
         lines = [
@@ -87,11 +94,27 @@ class Upstream:
             # Compressed, tokens would arrive in lumps of the compressor's making.
             "accept-encoding: identity",
             *(f"{name}: {value}" for name, value in self.headers.items()),
-            *(f"{name}: {value}" for name, value in request.headers if name not in _DROPPED),
+            *(f"{name}: {value}" for name, value in _passed_on(request)),
         ]
         if request.body or request.method not in ("GET", "DELETE", "OPTIONS"):
             lines.append(f"content-length: {len(request.body)}")
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
+
+
+def _keyless(target: str) -> str:
+    """Return a target without what its query holds of a key."""
+    path, _, query = target.partition("?")
+    fields = query.split("&")
+    kept = [f for f in fields if unquote(f.partition("=")[0]).lower() not in _KEYS_ASKED]
+    return target if kept == fields else "?".join(filter(None, (path, "&".join(kept))))
+
+
+def _passed_on(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield the headers that are for the server: none of one connection, none with a key."""
+    own = {name.strip().lower() for name in request.header("connection").split(",")}
+    for name, value in request.headers:
+        if name not in _DROPPED and name not in own and not _KEYS.fullmatch(name):
+            yield name, value
 
 
 @final
@@ -213,9 +236,12 @@ class Relay:
         if not data:
             self._hang_up(caller)
             return
+        if caller.closing:  # what comes after its last answer is read by nobody
+            return
         caller.reader.came += data
-        if not caller.waits_for and not caller.closing:
+        if not caller.waits_for:
             self._listen(caller, monotonic_ns())
+        self._settle(caller)
 
     def _listen(self, caller: _Caller, now: int) -> None:
         """Take up the next request of a caller that waits for nothing."""
@@ -233,7 +259,8 @@ class Relay:
             caller.request, caller.handed = request, 0
             found = self._local(request, now)
             if found is not None:
-                over = not request.keeps_alive or request.method == "HEAD"  # that one has no body
+                # An answer to HEAD has no body, which ours has.
+                over = not request.keeps_alive or request.method == "HEAD" or _closes(found)
                 self._say(caller, found, last=over)
             else:
                 self._pass_on(caller, request, now)
@@ -274,11 +301,16 @@ class Relay:
         self._settle(caller)
 
     def _settle(self, caller: _Caller) -> None:
-        """Close what is said and over; watch for room where something is left to say."""
+        """Close what is said and over; watch for room where something is left to say.
+
+        One that waits for its answer and has sent much beyond is not read until that has come.
+        """
         if caller.closing and not caller.unsent and not caller.waits_for:
             self._hang_up(caller)
             return
-        watch = _READING | select.EPOLLOUT if caller.unsent else _READING
+        full = caller.waits_for and len(caller.reader.came) > _AHEAD_MOST
+        watch = select.EPOLLRDHUP if full else _READING
+        watch |= select.EPOLLOUT if caller.unsent else 0
         if watch != caller.watched and caller.sock.fileno() >= 0:
             caller.watched = watch
             self._epoll.modify(caller.sock.fileno(), watch)
@@ -345,6 +377,15 @@ class Relay:
         while self._chores:
             self._chores.popleft()()
         self._epoll.close()
+
+
+def _closes(answered: bytes) -> bool:
+    """Say whether a whole answer, which may be a recorded one, ends with its connection."""
+    try:
+        head, _ = heads.final_head(answered)
+    except heads.MalformedResponse:
+        return True
+    return head is None or not head.keep_alive
 
 
 def answer(

@@ -57,12 +57,13 @@ class Request:
 class RequestReader:
     """Reads request after request off what one connection has brought; `came` only grows here."""
 
-    __slots__ = ("_begun", "_end", "came", "expects")
+    __slots__ = ("_begun", "_body", "_end", "came", "expects")
 
     def __init__(self) -> None:
         self.came = bytearray()
         self._begun: Request | None = None
         self._end = 0
+        self._body: bytearray | None = None  # of chunks, while they come
         self.expects = False
 
     def take(self) -> Request | None:
@@ -87,7 +88,7 @@ class RequestReader:
                 del self.came[:end]
         if body is None:
             return None
-        self._begun, self.expects = None, False
+        self._begun, self._body, self.expects = None, None, False
         return Request(begun.method, begun.target, begun.headers, body)
 
     def _read_head(self) -> bool:
@@ -104,31 +105,37 @@ class RequestReader:
         return True
 
     def _chunked(self) -> bytes | None:
-        """Return the body whose last chunk and trailer are there, and take it off."""
-        at, body = self._end - 2, bytearray()  # with the line end before the first size
-        while True:
-            found = heads.CHUNK.match(self.came, at)
-            if found is None:
-                try:
-                    heads.no_chunk_yet(self.came, at)
-                except heads.MalformedResponse as error:
-                    raise MalformedRequest(400, str(error)) from None
-                return None
-            size, after = int(found[1], 16), found.end()
+        """Take the chunks off that are there; return the body once the trailer is there too."""
+        if self._body is None:
+            self._body = bytearray()
+            del self.came[: self._end - 2]  # up to the line end before the first size
+        body, at = self._body, 0
+        while (found := heads.CHUNK.match(self.came, at)) and (size := int(found[1], 16)):
             if len(body) + size > _BODY_MOST:
                 raise MalformedRequest(413, "the body of the request is too long")
-            if not size:
+            if len(self.came) < found.end() + size:
                 break
-            if len(self.came) < after + size:
-                return None
-            body += self.came[after : after + size]
-            at = after + size
-        while (end := self.came.find(b"\r\n", after)) != after:
+            body += self.came[found.end() : found.end() + size]
+            at = found.end() + size
+        del self.came[:at]
+        if found is None:
+            try:
+                heads.no_chunk_yet(self.came, 0)
+            except heads.MalformedResponse as error:
+                raise MalformedRequest(400, str(error)) from None
+            return None
+        return bytes(body) if not size and self._trailer_is_off(found.end() - at) else None
+
+    def _trailer_is_off(self, at: int) -> bool:
+        """Take off what is behind the last chunk, which no one reads; False while it comes."""
+        while (end := self.came.find(b"\r\n", at)) != at:
+            if max(end, at) > _HEAD_MOST or (end < 0 and len(self.came) > _HEAD_MOST):
+                raise MalformedRequest(431, "what follows the last chunk is too long")
             if end < 0:
-                return None
-            after = end + 2
-        del self.came[: after + 2]
-        return bytes(body)
+                return False
+            at = end + 2
+        del self.came[: at + 2]
+        return True
 
 
 def _head(text: bytes) -> Request:

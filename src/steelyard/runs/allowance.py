@@ -21,8 +21,14 @@ from steelyard.loadgen import spool
 _OK: Final = 200
 _NS_PER_S: Final = 1e9
 _TAIL_BYTES: Final = 16_384
-# Routes whose answers cost nothing: what is served, and its health.
+_MOST: Final = 10**12  # no answer has more tokens than this
+# What costs nothing: to ask what is served and how it is, and what no model is asked for.
 _FREE: Final = ("GET", "OPTIONS", "DELETE")
+_UNPRICED: Final = frozenset(
+    f"{root}/{name}"
+    for root in ("", "/v1")
+    for name in ("tokenize", "detokenize", "apply-template")
+)
 
 
 @final
@@ -42,20 +48,23 @@ class Allowance:
     refused: int = 0
     _words: str = field(default="", repr=False)
 
-    def charge(self, method: str, request_bytes: int, raw: spool.Raw) -> None:
-        """Take what one exchange cost."""
-        if method in _FREE or (self.budget.usd is None and self.budget.tokens is None):
+    def charge(self, method: str, path: str, request_bytes: int, raw: spool.Raw) -> None:
+        """Take what one exchange cost; nothing that a server says gives any of it back."""
+        if free(method, path) or (self.budget.usd is None and self.budget.tokens is None):
             return
         exchange = spool.taken_apart(raw)
         if exchange.status != _OK or not exchange.body:
             return  # an error is not billed
-        usage = usage_of(exchange.body)
-        if usage is None:
+        try:
+            usage = usage_of(exchange.body)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            usage = None  # words that our reader gave up on must not end the proxy
+        if usage is None or max(usage.prompt_tokens, usage.output_tokens) > _MOST:
             self.tokens += request_bytes + len(exchange.body)
             self.at_most = True
             self.unbilled += 1
             return
-        self.tokens += usage.prompt_tokens + usage.output_tokens
+        self.tokens += max(0, usage.prompt_tokens) + max(0, usage.output_tokens)
         if isinstance(usage.cost, Measured):
             self.usd += usage.cost.value
         else:
@@ -84,6 +93,11 @@ class Allowance:
             self.refused += 1
             return f"the budget ({self.budget}) is spent: {words}"
         return ""
+
+
+def free(method: str, path: str) -> bool:
+    """Say whether a request costs nothing, whatever comes back."""
+    return method in _FREE or (method == "POST" and path in _UNPRICED)
 
 
 def usage_of(body: bytes) -> Usage | None:

@@ -135,7 +135,7 @@ def name_of(body: bytes) -> str:
         if data.startswith(b"{"):
             try:
                 named = json.loads(data).get("id")
-            except ValueError:
+            except (ValueError, RecursionError):
                 return ""
             told = named if isinstance(named, str) else ""
             # Short numbers are drawn by some servers and come again by chance.

@@ -20,8 +20,9 @@ from typing import Any, Final, final
 from steelyard.domain.errors import Busy, EngineError
 from steelyard.domain.load import Relayed
 from steelyard.domain.progress import Advanced, Emit
+from steelyard.domain.reading import Missing
 from steelyard.domain.run import Section
-from steelyard.domain.stream import Attempt, Exchange
+from steelyard.domain.stream import Attempt, Exchange, Failed
 from steelyard.domain.workload import Workload
 from steelyard.engines import transcript
 from steelyard.engines.api import Dialect
@@ -37,6 +38,7 @@ _LOG: Final = "proxy.log"
 _START_S: Final = 20.0
 _END_S: Final = 10.0
 _POLL_S: Final = 0.2
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 _READ: Final = ("/v1/chat/completions", "/v1/completions")
 
 
@@ -164,14 +166,36 @@ def reader_of(dialect: Dialect) -> Dialect:
 def _attempt(
     asked: Asked, exchange: Exchange, dialect: Dialect, cover: Callable[[str], str]
 ) -> Attempt:
-    attempt = transcript.read(exchange, dialect, sample=asked.id, cover=cover)
+    try:
+        attempt = transcript.read(exchange, dialect, sample=asked.id, cover=cover)
+    except _UNREADABLE as error:  # one answer must not cost the record of all the others
+        attempt = _unread(asked, exchange, type(error).__name__)
     return replace(attempt, streamed=_streams(asked.body))
+
+
+def _unread(asked: Asked, exchange: Exchange, why: str) -> Attempt:
+    """Return an answer that our reader gave up on, as a failure."""
+    nothing = Missing("not_reported", "the answer could not be read")
+    return Attempt(
+        sample=asked.id,
+        intended_ns=exchange.intended_ns,
+        sent_ns=exchange.sent_ns,
+        done_ns=exchange.done_ns,
+        arrivals=(),
+        text="",
+        reasoning="",
+        finish_reason=None,
+        usage=nothing,
+        timings=nothing,
+        outcome=Failed("malformed_stream", f"the answer could not be read: {why}"),
+        cost=nothing,
+    )
 
 
 def _streams(body: bytes) -> bool:
     try:
         wish = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(wish, dict) and wish.get("stream") is True
 

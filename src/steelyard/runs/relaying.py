@@ -28,11 +28,14 @@ from steelyard.loadgen.connections import Where
 from steelyard.loadgen.recording import Recorder
 from steelyard.loadgen.relay import Relay, Upstream
 from steelyard.loadgen.requests import Request
+from steelyard.runs import allowance
 from steelyard.runs.allowance import Allowance
 
 _STDIN: Final = 0
 _BACKLOG: Final = 256
 _FAILED: Final = 400
+_HTTP_PORT: Final = 80
+_NO_PAGE: Final = ("", "none")  # no browser, or its user who typed the address
 
 
 @final
@@ -79,33 +82,40 @@ class Settings:
 class _Desk:
     """Decides what is not passed on, counts what was, and says so on standard output."""
 
-    def __init__(self, settings: Settings, port: int) -> None:
+    def __init__(self, settings: Settings, bound: tuple[str, int]) -> None:
         self._allowance = Allowance(settings.budget, monotonic_ns())
-        self._names = _names(settings.host, port)
+        self._names = _names(settings.host, *bound)
         self._recorded = _Recorded(Path(settings.replay)) if settings.replay else None
         self._done = self._failed = 0
 
     def local(self, request: Request, now_ns: int) -> bytes | None:
         """Refuse what no program of the user's would send, and what there is no budget for."""
-        if self._names and (
-            request.header("origin") or request.header("host").lower() not in self._names
-        ):
-            # A page in a browser could spend the user's key: it says whose page it is.
+        if self._of_a_page(request):
             return relay.answer(403, "not_for_pages", "this address is not for web pages")
         if request.method in ("HEAD", "CONNECT"):
             return relay.answer(405, "not_passed_on", f"{request.method} is not passed on")
         if self._recorded is not None:
             return self._recorded.answer(request)
-        refusal = self._allowance.refusal(now_ns) if request.method == "POST" else ""
+        costs = not allowance.free(request.method, request.path)
+        refusal = self._allowance.refusal(now_ns) if costs else ""
         if not refusal:
             return None
         self._say(refusal)
         never = {"x-should-retry": "false"}
         return relay.answer(429, "budget_spent", refusal, headers=never)
 
+    def _of_a_page(self, request: Request) -> bool:
+        """Say whether a page in a browser asks: it could spend the user's key.
+
+        The browser says so itself, or the page has had our address called by a name of its own.
+        """
+        told = request.header("origin") or request.header("sec-fetch-site").lower() not in _NO_PAGE
+        named = not self._names or request.header("host").lower() in self._names
+        return bool(told) or not named
+
     def ended(self, request: Request, raw: spool.Raw) -> None:
         """Charge an exchange and tell of it."""
-        self._allowance.charge(request.method, len(request.body), raw)
+        self._allowance.charge(request.method, request.path, len(request.body), raw)
         self._done += 1
         status = bytes(raw.raw[9:12])
         self._failed += raw.failure is not None or not status.isdigit() or int(status) >= _FAILED
@@ -156,8 +166,8 @@ def main() -> int:
     except OSError as error:
         say({"error": error.strerror or str(error), "in_use": error.errno == errno.EADDRINUSE})
         return 1
-    port = listener.getsockname()[1]
-    desk = _Desk(settings, port)
+    bound = listener.getsockname()
+    desk = _Desk(settings, (bound[0], bound[1]))
     # Held open: without a socket that asks for stamps the kernel stops making them.
     keeper = stamps.keeper() if settings.server else None
     recorder = _recorder(settings)
@@ -171,7 +181,7 @@ def main() -> int:
         stall_ns=settings.stall_ns or None,
     )
     os.set_blocking(_STDIN, False)
-    say({"port": port})
+    say({"port": bound[1]})
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -216,15 +226,17 @@ def _where(settings: Settings, *, stamped: bool) -> Where:
     return Where(settings.server, settings.server_port, layer, stamped=stamped)
 
 
-def _names(host: str, port: int) -> frozenset[str]:
-    """Return what a caller on this machine may call us; empty where others may call."""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback:
+def _names(host: str, address: str, port: int) -> frozenset[str]:
+    """Return what a caller on this machine may call us; empty where others may call.
+
+    `address` is what `host` came to, which may have been another way to write it.
+    """
+    if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
         return frozenset()
-    return frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", host))
+    names = {"127.0.0.1", "localhost", "[::1]", host.lower(), address}
+    # A client leaves out the port that every web server has (RFC 9110 §7.2).
+    bare = names if port == _HTTP_PORT else set()
+    return frozenset({*(f"{name}:{port}" for name in names), *bare})
 
 
 def _forms(key: str) -> tuple[str, ...]:

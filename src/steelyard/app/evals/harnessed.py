@@ -51,6 +51,7 @@ _UNREACHED: Final = re.compile(
 )
 _GRACE_S: Final = 5.0
 _NS_PER_S: Final = 1e9
+_KEYS: Final = "_API_KEY"
 _HERE: Final = "127.0.0.1,localhost"
 
 
@@ -232,7 +233,10 @@ def _ran(
     found, started_ns = front.session.found, clock.monotonic_ns()
     emit(Noted(f"{harness.name} asks through {order.url}"))
     emit(PhaseStarted("proxy", None, harness.name))
-    log, env = front.folder / LOG, _environment(harness, order, request)
+    log, hidden = front.folder / LOG, _hidden(request)
+    if hidden:
+        emit(Noted(f"{harness.name} does not get to see {', '.join(hidden)}"))
+    env = _environment(harness, order, hidden)
     order.out.mkdir()
     try:
         with process.start(harness.command(order), log=log, env=env) as child:
@@ -264,11 +268,18 @@ def _over(front: Front, child: Child) -> bool:
     return True
 
 
-def _environment(harness: Harness, order: Order, request: ProxyRequest) -> Mapping[str, str]:
+def _hidden(request: ProxyRequest) -> tuple[str, ...]:
+    """Return the variables of the user's that hold keys, of whatever service: it needs none."""
+    named = (name for name in os.environ if name.upper().endswith(_KEYS))
+    own = (request.bench.api_key_env,) if request.bench.api_key_env else ()
+    return tuple(sorted({*named, *own}))
+
+
+def _environment(harness: Harness, order: Order, hidden: Sequence[str]) -> Mapping[str, str]:
     """Return what the harness finds set: where the proxy is, no key of the user's, no detour."""
-    hidden = {request.bench.api_key_env: ""} if request.bench.api_key_env else {}
     direct = {
         name: ",".join(filter(None, (os.environ.get(name, ""), _HERE)))
         for name in ("NO_PROXY", "no_proxy")
     }
-    return {"OPENAI_API_KEY": "none", **hidden, **direct, **harness.env(order)}
+    keyless = {**dict.fromkeys(hidden, ""), "OPENAI_API_KEY": "none"}
+    return {**keyless, **direct, **harness.env(order)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from steelyard.app.bench_request import BenchRequest, is_address
 from steelyard.app.benching import Target
 from steelyard.domain.budget import Budget
 from steelyard.domain.errors import BadInput, EngineError, SteelyardError
-from steelyard.domain.progress import Emit
+from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import RunRecord
 from steelyard.engines.attached import AttachedEngine
@@ -82,7 +83,7 @@ def opened(
     executor = Executor(Verifier(), emit, proving=benching.proved)
     ended: list[RunRecord] = []
     early: SteelyardError | None = None
-    with ExitStack() as stack, locks.folder_lock(folder), target.open(executor) as session:
+    with ExitStack() as stack, _private(folder, emit), target.open(executor) as session:
         try:
             if session.bench is None:
                 raise EngineError(session.found.reason or "the engine did not come up")
@@ -102,6 +103,18 @@ def opened(
             shutil.rmtree(folder, ignore_errors=True)
         raise early
     ended.append(executor.record(session))
+
+
+@contextmanager
+def _private(folder: Path, emit: Emit) -> Iterator[None]:
+    """Hold a folder that others cannot look into: it takes what was asked and answered."""
+    with locks.folder_lock(folder):
+        try:
+            folder.chmod(0o700)
+        except OSError as error:
+            words = f"others may be able to read {folder}: {error.strerror}"
+            emit(Noted(words, warning=True))
+        yield
 
 
 def _read(session: Session, proxy: Proxy, folder: Path) -> None:
@@ -163,10 +176,13 @@ def _refuse_strangers(request: ProxyRequest, target: Target) -> None:
 
 
 def _loopback(host: str) -> bool:
+    """Say whether a host, however it is written, is this machine alone."""
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    addresses = [str(each[4][0]).partition("%")[0] for each in found]
+    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 def _settings(request: ProxyRequest, engine: Engine, folder: Path) -> Settings:

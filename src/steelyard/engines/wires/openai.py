@@ -129,6 +129,14 @@ def sampling(request: GenerationRequest) -> dict[str, object]:
 def parse(data: str) -> Chunk:
     """Read one chunk, or one whole unstreamed answer; raise `DialectError` if it is an error."""
     try:
+        return _chunk(data)
+    except RecursionError:
+        words = f"the engine sent JSON that nests too deeply: {data[:120]!r}"
+        raise DialectError(words) from None
+
+
+def _chunk(data: str) -> Chunk:
+    try:
         raw = json.loads(data)
     except ValueError:
         raise DialectError(f"the engine sent what is not JSON: {data[:120]!r}") from None
