@@ -23,8 +23,9 @@ def value(reading: Any) -> Any:
     return reading["value"]
 
 
-def only_run(docker: Setting) -> list[str]:
-    (found,) = docker.calls("run")
+def last_run(docker: Setting) -> list[str]:
+    """Return what was started last: where nobody lent a proof, one ran before."""
+    *_, found = docker.calls("run")
     return found
 
 
@@ -85,7 +86,7 @@ def test_llamacpp_is_measured_from_its_image_with_one_port_and_no_rights(
     }
     assert value(value(record["vitals"])["peak_memory_bytes"]) > 1 << 20
     docker.nothing_is_left()
-    words = only_run(docker)
+    words = last_run(docker)
     before = words[: words.index(f"{image.name}@{image.digest}")]
     assert [w for w in before if w.startswith("type=bind")] == [
         f"type=bind,source={tiny_model},target={tiny_model},readonly"
@@ -118,7 +119,7 @@ def test_a_folder_is_measured_from_the_image_of_another_engine(
     (threads,) = [c for c in record["controls"] if c["name"] == "threads"]
     told = "not told how many threads" in threads["applied"]["detail"]
     assert told == (engine != "vllm")
-    assert ("--gpus" in only_run(docker)) == (device == "cuda")
+    assert ("--gpus" in last_run(docker)) == (device == "cuda")
     (section,) = record["sections"]
     assert len(section["attempts"]) == 4
     docker.nothing_is_left()
@@ -302,7 +303,7 @@ def test_a_spec_pins_the_container_to_its_cores(docker: Setting) -> None:
     (docker.root / "spec.json").write_text(json.dumps(spec))
     done = docker.run("run", "spec.json", "--out", "out", timeout_s=200)
     assert done.returncode == 0, done.stderr
-    *_, words = docker.calls("run")  # the first proves its arithmetic
+    words = last_run(docker)
     assert words[words.index("--cpuset-cpus") + 1] == "0"
     (cores,) = [c for c in docker.record()["controls"] if c["name"] == "affinity"]
     assert (cores["asked"], value(cores["applied"])) == ("0", "0")
@@ -319,5 +320,5 @@ def test_a_file_that_only_its_owner_reads_is_read_as_its_owner(
     os.chown(own, 1234, 2345)
     docker.shelve_engine("llamacpp")
     docker.bench(f"{own}@llamacpp", "--runtime", "docker")
-    words = only_run(docker)
+    words = last_run(docker)
     assert words[words.index("--user") + 1] == "1234:2345"

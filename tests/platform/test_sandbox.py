@@ -62,7 +62,7 @@ class Scene:
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setenv(VARIABLE, SECRET)
     (tmp_path / "secret").write_text(SECRET)
-    os.chdir(tmp_path)  # a socket's path has to be short
+    monkeypatch.chdir(tmp_path)  # a socket's path has to be short
     with (
         socket.create_server(("127.0.0.1", 0)) as tcp,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,

@@ -229,6 +229,7 @@ def test_one_changed_value_is_named_with_its_run(tmp_path: Path) -> None:
         assert "run bad" in problem
 
 
+ROOT = Path(__file__).parents[2]
 _WRITER = """
 import sys
 from pathlib import Path
@@ -245,7 +246,8 @@ for n in range(5):
 def test_two_processes_write_at_once_into_a_database_that_neither_found(tmp_path: Path) -> None:
     path = tmp_path / "new" / "s.db"
     writers = [
-        subprocess.Popen([sys.executable, "-c", _WRITER, name, str(path)]) for name in ("x", "y")
+        subprocess.Popen([sys.executable, "-c", _WRITER, name, str(path)], cwd=ROOT)
+        for name in ("x", "y")
     ]
     assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
     with Store(path) as store:

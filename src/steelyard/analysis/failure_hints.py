@@ -19,6 +19,7 @@ HINTS: Final[Mapping[str, str]] = {
     "template_broken": "control tokens stand in answers: give the server the model's own template",
     "other_model": "another model answered in between: see who else uses or swaps that server",
     "stale_answer": "an answer kept for another question came back: turn that cache off",
+    "no_tools": "the model takes no tools: ask tools_prompted, or serve one that calls tools",
     "model_missing": "the server no longer has the model: load it there, or name another",
     "loading": "the model was still loading: wait until it is loaded, and measure again",
     "quota": "the account has no more credit or quota: top it up, or use another key",
