@@ -127,7 +127,7 @@ def test_a_limit_of_bits_rules_out_before_anything_is_measured(bench: Bench, mix
         (("bundled", "--gpu-layers", "some"), "'some' is no number of layers"),
         (("bundled", "--gpu-layers", "all"), "can compute on no GPU here"),
         (("bundled", "--quants", "Q9"), "no quant 'Q9'"),
-        (("bundled", "--min-speed", "nan"), "--min-speed nan is no limit"),
+        (("bundled", "--min-speed", "nan"), "'nan' is no number"),
         (("bundled@scripted",), "turns settings of llama.cpp"),
         (("http://127.0.0.1:1",), "is the address of a server"),
         (("bundled", "--out", "x.txt"), "is no YAML file"),

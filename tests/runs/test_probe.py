@@ -76,7 +76,9 @@ def test_a_server_that_pretends_is_seen_through(tmp_path: Path) -> None:
 
     found = probed({CHAT: chat}, tmp_path)
     said = {finding.name: finding.answered for finding in found.findings}
-    assert said["streaming"] == "no"
+    (streaming,) = (finding for finding in found.findings if finding.name == "streaming")
+    # On a busy machine it may be read too late to tell, and that is said.
+    assert streaming.answered == "no" or "ms late" in streaming.seen
     assert said["usage"] == "yes"
     assert said["timings"] == said["exact_length"] == "no"
     assert said["seed"] == "no"
