@@ -78,10 +78,10 @@ def a_third_was_kept(found: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("fault", "look"),
     [
-        ("context_cut", all_not_run("prompt_cut")),
-        ("thinking_cut", all_truncated),
+        pytest.param("context_cut", all_not_run("prompt_cut"), marks=pytest.mark.full),
+        pytest.param("thinking_cut", all_truncated, marks=pytest.mark.full),
         ("template_broken", all_not_run("template_broken")),
-        ("empty", all_not_run("zero_tokens")),
+        pytest.param("empty", all_not_run("zero_tokens"), marks=pytest.mark.full),
         ("stale", a_third_was_kept),
     ],
 )
@@ -93,6 +93,7 @@ def test_a_planted_fault_is_named_and_kept_out_of_right_and_wrong(
     look(found)
 
 
+@pytest.mark.full
 def test_failures_of_the_server_are_tried_once_more_and_then_not_run(tmp_path: Path) -> None:
     with faulty(tmp_path / "server", "http_500") as url:
         _, found = marks(tmp_path, url)
@@ -115,6 +116,7 @@ def test_without_quota_nothing_more_is_asked(tmp_path: Path) -> None:
     assert found["overall"]["marks"]["right"] == ITEMS
 
 
+@pytest.mark.full
 def test_answers_of_another_model_that_slipped_in_are_not_run(tmp_path: Path) -> None:
     with faulty(tmp_path / "server", "wrong_model") as url:
         _, found = marks(tmp_path, url)
@@ -144,6 +146,7 @@ def test_a_later_turn_that_always_fails_is_given_up(tmp_path: Path) -> None:
     assert requests == 8  # two turns, twice, of two items
 
 
+@pytest.mark.full
 def test_token_counts_that_are_missing_are_said_to_be(tmp_path: Path) -> None:
     with faulty(tmp_path / "server", "missing_usage") as url:
         code, found = marks(tmp_path, url)
