@@ -14,8 +14,8 @@ from tests.app.bench_stage import SHORT, Bench, Ended, Server, pacer
 from tests.app.stage import Stage
 from tests.engines.foreign import ONE_MODEL, Reply, certificate, serving
 
-from steelyard.app import benching
-from steelyard.app.bench_request import BenchRequest
+from steelyard.app.benches import benching
+from steelyard.app.benches.request import BenchRequest
 from steelyard.domain.bench import Level
 from steelyard.domain.progress import Noted, Progress
 from steelyard.domain.reading import Measured

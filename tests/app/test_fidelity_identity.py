@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests.app import stage
 
-from steelyard.app import work
-from steelyard.app.folder import SweepFolder
-from steelyard.app.reporting import Written
+from steelyard.app.sweeps import work
+from steelyard.app.sweeps.folder import SweepFolder
+from steelyard.app.sweeps.reporting import Written
 from steelyard.campaigns.events import (
     Calibrated,
     CellFinished,

@@ -16,7 +16,8 @@ from tests.app import bench_stage
 from tests.app.bench_stage import Bench
 from tests.models import small_shapes
 
-from steelyard.app import profile_files, subjects
+from steelyard.app import subjects
+from steelyard.app.profiles import files
 from steelyard.domain.reading import Measured
 from steelyard.models import gguf, synth
 from steelyard.store.database import Store
@@ -83,7 +84,7 @@ def test_the_winner_is_run_twice_with_its_context_full_and_becomes_a_profile(
     assert all(isinstance(one.usage, Measured) for one in full)
     with Store(bench.home / "steelyard.db") as store:
         assert {row.id for row in store.runs()} == {record.id for record in records}
-    profile = profile_files.read(bench.home / "engine-profiles" / "ladder-fit.yaml")
+    profile = files.read(bench.home / "engine-profiles" / "ladder-fit.yaml")
     assert profile.settings["context_tokens"] == 512
     head = profile.path.read_text(encoding="utf-8")
     assert "With 512 tokens of context full" in head

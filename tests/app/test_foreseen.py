@@ -9,9 +9,10 @@ import pytest
 from tests.app import stage
 from tests.llamalib import tiny
 
-from steelyard.app import stock, sweeping
-from steelyard.app.ladder import Order
-from steelyard.app.sweep_spec import SweepRequest
+from steelyard.app.stores import stock
+from steelyard.app.sweeps import sweeping
+from steelyard.app.sweeps.ladder import Order
+from steelyard.app.sweeps.spec import SweepRequest
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Noted, Progress
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from tests.store.records import record
 
-from steelyard.app import forms
-from steelyard.app.result_tables import record_text
+from steelyard.app.results import forms
+from steelyard.app.results.tables import record_text
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.task import Mark, Right, Task, Wrong
 from steelyard.tasks.items import Question

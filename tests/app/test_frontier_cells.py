@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from steelyard.analysis.rates import Rates, TypeRate
-from steelyard.app import frontier_cells, frontier_ground
-from steelyard.app.frontier_ground import FrontierRequest, Ground
-from steelyard.app.frontier_quality import Quality, by_bits
+from steelyard.app.frontier import cells as frontier_cells
+from steelyard.app.frontier import ground as frontier_ground
+from steelyard.app.frontier.ground import FrontierRequest, Ground
+from steelyard.app.frontier.quality import Quality, by_bits
 from steelyard.campaigns.cells import Cell, Kv
 from steelyard.campaigns.fit_limits import Limits
 from steelyard.domain.progress import Progress

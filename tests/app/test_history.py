@@ -9,7 +9,7 @@ import pytest
 from tests.store import records
 
 from steelyard.analysis.rates import Rates, TypeRate
-from steelyard.app import history
+from steelyard.app.results import history
 from steelyard.domain.caution import Caution
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Controls, RunRecord

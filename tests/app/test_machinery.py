@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steelyard.app import machinery
+from steelyard.app.engines import machinery
 from steelyard.domain.errors import SteelyardError
 
 

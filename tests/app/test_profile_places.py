@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from steelyard.app import profile_files, profile_places
+from steelyard.app.profiles import files, places
 from steelyard.domain.subject import EngineProfile
 
 
@@ -34,9 +34,9 @@ def test_a_profile_comes_back_whole_from_its_file(
     before: dict[str, Any],
 ) -> None:
     monkeypatch.setenv("STEELYARD_HOME", str(tmp_path))
-    settings = profile_places.settings_of(profile, before)
+    settings = places.settings_of(profile, before)
     out = tmp_path / "mine" / "found.yaml"
     runs = tmp_path / "runs"
     runs.mkdir()
-    profile_places.write(out, runs, "llamacpp", "wheel", settings, ("a comment",))
-    assert profile_files.read(out).over(EngineProfile()) == profile
+    places.write(out, runs, "llamacpp", "wheel", settings, ("a comment",))
+    assert files.read(out).over(EngineProfile()) == profile

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from steelyard import engines
-from steelyard.app import accelerators, profile_files, profiles, subjects
+from steelyard.app import accelerators, subjects
+from steelyard.app.profiles import files, profiles
 from steelyard.domain.errors import BadInput, UnknownName, UnsupportedSubject
 from steelyard.domain.scaling import Skipped
 from steelyard.domain.subject import EngineProfile
@@ -81,7 +82,7 @@ def test_a_wrong_file_is_refused_with_its_line(
     tmp_path: Path, text: str, message: str, hint: str
 ) -> None:
     with pytest.raises(BadInput) as caught:
-        profile_files.read(write(tmp_path, text))
+        files.read(write(tmp_path, text))
     assert message in str(caught.value)
     assert hint in caught.value.hint
 
@@ -90,12 +91,12 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadInput, match="no UTF-8"):
-        profile_files.read(path)
+        files.read(path)
 
 
 def test_what_is_set_goes_over_what_the_work_needs_and_the_rest_stays(own: Path) -> None:
     text = "engine: llamacpp\nslots: 2\ngpu_layers: all\nextra_args: [--poll, 0]\n"
-    found = profile_files.read(write(own, text))
+    found = files.read(write(own, text))
     laid = found.over(EngineProfile(context_tokens=512, slots=9, threads=3))
     assert laid == EngineProfile(
         context_tokens=512, slots=2, threads=3, gpu_layers=ALL_LAYERS, extra_args=("--poll", "0")
@@ -104,8 +105,8 @@ def test_what_is_set_goes_over_what_the_work_needs_and_the_rest_stays(own: Path)
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     settings = {"slots": 2, "kv_type": "q8_0", "flash_attention": True, "extra_args": ("-a", "0")}
-    text = profile_files.text("llamacpp", settings, ("a: comment", ""))
-    found = profile_files.read(write(tmp_path, text))
+    text = files.text("llamacpp", settings, ("a: comment", ""))
+    found = files.read(write(tmp_path, text))
     assert found.settings == settings
     assert found.engines == ("llamacpp",)
 

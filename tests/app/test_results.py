@@ -11,8 +11,8 @@ import pytest
 from tests.store.records import DEVICE, record, subject
 from tests.store.sweeps import sweep
 
-from steelyard.app import results
-from steelyard.app.comparison import compare
+from steelyard.app.results import results
+from steelyard.app.results.comparison import compare
 from steelyard.domain.caution import Caution
 from steelyard.domain.codec import encode, from_plain
 from steelyard.domain.errors import BadInput, UnknownName

@@ -10,7 +10,7 @@ from tests.app import bench_stage
 from tests.app.bench_stage import Bench
 from tests.engines.replica import replaying
 
-from steelyard.app.same_prompt import _one_model
+from steelyard.app.benches.same_prompt import _one_model
 from steelyard.app.subjects import bundled
 from steelyard.models import artifacts
 

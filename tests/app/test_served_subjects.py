@@ -14,8 +14,8 @@ from tests.app import served_stage
 from tests.app.served_stage import Up, script, serving
 from tests.engines.replica import replaying
 
-from steelyard.app import served_subjects, sweeping
-from steelyard.app.sweep_spec import SweepRequest
+from steelyard.app.sweeps import served_subjects, sweeping
+from steelyard.app.sweeps.spec import SweepRequest
 from steelyard.cli.main import run
 from steelyard.domain.errors import UnsupportedSubject
 from steelyard.domain.progress import Noted, Progress

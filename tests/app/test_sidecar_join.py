@@ -18,9 +18,9 @@ from tests.app.bench_stage import Bench
 from tests.app.stage import Stage
 from tests.llamalib import tiny
 
-from steelyard.app import reporting, work
-from steelyard.app.folder import SweepFolder
-from steelyard.app.reporting import Written
+from steelyard.app.sweeps import reporting, work
+from steelyard.app.sweeps.folder import SweepFolder
+from steelyard.app.sweeps.reporting import Written
 from steelyard.campaigns.events import (
     Calibrated,
     CellFinished,

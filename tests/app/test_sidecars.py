@@ -13,8 +13,8 @@ import pytest
 from tests import proofs
 from tests.llamalib import tiny
 
-from steelyard.app import sidecars
-from steelyard.app.sidecars import BenchOrder
+from steelyard.app.engines import sidecars
+from steelyard.app.engines.sidecars import BenchOrder
 from steelyard.domain.errors import BadInput, SteelyardError
 from steelyard.domain.progress import PhaseStarted, Progress
 from steelyard.domain.reading import Measured

@@ -14,7 +14,7 @@ import pytest
 from tests.app import bench_stage
 from tests.app.bench_stage import Bench
 
-from steelyard.app import profile_files
+from steelyard.app.profiles import files
 from steelyard.store.records import read_record
 
 SHORT = ("--prompts", "synthetic:in=16,out=2")
@@ -89,7 +89,7 @@ def test_far_too_many_threads_are_found_out_and_better_ones_written(bench: Bench
     code, out, err = tune(bench, *words)
     assert code == 0, out + err
     assert "use it: steelyard bench bundled@llamacpp/bundled-ttft" in out
-    written = profile_files.read(own(bench) / "bundled-ttft.yaml")
+    written = files.read(own(bench) / "bundled-ttft.yaml")
     assert written.settings["threads"] < 16
     assert written.settings["extra_args"] == ("--poll", "0")
     assert "# Gain over the baseline: time to first token -" in written.path.read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.containers.setting import WHEEL, Setting
 
-from steelyard.app import containing
+from steelyard.app.engines import containing
 from steelyard.cli.main import run
 from steelyard.domain.errors import BadInput, SteelyardError, TooLittleRoom
 from steelyard.domain.progress import Noted

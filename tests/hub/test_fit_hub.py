@@ -11,7 +11,7 @@ from tests.hub.conftest import REPO, Said
 from tests.hub.fake_hub import Hub, Repo
 from tests.llamalib import tiny
 
-from steelyard.app import fitting
+from steelyard.app.hub import fitting
 
 SIZE = 700_000
 

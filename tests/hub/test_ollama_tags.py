@@ -10,8 +10,8 @@ import pytest
 from tests.hub.conftest import Said, noise
 from tests.hub.fake_hub import Fault, Hub
 
-from steelyard.app import find_texts
-from steelyard.app.pulling import HubRequest
+from steelyard.app.hub import find_texts
+from steelyard.app.hub.pulling import HubRequest
 from steelyard.domain.errors import BadInput
 
 LIST, PAGE = "/v2/library/tiny/tags/list", "/library/tiny/tags"

@@ -19,9 +19,10 @@ from tests.hub.fake_hub import COMMIT, Fault, Hub, Repo, sha256
 from tests.hub.test_pulls import start, until
 from tests.llamalib import tiny
 
-from steelyard.app import fetched, pulling, stored_notes, sweeping
-from steelyard.app.folder import SweepFolder
-from steelyard.app.sweep_spec import SweepRequest
+from steelyard.app.hub import pulling, stored_notes
+from steelyard.app.sweeps import fetched, sweeping
+from steelyard.app.sweeps.folder import SweepFolder
+from steelyard.app.sweeps.spec import SweepRequest
 from steelyard.campaigns.planner import plan
 from steelyard.domain.errors import BadInput, TooLittleRoom, UnknownName
 from steelyard.models import artifacts, ladder

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis.validity import telemetry_status
-from steelyard.app import containing, proving, subjects
-from steelyard.app.keeping import keeper
+from steelyard.app import proving, subjects
+from steelyard.app.engines import containing
+from steelyard.app.results.keeping import keeper
 from steelyard.domain.caution import quality
 from steelyard.domain.codec import decode, encode, schema
 from steelyard.domain.errors import BadInput

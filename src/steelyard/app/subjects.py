@@ -12,8 +12,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, TypeAlias, final
 
-from steelyard.app import hub_subjects, profiles, pulling, stored_models
-from steelyard.app.profile_files import ProfileFile
+from steelyard.app.hub import hub_subjects, pulling
+from steelyard.app.profiles import profiles
+from steelyard.app.profiles.files import ProfileFile
+from steelyard.app.stores import stored_models
 from steelyard.domain.errors import BadInput, UnknownName, UnreadableModel, UnsupportedSubject
 from steelyard.domain.progress import Advanced, Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.subject import ArtifactFacts, ReferenceKind, Variant

@@ -99,8 +99,8 @@ def bench(*, as_json: bool, conventions: bool, **options: object) -> int:
     steelyard bench bundled --concurrency 4 --prompts synthetic:in=256,out=64
     steelyard bench FOLDER@vllm --runtime container --concurrency 8
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import benching
-    from steelyard.app.bench_request import BenchRequest
+    from steelyard.app.benches import benching
+    from steelyard.app.benches.request import BenchRequest
 
     request = BenchRequest.of(options)
     with LiveScreen(quiet=as_json) as screen:

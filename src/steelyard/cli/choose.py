@@ -63,7 +63,7 @@ def choose(
     server's models). Each is asked until its verdict is sure; once one is good enough, the dearer
     ones are asked nothing. The same command with the --out of one that was interrupted goes on.
     """
-    from steelyard.app.bench_request import BenchRequest
+    from steelyard.app.benches.request import BenchRequest
     from steelyard.app.choosing import choosing
     from steelyard.app.choosing.request import ChooseRequest
     from steelyard.app.evals.evaluating import EvalRequest

@@ -42,8 +42,8 @@ def cold(*, as_json: bool, **options: object) -> int:
     steelyard engines cold ~/models/qwen3-4b-q4_k_m.gguf --runtime native --starts 10
     steelyard engines cold http://127.0.0.1:11434 --model llama3.2
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import cold_starts
-    from steelyard.app.cold_grounds import ColdRequest
+    from steelyard.app.engines import cold_starts
+    from steelyard.app.engines.cold_grounds import ColdRequest
 
     request = ColdRequest.of(options)
     with Screen(quiet=as_json) as screen:

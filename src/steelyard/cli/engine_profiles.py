@@ -27,7 +27,7 @@ def profiles() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_profiles(*, as_json: bool) -> None:
     """List the built-in profiles and your own."""
-    from steelyard.app import profiles as rooms
+    from steelyard.app.profiles import profiles as rooms
 
     echo(rooms.list_text(as_json=as_json))
 
@@ -37,7 +37,7 @@ def list_profiles(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def show_profile(*, name: str, as_json: bool) -> None:
     """Show the profile NAME: its file, and each setting that comes of it."""
-    from steelyard.app import profiles as rooms
+    from steelyard.app.profiles import profiles as rooms
 
     echo(rooms.show_text(name, as_json=as_json))
 
@@ -48,7 +48,7 @@ def show_profile(*, name: str, as_json: bool) -> None:
 @_RUNTIME
 def check_profile(*, name_or_file: str, engine: str | None, runtime: str) -> None:
     """Check a profile, by NAME or FILE, against what its engine takes."""
-    from steelyard.app import profiles as rooms
+    from steelyard.app.profiles import profiles as rooms
 
     echo(rooms.check_text(name_or_file, engine, runtime))
 
@@ -70,7 +70,7 @@ def preflight(
     steelyard engines preflight awq --device sm_75
     steelyard engines preflight gguf:IQ4_XS --engine llamacpp
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import preflights
+    from steelyard.app.engines import preflights
 
     answered = preflights.answer(subject_or_format, engine, device, as_json=as_json)
     echo(answered.text)

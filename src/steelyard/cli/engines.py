@@ -31,7 +31,7 @@ engines.add_command(gpu_scaling.parallel)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_engines(*, as_json: bool) -> None:
     """List engines, the runtimes found on this machine, and what each engine can do."""
-    from steelyard.app import machinery
+    from steelyard.app.engines import machinery
 
     echo(machinery.engines_text(as_json=as_json))
 
@@ -41,7 +41,7 @@ def list_engines(*, as_json: bool) -> None:
 @click.option("--runtime", type=click.Choice(["wheel", "native"]), default="wheel")
 def check_engine(*, engine: str, runtime: str) -> int:
     """Start ENGINE and replay known arithmetic on it: right logits, or WRONG_LOGITS."""
-    from steelyard.app import machinery
+    from steelyard.app.engines import machinery
 
     with Screen() as screen:
         checked = machinery.check_engine(engine, runtime, screen.emit)
@@ -87,7 +87,7 @@ def bench_engine(
     \b
     steelyard engines bench bundled --depth 0,1024 --repeats 3
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import sidecars
+    from steelyard.app.engines import sidecars
 
     order = sidecars.BenchOrder(subject, threads, prompt, output, depth, repeats, runtime, out)
     with Screen(quiet=as_json) as screen:
@@ -113,8 +113,8 @@ def probe_engine(*, as_json: bool, **options: object) -> None:
     \b
     steelyard engines probe http://127.0.0.1:8080
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import probing
-    from steelyard.app.bench_request import BenchRequest
+    from steelyard.app.benches.request import BenchRequest
+    from steelyard.app.engines import probing
 
     request = BenchRequest.of(options)
     with Screen(quiet=as_json) as screen:

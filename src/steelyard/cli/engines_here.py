@@ -22,7 +22,7 @@ def install(*, names: tuple[str, ...]) -> None:
     \b
     steelyard engines install mlx
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import environments
+    from steelyard.app.engines import environments
 
     with Screen() as screen:
         text = environments.install_text(names, screen.emit)
@@ -33,7 +33,7 @@ def install(*, names: tuple[str, ...]) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def uninstall(*, names: tuple[str, ...]) -> None:
     """Remove engines and harnesses that `engines install` fetched."""
-    from steelyard.app import environments
+    from steelyard.app.engines import environments
 
     echo(environments.uninstall_text(names))
 
@@ -62,10 +62,10 @@ def compare(
     \b
     steelyard engines compare bundled@llamacpp FOLDER@mlx FOLDER@transformers
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import engine_comparison
+    from steelyard.app.engines import comparison
 
-    order = engine_comparison.CompareOrder(subjects, prompts, seed, threads, out)
+    order = comparison.CompareOrder(subjects, prompts, seed, threads, out)
     with Screen(quiet=as_json) as screen:
-        compared = engine_comparison.compare(order, screen.emit, as_json=as_json)
+        compared = comparison.compare(order, screen.emit, as_json=as_json)
     echo(compared.text)
     return compared.exit_code

@@ -118,7 +118,7 @@ def ask(
     with the --out of one that was interrupted goes on with it. A harness of somebody else's asks
     through a recording proxy (`steelyard engines install lm-eval inspect`); its scores are its own.
     """
-    from steelyard.app.bench_request import BenchRequest
+    from steelyard.app.benches.request import BenchRequest
     from steelyard.app.evals import evaluating, harnessed
 
     names, chosen = (

@@ -75,7 +75,7 @@ def check(*, pack: Path, top: int | None, as_json: bool, **how: object) -> None:
     SUBJECT is a GGUF file (or a name that `steelyard models list` shows), or the address of a
     server that takes tokens as a prompt and tells the most probable next ones, as llama-server.
     """
-    from steelyard.app.bench_request import BenchRequest
+    from steelyard.app.benches.request import BenchRequest
     from steelyard.app.fidelity import checking
 
     request = checking.CheckRequest(pack, BenchRequest.of(how), top)

@@ -41,7 +41,7 @@ def offload(*, as_json: bool, **options: object) -> int:
     steelyard engines offload ~/models/qwen3-4b-q4_k_m.gguf --runtime native
     steelyard engines offload bundled --runtime native --layers 0,2,4,all --rounds 10
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import offloading
+    from steelyard.app.engines import offloading
 
     request = offloading.OffloadRequest.of(options)
     with Screen(quiet=as_json) as screen:
@@ -83,7 +83,7 @@ def parallel(*, as_json: bool, **options: object) -> int:
     steelyard engines parallel ~/models/qwen3-4b-q4_k_m.gguf --gpus 1,2,4 --runtime native
     steelyard engines parallel --servers 1=http://127.0.0.1:8001,2=http://127.0.0.1:8002
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import paralleling
+    from steelyard.app.engines import paralleling
 
     request = paralleling.ParallelRequest.of(options)
     with Screen(quiet=as_json) as screen:

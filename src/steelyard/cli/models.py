@@ -33,7 +33,7 @@ def list_models(*, folders: tuple[Path, ...], as_json: bool) -> None:
 
     The short form of `steelyard models scan`, which also tells formats, stores and duplicates.
     """
-    from steelyard.app import stored_models
+    from steelyard.app.stores import stored_models
 
     echo(stored_models.list_text(folders, as_json=as_json))
 
@@ -43,7 +43,7 @@ def list_models(*, folders: tuple[Path, ...], as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def show_model(*, subject: str, as_json: bool) -> None:
     """Show what a model file is: hash, bits per weight, tensor types, context, memory."""
-    from steelyard.app import stock
+    from steelyard.app.stores import stock
 
     with Screen(quiet=as_json) as screen:
         text = stock.show_text(subject, screen.emit, as_json=as_json)
@@ -81,7 +81,7 @@ def quantise(
     steelyard models quantise bundled Q4_K_M Q3_K_M --out /tmp/ladder
     steelyard models quantise bundled --recipe mix.recipe.json --out /tmp/ladder
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import stock
+    from steelyard.app.stores import stock
 
     if bool(quants) == (recipe is not None):
         raise click.UsageError("name QUANTS, or a mix with --recipe FILE, and not both")

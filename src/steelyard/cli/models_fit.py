@@ -78,7 +78,7 @@ def fit(
     steelyard models fit qwen3-4b llama-3.1-8b --context 32k --memory 24GB
     steelyard models fit ~/models/some.gguf --calibrate
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import fit_texts, fitting
+    from steelyard.app.hub import fit_texts, fitting
 
     request = fitting.FitRequest(
         subjects,

@@ -60,11 +60,11 @@ def frontier(*, as_json: bool, **options: object) -> int:
     steelyard models frontier bundled --memory 100MB --context 2k --min-speed 50 --budget 3m
     steelyard models frontier ~/ladders/qwen3-8b --memory 24GB --context 32k --min-speed 15
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import fit_frontier
-    from steelyard.app.frontier_ground import FrontierRequest
+    from steelyard.app.frontier import searching
+    from steelyard.app.frontier.ground import FrontierRequest
 
     request = FrontierRequest.of(options)
     with Screen(quiet=as_json) as screen:
-        told = fit_frontier.perform(request, screen.emit)
+        told = searching.perform(request, screen.emit)
     echo(told.json if as_json else told.text)
     return told.exit_code

@@ -61,7 +61,7 @@ def find(*, as_json: bool, **options: Any) -> None:
     steelyard models find ollama:llama3.2 --include '*q4_K_M'
     steelyard models find ollama:llama3.2:1b --json
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import find_texts, pulling
+    from steelyard.app.hub import find_texts, pulling
 
     echo(find_texts.find_text(pulling.HubRequest(**options), as_json=as_json))
 
@@ -93,7 +93,7 @@ def pull(*, as_json: bool, dry_run: bool, **options: Any) -> None:
     steelyard models pull unsloth/Qwen3-4B-GGUF --include '*Q8_0*' --out ~/models/qwen3 --dry-run
     steelyard models pull ollama:llama3.2:1b
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import pull_texts, pulling
+    from steelyard.app.hub import pull_texts, pulling
 
     request = pulling.HubRequest(**options)
     if dry_run:
@@ -108,7 +108,7 @@ def pull(*, as_json: bool, dry_run: bool, **options: Any) -> None:
 @click.argument("subject")
 def pin(*, subject: str) -> None:
     """Pin a fetched model, ORG/NAME[:QUANT]: nothing of Steelyard's deletes it."""
-    from steelyard.app import keeping_models
+    from steelyard.app.hub import keeping_models
 
     echo(keeping_models.pin_text(subject))
 
@@ -117,7 +117,7 @@ def pin(*, subject: str) -> None:
 @click.argument("subject")
 def unpin(*, subject: str) -> None:
     """Take the pins of a fetched model, ORG/NAME[:QUANT], away."""
-    from steelyard.app import keeping_models
+    from steelyard.app.hub import keeping_models
 
     echo(keeping_models.unpin_text(subject))
 
@@ -127,7 +127,7 @@ def unpin(*, subject: str) -> None:
 @click.option("--yes", is_flag=True, help="Delete; without it only said what would go.")
 def remove(*, subject: str, yes: bool) -> None:
     """Delete a fetched model, ORG/NAME[:QUANT]; never one that is pinned or in use."""
-    from steelyard.app import keeping_models
+    from steelyard.app.hub import keeping_models
 
     echo(keeping_models.remove_text(subject, yes=yes))
 
@@ -163,8 +163,8 @@ def each(
     \b
     steelyard models each org/name-GGUF:Q8_0,Q4_K_M --no-prefetch -- steelyard engines bench {}
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import each as row
-    from steelyard.app import pulling
+    from steelyard.app.hub import each as row
+    from steelyard.app.hub import pulling
 
     hub = pulling.HubRequest(**options)
     request = row.EachRequest(hub, command, keep, keep_all, not no_prefetch)

@@ -62,9 +62,10 @@ def lab(*, as_json: bool, **options: object) -> int:
     steelyard models lab bundled --stock Q4_K_M --out /tmp/lab
     steelyard models lab ~/models/qwen3-0.6b-f16.gguf --stock Q3_K_M --budget 2h
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import mix_ground, mix_lab
+    from steelyard.app.mixes import ground
+    from steelyard.app.mixes import lab as mix_lab
 
-    request = mix_ground.LabRequest.of(options)
+    request = ground.LabRequest.of(options)
     with Screen(quiet=as_json) as screen:
         told = mix_lab.perform(request, screen.emit)
     echo(told.json if as_json else told.text)

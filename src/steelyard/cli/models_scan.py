@@ -28,7 +28,7 @@ def scan(*, places: tuple[str, ...], hashed: bool, plain_http: bool, as_json: bo
     steelyard models scan ~/models /mnt/disk --hash
     steelyard models scan https://models.example/llm/ --json
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import stored_models
+    from steelyard.app.stores import stored_models
 
     request = stored_models.ScanRequest(places, hashed, plain_http)
     with Screen(quiet=as_json) as screen:
@@ -52,7 +52,7 @@ def copy(*, model: str, out: Path, plain_http: bool) -> None:
     steelyard models copy hf:unsloth/Qwen3-4B-GGUF:Q4_K_M
     steelyard models copy 'https://models.example/llm/#tiny-Q8_0' --out ~/models
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import stored_models
+    from steelyard.app.stores import stored_models
 
     with Screen() as screen:
         request = stored_models.CopyRequest(model, out, plain_http)
@@ -64,7 +64,7 @@ def copy(*, model: str, out: Path, plain_http: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 def index(*, folder: Path) -> None:
     """Hash the models below FOLDER and write index.json: any web server then is a model store."""
-    from steelyard.app import stored_models
+    from steelyard.app.stores import stored_models
 
     with Screen() as screen:
         text = stored_models.index_text(folder, screen.emit)

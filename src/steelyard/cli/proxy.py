@@ -85,7 +85,7 @@ def proxy(
     steelyard proxy http://127.0.0.1:8080 --port 9000 --budget 1e6tok
     steelyard proxy --replay proxies/FOLDER --port 9000
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app.bench_request import BenchRequest, is_address
+    from steelyard.app.benches.request import BenchRequest, is_address
     from steelyard.app.proxying import proxying
     from steelyard.app.proxying.serving import ProxyRequest
 

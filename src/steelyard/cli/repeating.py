@@ -76,7 +76,7 @@ def repeat(
     already is asked again. Each time is a run of its own. The same command with the --out of one
     that was interrupted goes on with it.
     """
-    from steelyard.app.bench_request import BenchRequest
+    from steelyard.app.benches.request import BenchRequest
     from steelyard.app.evals import repeating
     from steelyard.app.evals.evaluating import EvalRequest
 

@@ -18,7 +18,7 @@ def report(*, run: Path, include_polluted: bool, as_json: bool) -> int:
 
     The same records give the same summary, byte for byte, on any day.
     """
-    from steelyard.app import reporting
+    from steelyard.app.sweeps import reporting
 
     outcome = reporting.report_again(run, include_polluted=include_polluted)
     echo(outcome.json if as_json else outcome.text(100))

@@ -21,7 +21,7 @@ def results() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_runs(*, model: str | None, limit: int, simulated: bool, as_json: bool) -> None:
     """List stored runs, the newest first."""
-    from steelyard.app import results as stored
+    from steelyard.app.results import results as stored
 
     echo(stored.list_text(model, limit, simulated=simulated, as_json=as_json))
 
@@ -31,7 +31,7 @@ def list_runs(*, model: str | None, limit: int, simulated: bool, as_json: bool) 
 @click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
 def show(*, run: str, as_json: bool) -> None:
     """Show one RUN, named by its id or the beginning of it."""
-    from steelyard.app import results as stored
+    from steelyard.app.results import results as stored
 
     echo(stored.show_text(run, as_json=as_json))
 
@@ -43,7 +43,7 @@ def show(*, run: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def compare(*, first: str, second: str, include_polluted: bool, as_json: bool) -> None:
     """Compare run SECOND with run FIRST: paired right answers, and speeds side by side."""
-    from steelyard.app import results as stored
+    from steelyard.app.results import results as stored
 
     echo(stored.compare_text(first, second, as_json=as_json, include_polluted=include_polluted))
 
@@ -54,7 +54,7 @@ def compare(*, first: str, second: str, include_polluted: bool, as_json: bool) -
 @click.option("--simulated", is_flag=True, help="Export runs on the scripted engine too.")
 def export(*, form: str, out: Path | None, simulated: bool) -> None:
     """Export stored runs, one row a run, or whole records as JSON."""
-    from steelyard.app import results as stored
+    from steelyard.app.results import results as stored
 
     text = stored.export_text(form, out, simulated=simulated)
     echo(text, nl=False)
@@ -64,6 +64,6 @@ def export(*, form: str, out: Path | None, simulated: bool) -> None:
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 def rebuild(*, folders: tuple[Path, ...]) -> None:
     """Load the records of sweep FOLDERS into the database again."""
-    from steelyard.app import results as stored
+    from steelyard.app.results import results as stored
 
     echo(stored.rebuild_text(folders))

@@ -40,7 +40,7 @@ def speculate(
     \b
     steelyard engines speculate bundled --prompts 16
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import speculating
+    from steelyard.app.engines import speculating
 
     order = speculating.SpeculateOrder(
         subject, draft, domains, prompts, tokens, concurrency, threads, seed, out

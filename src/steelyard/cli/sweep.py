@@ -92,8 +92,8 @@ def sweep(*, as_json: bool, **options: object) -> int:
     steelyard sweep ~/models/qwen3-4b-gguf/ --suite full --yes
     steelyard sweep --resume --out sweeps/qwen3-4b
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import sweeping
-    from steelyard.app.sweep_spec import SweepRequest
+    from steelyard.app.sweeps import sweeping
+    from steelyard.app.sweeps.spec import SweepRequest
 
     request = SweepRequest.of(options)
     with Screen(quiet=as_json) as screen:

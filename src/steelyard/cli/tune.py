@@ -45,7 +45,7 @@ def tune(*, as_json: bool, **options: object) -> int:
     steelyard tune bundled --for ttft --budget 2m
     steelyard tune ~/models/qwen3-4b-q4_k_m.gguf --for throughput --concurrency 8 --out fast.yaml
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app import tuning
+    from steelyard.app.engines import tuning
 
     request = tuning.TuneRequest.of(options)
     with Screen(quiet=as_json) as screen:

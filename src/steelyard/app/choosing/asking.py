@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast, final
 
-from steelyard.app.benching import Target
+from steelyard.app.benches.benching import Target
 from steelyard.app.choosing.deal import Deal
 from steelyard.app.choosing.request import ChooseRequest
 from steelyard.campaigns.choosing import REFERENCE, Ask, Choosing

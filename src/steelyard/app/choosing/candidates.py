@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.app import bench_request, benching
-from steelyard.app.benching import Target
+from steelyard.app.benches import benching
+from steelyard.app.benches import request as bench_request
+from steelyard.app.benches.benching import Target
 from steelyard.app.choosing.deal import Deal
 from steelyard.app.choosing.request import ChooseRequest
 from steelyard.app.evals import able, rag_request, room

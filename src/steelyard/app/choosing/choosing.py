@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import anytime
-from steelyard.app import benching
+from steelyard.app.benches import benching
 from steelyard.app.choosing import candidates, texts
 from steelyard.app.choosing.asking import Ground, perform, records, replay
 from steelyard.app.choosing.deal import deal
 from steelyard.app.choosing.request import ChooseRequest
 from steelyard.app.evals import evaluating, rag_request
-from steelyard.app.keeping import keeper
+from steelyard.app.results.keeping import keeper
 from steelyard.campaigns.choosing import REFERENCE, Choosing, Rules
 from steelyard.domain.campaign import Gates
 from steelyard.domain.choice import Choice, Looked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, final
 
-from steelyard.app.bench_request import is_address
+from steelyard.app.benches.request import is_address
 from steelyard.app.evals.evaluating import EvalRequest
 from steelyard.domain.errors import BadInput
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from steelyard.app import bench_request, benching, subjects
-from steelyard.app.benching import Target
+from steelyard.app import subjects
+from steelyard.app.benches import benching, request
+from steelyard.app.benches.benching import Target
 from steelyard.app.evals import rag_request, room
 from steelyard.domain.errors import BadInput, CannotContain, SteelyardError
 from steelyard.domain.task import Item, Task
@@ -74,7 +75,7 @@ def refused(target: Target, drawn: Mapping[Task, Sequence[Item]]) -> dict[str, s
 
 def _trained(subject: str) -> int:
     """Return the context that a model of ours was trained for; 0 where nobody has seen it."""
-    if bench_request.is_address(subject):
+    if request.is_address(subject):
         return 0
     files = subjects.choose(subject).files
     return min((facts.context_tokens for _, facts in files), default=0)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
-from steelyard.app.sweep_plan import rates_of
+from steelyard.app.sweeps.plan import rates_of
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import Stopped
 from steelyard.domain.subject import Variant

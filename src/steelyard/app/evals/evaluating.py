@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import evaluation as scores
-from steelyard.app import bench_request, benching, result_tables, results
-from steelyard.app.bench_request import BenchRequest
-from steelyard.app.benching import Target
-from steelyard.app.comparison import axes
+from steelyard.app.benches import benching
+from steelyard.app.benches import request as bench_request
+from steelyard.app.benches.benching import Target
+from steelyard.app.benches.request import BenchRequest
 from steelyard.app.evals import (
     able,
     budgeted,
@@ -34,7 +34,9 @@ from steelyard.app.evals import (
 )
 from steelyard.app.evals.budgeted import Budget
 from steelyard.app.evals.rag_request import RagRequest
-from steelyard.app.keeping import keeper
+from steelyard.app.results import results, tables
+from steelyard.app.results.comparison import axes
+from steelyard.app.results.keeping import keeper
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput, Interrupted
 from steelyard.domain.evaluation import Evaluation
@@ -152,7 +154,7 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
             keep(record)
     found = depths.with_lengths(scores.evaluate(record), record)
     found = replace(found, left_out=ready.left_out)
-    told = kinds.counts_text(record), result_tables.forms_text(record)
+    told = kinds.counts_text(record), tables.forms_text(record)
     answers = own_files.write_answers(ready.folder, record)
     return Evaluated(found, ready.folder, *told, answers)
 

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import benchmark
-from steelyard.app import bench_reports, benching
-from steelyard.app.bench_request import BenchRequest
+from steelyard.app.benches import benching, reports
+from steelyard.app.benches.request import BenchRequest
 from steelyard.app.evals import rag_request
 from steelyard.app.evals.rag_request import RagRequest
-from steelyard.app.keeping import keeper
 from steelyard.app.proxying import serving
 from steelyard.app.proxying import texts as recordings
 from steelyard.app.proxying.serving import Front, ProxyRequest
+from steelyard.app.results.keeping import keeper
 from steelyard.domain.budget import Budget
 from steelyard.domain.codec import encode
 from steelyard.domain.errors import BadInput, Interrupted, UnsupportedSubject
@@ -84,7 +84,7 @@ class Harnessed:
         if as_json:
             found = benchmark.summary([self.record])
             return f'{{"harness": {encode(run)}, "telemetry": {encode(found)}}}'
-        where = f"Report: {self.folder / bench_reports.REPORT}    All files: {self.folder}/"
+        where = f"Report: {self.folder / reports.REPORT}    All files: {self.folder}/"
         own = recordings.harness_text(run) if run is not None else ""
         return "\n".join(filter(None, (own, recordings.recording_text(self.record), where)))
 
@@ -148,7 +148,7 @@ def evaluate(request: HarnessRequest, emit: Emit) -> Harnessed:
         found = record()
         with keeper(emit) as keep:
             keep(found)
-        bench_reports.write(folder, bench_reports.Done((found,)), None, strict=False)
+        reports.write(folder, reports.Done((found,)), None, strict=False)
         if interrupted:
             raise KeyboardInterrupt
     return Harnessed(found, folder)

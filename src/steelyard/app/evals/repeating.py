@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import determinism
-from steelyard.app import bench_request, benching
+from steelyard.app.benches import benching
+from steelyard.app.benches import request as bench_request
 from steelyard.app.evals import evaluating, harnessed
 from steelyard.app.evals.evaluating import EvalRequest
 from steelyard.app.evals.texts import interval, percent, table
-from steelyard.app.stored_texts import shown
+from steelyard.app.stores.stored_texts import shown
 from steelyard.domain.codec import encode
 from steelyard.domain.determinism import Determinism, Parting, Sameness
 from steelyard.domain.errors import BadInput, EngineError, Interrupted

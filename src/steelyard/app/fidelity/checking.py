@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import packed
-from steelyard.app import bench_request, benching, subjects
-from steelyard.app.bench_request import BenchRequest, is_address
-from steelyard.app.benching import Target
+from steelyard.app import subjects
+from steelyard.app.benches import benching
+from steelyard.app.benches import request as bench_request
+from steelyard.app.benches.benching import Target
+from steelyard.app.benches.request import BenchRequest, is_address
 from steelyard.app.fidelity import texts
 from steelyard.app.fidelity.packing import PROBE, vocabulary_sha256
 from steelyard.domain.codec import encode

@@ -17,8 +17,9 @@ from typing import Any, Final, Self, final
 import numpy as np
 
 from steelyard import __version__
-from steelyard.app import mix_ground, subjects
+from steelyard.app import subjects
 from steelyard.app.fidelity import texts as words
+from steelyard.app.mixes import ground
 from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.pack import PACK_VERSION, PackFacts
 from steelyard.domain.progress import Emit, Noted
@@ -137,7 +138,7 @@ def _text(request: PackRequest, path: Path, positions: int) -> Text:
     """Return the text in windows of so many positions; refuse one that is too short."""
     name, text = "fidelity's text", texts.fidelity_text()
     if request.text is not None:
-        name, text = request.text.name, mix_ground.read_text(request.text)
+        name, text = request.text.name, ground.read_text(request.text)
     cut = divergence.read(name, text, path, positions)
     if cut.positions < positions:
         raise BadInput(

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from steelyard.app import bench_reports, benching
-from steelyard.app.keeping import keeper
+from steelyard.app.benches import benching, reports
 from steelyard.app.proxying import serving, texts
 from steelyard.app.proxying.serving import ProxyRequest
+from steelyard.app.results.keeping import keeper
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import RunRecord
@@ -41,12 +41,10 @@ class Recorded:
 
     def text(self, *, as_json: bool) -> str:
         """Return the last screen, or the same summary as a bench has."""
-        done = bench_reports.write(
-            self.folder, bench_reports.Done((self.record,)), None, strict=False
-        )
+        done = reports.write(self.folder, reports.Done((self.record,)), None, strict=False)
         if as_json:
             return done.json
-        where = f"Report: {self.folder / bench_reports.REPORT}    All files: {self.folder}/"
+        where = f"Report: {self.folder / reports.REPORT}    All files: {self.folder}/"
         return f"{texts.recording_text(self.record)}\n{where}"
 
 

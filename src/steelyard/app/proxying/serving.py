@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
-from steelyard.app import bench_request, benching
-from steelyard.app.bench_request import BenchRequest, is_address
-from steelyard.app.benching import Target
+from steelyard.app.benches import benching
+from steelyard.app.benches import request as bench_request
+from steelyard.app.benches.benching import Target
+from steelyard.app.benches.request import BenchRequest, is_address
 from steelyard.domain.budget import Budget
 from steelyard.domain.errors import BadInput, EngineError, SteelyardError
 from steelyard.domain.progress import Emit, Noted

@@ -1,0 +1,1 @@
+"""`models frontier`: the best quality that fits, as measured."""

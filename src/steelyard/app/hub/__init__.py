@@ -1,0 +1,1 @@
+"""Models on a hub: found, foreseen by their headers, fetched, kept and removed."""

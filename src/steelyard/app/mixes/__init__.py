@@ -1,0 +1,1 @@
+"""`models lab`: mixes of tensor types, searched, kept and applied again."""

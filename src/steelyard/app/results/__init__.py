@@ -1,0 +1,1 @@
+"""What was measured: kept, listed, compared, exported, and used to foresee."""

@@ -1,0 +1,1 @@
+"""Models that are here already: found in folders and stores, listed, copied."""

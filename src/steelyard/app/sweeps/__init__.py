@@ -1,0 +1,1 @@
+"""What a sweep is asked for, planned, fetched, worked and reported."""
