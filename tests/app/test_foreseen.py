@@ -10,16 +10,16 @@ from tests.app import stage
 from tests.llamalib import tiny
 
 from steelyard.app.stores import stock
-from steelyard.app.sweeps import sweeping
+from steelyard.app.sweeps import foreseeing
 from steelyard.app.sweeps.ladder import Order
 from steelyard.app.sweeps.spec import SweepRequest
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Noted, Progress
 
 
-def foresee(subject: Path, **options: object) -> sweeping.Foreseen:
+def foresee(subject: Path, **options: object) -> foreseeing.Foreseen:
     told: list[Progress] = []
-    ahead = sweeping.foresee(
+    ahead = foreseeing.foresee(
         SweepRequest.of({"subject": str(subject), "items": 10, "dry_run": True, **options}),
         told.append,
     )

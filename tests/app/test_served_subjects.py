@@ -14,7 +14,7 @@ from tests.app import served_stage
 from tests.app.served_stage import Up, script, serving
 from tests.engines.replica import replaying
 
-from steelyard.app.sweeps import served_subjects, sweeping
+from steelyard.app.sweeps import foreseeing, served_subjects
 from steelyard.app.sweeps.spec import SweepRequest
 from steelyard.cli.main import run
 from steelyard.domain.errors import UnsupportedSubject
@@ -68,7 +68,7 @@ def test_a_dry_run_asks_no_model_anything_and_writes_nothing(up: Up, home: Path)
 def test_named_models_are_taken_in_their_order_the_first_as_the_reference(up: Up) -> None:
     told: list[Progress] = []
     request = SweepRequest(up.url, models=("swift", "whole"), items=4, dry_run=True)
-    sweep = sweeping.foresee(request, told.append).sweep
+    sweep = foreseeing.foresee(request, told.append).sweep
     assert [v.label for v in sweep.variants] == ["swift", "whole"]
     assert sweep.reference.label == "swift"
     assert (sweep.engine, sweep.runtime, sweep.fidelity_positions) == ("openai", "attached", 0)
@@ -79,7 +79,7 @@ def test_named_models_are_taken_in_their_order_the_first_as_the_reference(up: Up
 
 def test_a_reference_that_is_not_among_the_named_is_one_more(up: Up) -> None:
     request = SweepRequest(up.url, models=("broken",), reference="whole", items=4, dry_run=True)
-    sweep = sweeping.foresee(request, lambda _: None).sweep
+    sweep = foreseeing.foresee(request, lambda _: None).sweep
     assert [v.label for v in sweep.variants] == ["whole", "broken"]
 
 
@@ -154,14 +154,14 @@ def test_servers_of_two_engines_are_not_one_sweep() -> None:
     with replaying("vllm") as one, replaying("sglang") as other:
         request = SweepRequest(one.url, against=(other.url,), dry_run=True, items=4)
         with pytest.raises(UnsupportedSubject, match="is vllm and .* is sglang") as caught:
-            sweeping.foresee(request, lambda _: None)
+            foreseeing.foresee(request, lambda _: None)
     assert "--compare" in caught.value.hint
 
 
 def test_what_a_server_says_of_its_model_is_its_fact_and_a_digest_shows_a_second_name() -> None:
     with replaying("ollama") as one, replaying("ollama") as other:
         request = SweepRequest(one.url, against=(other.url,), dry_run=True, items=4)
-        ahead = sweeping.foresee(request, lambda _: None)
+        ahead = foreseeing.foresee(request, lambda _: None)
         asked = [at for at, _ in one.asked]
     first, second = ahead.sweep.variants
     assert first.label == f"llama3.2:latest (127.0.0.1:{one.port})"

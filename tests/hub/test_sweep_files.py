@@ -20,7 +20,7 @@ from tests.hub.test_pulls import start, until
 from tests.llamalib import tiny
 
 from steelyard.app.hub import pulling, stored_notes
-from steelyard.app.sweeps import fetched, sweeping
+from steelyard.app.sweeps import fetched, plan_text, sweeping
 from steelyard.app.sweeps.folder import SweepFolder
 from steelyard.app.sweeps.spec import SweepRequest
 from steelyard.campaigns.planner import plan
@@ -76,7 +76,7 @@ def write_script(cache: Path) -> None:
 def dry(subject: str, **options: Any) -> Any:
     """Plan a sweep without running it, and return the plan as a program gets it."""
     request = SweepRequest(subject, dry_run=True, **options)
-    return json.loads(sweeping.dry_run_text(request, lambda _: None, as_json=True))
+    return json.loads(plan_text.dry_run_text(request, lambda _: None, as_json=True))
 
 
 def test_a_plan_is_made_from_the_headers_and_fetches_no_file(real: Hub, cache: Path) -> None:

@@ -92,13 +92,13 @@ def sweep(*, as_json: bool, **options: object) -> int:
     steelyard sweep ~/models/qwen3-4b-gguf/ --suite full --yes
     steelyard sweep --resume --out sweeps/qwen3-4b
     """  # noqa: D301 - \b is click's own mark
-    from steelyard.app.sweeps import sweeping
+    from steelyard.app.sweeps import plan_text, sweeping
     from steelyard.app.sweeps.spec import SweepRequest
 
     request = SweepRequest.of(options)
     with Screen(quiet=as_json) as screen:
         if request.dry_run:
-            echo(sweeping.dry_run_text(request, screen.emit, as_json=as_json))
+            echo(plan_text.dry_run_text(request, screen.emit, as_json=as_json))
             return 0
         outcome = sweeping.perform(request, screen.emit)
     echo(outcome.json if as_json else outcome.text(width()))
