@@ -29,7 +29,9 @@ def test_equal_sides_of_many_items_are_shown_to_be_alike_and_few_are_not() -> No
 def test_a_gain_beyond_the_margin_is_not_alike_though_no_loss_is_shown() -> None:
     sides: Sides = {"a": flipped(800, 100, 0, 100)}
     found = sized(sides)["a"]
-    verdict = judge_pairs(sides, Gates(margin=0.03), Missing("no_floor", ""))["a"]
+    verdict = judge_pairs(sides, Gates(margin=0.03), dict.fromkeys(sides, Missing("no_floor", "")))[
+        "a"
+    ]
     assert isinstance(verdict, Measured)
     assert verdict.value.name == "no loss shown"
     assert not found.equivalence.shown
@@ -39,7 +41,7 @@ def test_a_gain_beyond_the_margin_is_not_alike_though_no_loss_is_shown() -> None
 @pytest.mark.parametrize("flips", [(10, 10), (22, 8), (30, 5), (0, 60)])
 def test_what_is_alike_always_qualifies_by_the_verdict(flips: tuple[int, int]) -> None:
     sides: Sides = {"a": flipped(900, 80, *flips), "b": flipped(500, 80, 4, 4)}
-    verdicts = judge_pairs(sides, Gates(margin=0.03), Missing("no_floor", ""))
+    verdicts = judge_pairs(sides, Gates(margin=0.03), dict.fromkeys(sides, Missing("no_floor", "")))
     for name, found in sized(sides).items():
         verdict = verdicts[name]
         assert isinstance(verdict, Measured)

@@ -12,28 +12,6 @@ from steelyard.domain.task import Mark, Right, Wrong
 from steelyard.stats.power import smallest_visible_loss
 
 
-@pytest.mark.parametrize(
-    ("task", "share", "band"),
-    [
-        ("overall", 0.90, "excellent"),
-        ("overall", 0.8999, "good"),
-        ("overall", 0.60, "poor"),
-        ("overall", 0.5999, "failed"),
-        ("math_words/l2", 0.70, "acceptable"),
-        ("math_words/l2", 0.69, "failed"),
-        ("reading/l1", 0.65, "acceptable"),
-        ("logic/l1", 0.85, "excellent"),
-        ("formats/l3", 0.80, "acceptable"),
-    ],
-)
-def test_bands_begin_at_their_limits(task: str, share: float, band: str) -> None:
-    assert evaluation.band(task, share) == Measured(band, "derived")
-
-
-def test_a_family_without_agreed_limits_has_no_band() -> None:
-    assert isinstance(evaluation.band("mine/l1", 1.0), Missing)
-
-
 def test_only_answers_that_both_readings_found_can_disagree() -> None:
     def mark(strict: str | None, flexible: str | None) -> Mark:
         return Mark(Wrong(), {"strict": strict, "flexible": flexible})

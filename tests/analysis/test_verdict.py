@@ -89,6 +89,32 @@ def test_without_an_aa_row_nothing_below_the_margin_is_called_worse() -> None:
     unknown = verdict(reference, candidate, Missing("no_aa_row"))
     assert unknown.floor == GATES.margin
     assert unknown.name == "undecided"
+    assert unknown.low > 0
+    assert "nor is none" not in unknown.reason
+    assert "without an A/A row" in unknown.reason
+
+
+def test_a_loss_that_is_shown_is_never_told_as_none() -> None:
+    """81 lost and none won of 4,400: a loss of 1.5 points or more, all of it below the margin."""
+    sides = flipped(4200, 119, 81, 0)
+    for aa_floor in (Missing("no_aa_row"), NO_FLOOR):
+        found = verdict(*sides, aa_floor)
+        assert found.low > 0
+        assert found.name == "within margin"
+        assert "no loss" not in found.reason
+    inside = verdict(*sides, Measured(0.02, "derived"))
+    assert inside.name == "no loss shown"
+    assert "between 1.5% and 2.3% is lost" in inside.reason
+    assert "2.0%" in inside.reason
+
+
+def test_what_is_undecided_with_every_item_run_names_more_items() -> None:
+    reference = marked("r" * 61 + "w" * 59, cluster=5)
+    candidate = marked("r" * 60 + "w" * 58 + "r" * 2, cluster=5)
+    found = verdict(reference, candidate, NO_FLOOR)
+    assert found.name == "undecided"
+    assert isinstance(found.to_decide_items, Measured)
+    assert 120 < found.to_decide_items.value < 400
 
 
 def test_the_floor_is_zero_for_the_same_marks_and_grows_with_flips_that_cancel() -> None:

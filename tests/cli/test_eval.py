@@ -95,6 +95,7 @@ def spoilt(task: Task, count: int) -> dict[str, str]:
 def test_planted_answers_are_counted_exactly_and_a_planted_loss_is_found(tmp_path: Path) -> None:
     with server(tmp_path / "good", right(MATHS, LOGIC)) as url:
         good = evaluated(tmp_path, url, "good-out")
+        evaluated(tmp_path, url, "again-out")
     with server(tmp_path / "bad", answers(MATHS) | spoilt(LOGIC, 25)) as url:
         bad = evaluated(tmp_path, url, "bad-out")
     assert good["overall"]["marks"]["right"] == 120
@@ -116,6 +117,7 @@ def test_planted_answers_are_counted_exactly_and_a_planted_loss_is_found(tmp_pat
     assert "SIMULATED" in shown
     assert "EXPLORED" not in shown
     assert "clusters drawn again" in shown
+    an_aa_row_is_the_first_once_more(tmp_path, shown)
     sizes_and_kinds_stand_beside(tmp_path, logic["effect"]["value"], found["overall"]["effect"])
     what_a_right_answer_costs_is_told(tmp_path, bad)
 
@@ -138,6 +140,24 @@ def what_a_right_answer_costs_is_told(folder: Path, bad: dict[str, Any]) -> None
         (("--tariff", "0"), "'--tariff'"),
     ):
         refused = steelyard(folder, "eval", "worth", "bad-out", *words)
+        assert refused.returncode == 2
+        assert says in refused.stderr
+
+
+def an_aa_row_is_the_first_once_more(folder: Path, without: str) -> None:
+    """Its floor is 0 where all marks are the same; another subject is no repeat."""
+    assert "A/A     none" in without
+    pair = ("eval", "compare", "good-out", "bad-out", "--again")
+    found = json.loads(steelyard(folder, *pair, "again-out", "--json").stdout)
+    assert {floor["value"] for floor in found["floors"].values()} == {0.0}
+    assert found["overall"]["verdict"]["value"]["floor"] == 0.0
+    assert f"A/A     run {found['again']}" in steelyard(folder, *pair, "again-out").stdout
+    swapped = ("eval", "compare", "good-out", "again-out", "--again")
+    for words, says in (
+        ((*pair, "bad-out"), "is compared already"),
+        ((*swapped, "bad-out"), "does not repeat run"),
+    ):
+        refused = steelyard(folder, *words)
         assert refused.returncode == 2
         assert says in refused.stderr
 

@@ -152,3 +152,17 @@ def test_another_repeat_has_seeds_of_its_own_and_the_same_repeat_the_same(tmp_pa
     assert first == again
     assert first.keys() == second.keys()
     assert set(first.values()).isdisjoint(second.values())
+
+
+def test_a_task_asked_in_parts_lasts_as_long_as_its_parts() -> None:
+    """A part whose answers were all known begins at no time of its own."""
+
+    def part(started_s: float, ended_s: float) -> Section:
+        at = round(started_s * 1e9), round(ended_s * 1e9)
+        return Section("logic/l1", "task", "completed", *at, ())
+
+    known, first, second = part(0, 4), part(50_000, 50_003), part(50_100, 50_101)
+    for parts in ([known, first, second], [first, second, known], [second, known, first]):
+        (whole,) = judged.joined(parts)
+        assert whole.ended_ns - whole.started_ns == 8_000_000_000
+        assert whole.ended_ns == second.ended_ns

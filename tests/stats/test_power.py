@@ -104,19 +104,47 @@ def test_clustered_items_see_less() -> None:
     )
 
 
+def times(seen: Flips, items: int, by: int) -> Flips:
+    return Flips(seen.lost * by / items, seen.won * by / items, by, seen.df)
+
+
 def test_an_undecided_gain_is_decided_by_more_items() -> None:
-    items = items_to_decide(0.01, discordance=0.05, margin=0.03)
+    seen = Flips(3, 2, 100)
+    items = items_to_decide(seen, 100, margin=0.03, floor=0.03)
     assert items is not None
-    assert upper_bound(Flips(0.03 * items, 0.02 * items, items), 0.025) < 0.03
-    assert upper_bound(Flips(0.03 * (items - 2), 0.02 * (items - 2), items - 2), 0.025) >= 0.03
+    assert upper_bound(times(seen, 100, items), 0.025) < 0.03
+    assert upper_bound(times(seen, 100, items - 1), 0.025) >= 0.03
 
 
 def test_a_loss_beyond_the_margin_is_decided_by_showing_it_above_the_floor() -> None:
-    items = items_to_decide(0.04, discordance=0.08, margin=0.03, floor=0.01)
+    seen = Flips(6, 2, 100)
+    items = items_to_decide(seen, 100, margin=0.03, floor=0.01)
     assert items is not None
-    assert lower_bound(Flips(0.06 * items, 0.02 * items, items), 0.025) > 0.01
-    assert items > (items_to_decide(0.04, discordance=0.08, margin=0.03) or 0)
+    assert lower_bound(times(seen, 100, items), 0.025) > 0.01
+    assert lower_bound(times(seen, 100, items - 1), 0.025) <= 0.01
+    assert items > (items_to_decide(seen, 100, margin=0.03) or 0)
+
+
+def test_a_loss_below_the_margin_may_be_shown_above_the_floor_first() -> None:
+    """20 lost and 10 won of 400: some sixty items more say `worse`, twelve thousand `within`."""
+    seen = Flips(20, 10, 400)
+    items = items_to_decide(seen, 400, margin=0.03)
+    assert items is not None
+    assert 400 < items < 500
+    assert lower_bound(times(seen, 400, items), 0.025) > 0
+    above = items_to_decide(seen, 400, margin=0.03, floor=0.03)
+    assert above is not None
+    assert 12_000 < above < 12_500
+
+
+def test_what_is_undecided_takes_more_items_than_there_were() -> None:
+    """Items that hang together are fewer independent ones; the same rule judges them later."""
+    seen = Flips(0.5, 1.0, 60, df=23)
+    assert upper_bound(seen, 0.0125) >= 0.03
+    found = items_to_decide(seen, 120, margin=0.03, floor=0.03, alpha_high=0.0125)
+    assert found is not None
+    assert found > 120
 
 
 def test_a_loss_at_its_floor_is_never_decided() -> None:
-    assert items_to_decide(0.03, discordance=0.05, margin=0.03, floor=0.03) is None
+    assert items_to_decide(Flips(4, 1, 100), 100, margin=0.03, floor=0.03) is None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from steelyard.analysis import verdict
-from steelyard.analysis.evaluation import OVERALL, band
+from steelyard.analysis.bands import OVERALL, rated
 from steelyard.analysis.roster import Roster
 from steelyard.analysis.verdict import Marked
 from steelyard.domain.campaign import Gates
@@ -70,9 +70,5 @@ def _split(marked: Marked) -> Mapping[str, Marked]:
 
 def _bands(row: VariantRow) -> dict[str, Band]:
     shares = {OVERALL: row.marks, **row.family_marks}
-    found = {
-        name: band(name, marks.right_share.value.value)
-        for name, marks in shares.items()
-        if isinstance(marks.right_share.value, Measured)
-    }
-    return {name: rated.value for name, rated in found.items() if isinstance(rated, Measured)}
+    found = {name: rated(name, marks) for name, marks in shares.items()}
+    return {name: band.value for name, band in found.items() if isinstance(band, Measured)}

@@ -15,15 +15,15 @@ from typing import Final
 
 from steelyard.analysis import graded, retrieval
 from steelyard.analysis.answer_worth import worth
+from steelyard.analysis.bands import OVERALL, rated
 from steelyard.analysis.determinism import identical
 from steelyard.analysis.effects import effects
 from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.passing import passing
 from steelyard.analysis.thinking import ledger, length_ratio
-from steelyard.analysis.verdict import Marked, Pairs, judge_pairs, pair
+from steelyard.analysis.verdict import Marked, Pairs, floor, judge_pairs, pair
 from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Contrast, Evaluation, Pairing, TaskScore
-from steelyard.domain.metric import Band
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section, Stopped
 from steelyard.domain.summary import Estimate
@@ -32,19 +32,9 @@ from steelyard.stats.families import holm
 from steelyard.stats.paired import mcnemar_exact
 from steelyard.stats.power import smallest_visible_loss
 
-OVERALL: Final = "overall"
-# Limits of excellent, good, acceptable and poor, as shares of right answers.
-BANDS: Final[Mapping[str, tuple[float, ...]]] = {
-    OVERALL: (0.90, 0.80, 0.70, 0.60),
-    "math_words": (0.90, 0.80, 0.70),
-    "reading": (0.85, 0.75, 0.65),
-    "logic": (0.85, 0.75, 0.65),
-    "formats": (0.95, 0.90, 0.80),
-}
 _PROGRAMS: Final = "code/"
-_NAMES: Final[tuple[Band, ...]] = ("excellent", "good", "acceptable", "poor")
-_NO_BANDS: Final = Missing("no_bands", "no bands are agreed on for this family")
 _NONE_RUN: Final = Missing("no_items", "no item was run")
+_NO_FLOOR: Final = Missing("no_aa_row", "no run of the first once more was given")
 _NOT_READ: Final = Missing("one_reading", "these answers are read in one way only")
 
 
@@ -82,10 +72,15 @@ def _beside_first(record: RunRecord, sections: Mapping[str, Section]) -> tuple[P
 
 
 def contrast(
-    first: RunRecord, second: RunRecord, margin: float, differs: Iterable[str]
+    first: RunRecord,
+    second: RunRecord,
+    margin: float,
+    differs: Iterable[str],
+    again: RunRecord | None = None,
 ) -> Contrast:
     """Pair two runs; tasks that only one has, or that are not the same, are named with the reason.
 
+    `again` is the first once more: how far the two lie apart is the A/A floor.
     Raises `ValueError` where no task is shared.
     """
     sides, unpaired = shared(first, second)
@@ -94,7 +89,8 @@ def contrast(
     gates = Gates(margin=margin)
     both = tuple(_joined([side[place] for side in sides.values()]) for place in (0, 1))
     item_s = _item_s(first) + _item_s(second)
-    (overall,) = _timed(pairings({OVERALL: (both[0], both[1])}, gates), item_s)
+    floors = {} if again is None else _floors(first, again, sides, gates)
+    (overall,) = _timed(pairings({OVERALL: (both[0], both[1])}, gates, floors), item_s)
     return Contrast(
         first=first.id,
         second=second.id,
@@ -103,7 +99,7 @@ def contrast(
         differs=tuple(differs),
         simulated=first.simulated,
         margin=margin,
-        tasks=_timed(pairings(sides, gates), item_s),
+        tasks=_timed(pairings(sides, gates, floors), item_s),
         overall=overall,
         unpaired=unpaired,
         formats={
@@ -117,7 +113,20 @@ def contrast(
             if record.stopped is not None
         ),
         identical=identical(first, second, sides),
+        again="" if again is None else again.id,
+        floors=floors,
     )
+
+
+def _floors(
+    first: RunRecord, again: RunRecord, sides: Mapping[str, tuple[Marked, Marked]], gates: Gates
+) -> dict[str, Reading[float]]:
+    """Return the A/A floor of each task and of all, on the items that are compared."""
+    twins, _ = shared(first, again)
+    twin = {name: twins[name][1] if name in twins else Marked() for name in sides}
+    found = {name: floor(mine, twin[name], gates.confidence) for name, (mine, _) in sides.items()}
+    whole = _joined([mine for mine, _ in sides.values()]), _joined(list(twin.values()))
+    return {**found, OVERALL: floor(*whole, gates.confidence)}
 
 
 def _lengths(first: RunRecord, second: RunRecord, names: Sequence[str]) -> dict[str, Estimate]:
@@ -144,21 +153,9 @@ def shared(
     return sides, unpaired
 
 
-def band(task: str, share: float) -> Reading[Band]:
-    """Return the absolute band of a share of right answers; below the last limit it is failed."""
-    limits = BANDS.get(task.partition("/")[0])
-    if limits is None:
-        return _NO_BANDS
-    for name, limit in zip(_NAMES, limits, strict=False):
-        if share >= limit:
-            return Measured(name, "derived")
-    return Measured("failed", "derived")
-
-
 def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskScore:
     marked = _marked(sections)
     marks = count(marked.marks, marked.clusters)
-    share = marks.right_share.value
     tokens, seconds = _per_item(sections, "output_tokens"), _per_item(sections, "seconds")
     return TaskScore(
         task=task,
@@ -167,7 +164,7 @@ def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskSco
         disagreement=disagreement(marked.marks.values()),
         output_tokens=tokens,
         answer_s=seconds,
-        band=band(task, share.value) if isinstance(share, Measured) else _NONE_RUN,
+        band=rated(task, marks),
         worth=worth(record, sections),
         thinking=ledger(sections),
         parts={} if task == OVERALL else by_constraint(marked.marks, marked.clusters),
@@ -217,9 +214,13 @@ def disagreement(marks: Iterable[Mark]) -> Reading[float]:
     return Measured(sum(pairs) / len(pairs), "derived") if pairs else _NOT_READ
 
 
-def pairings(sides: Mapping[str, tuple[Marked, Marked]], gates: Gates) -> tuple[Pairing, ...]:
+def pairings(
+    sides: Mapping[str, tuple[Marked, Marked]],
+    gates: Gates,
+    floors: Mapping[str, Reading[float]] | None = None,
+) -> tuple[Pairing, ...]:
     """Set the second of each pair beside the first; all of them share one error budget."""
-    verdicts = judge_pairs(sides, gates, Missing("no_floor", "no A/A row was run"))
+    verdicts = judge_pairs(sides, gates, dict.fromkeys(sides, _NO_FLOOR) | dict(floors or {}))
     pairs = {name: found for name, both in sides.items() if (found := pair(*both)) is not None}
     sizes = effects({name: (sides[name][0], found) for name, found in pairs.items()}, gates)
     # Samples of one item are no independent pairs, for which the exact test is made.
@@ -234,11 +235,13 @@ def pairings(sides: Mapping[str, tuple[Marked, Marked]], gates: Gates) -> tuple[
     def no_p(name: str) -> Missing:
         return Missing("sampled", "samples of an item hang together") if name in pairs else no
 
-    return tuple(
-        Pairing(
+    rows = []
+    for name, (first, second) in sides.items():
+        ours, theirs = count(first.marks, first.clusters), count(second.marks, second.clusters)
+        one = Pairing(
             task=name,
-            first_share=count(first.marks, first.clusters).right_share,
-            second_share=count(second.marks, second.clusters).right_share,
+            first_share=ours.right_share,
+            second_share=theirs.right_share,
             verdict=verdicts[name],
             p=Measured(exact[name], "derived") if name in exact else no_p(name),
             p_adjusted=Measured(adjusted[name], "derived") if name in exact else no_p(name),
@@ -246,9 +249,11 @@ def pairings(sides: Mapping[str, tuple[Marked, Marked]], gates: Gates) -> tuple[
             left_out=len(first.marks.keys() | second.marks.keys())
             - (len(pairs[name].seen) if name in pairs else 0),
             effect=Measured(sizes[name], "derived") if name in pairs else no,
+            first_band=rated(name, ours),
+            second_band=rated(name, theirs),
         )
-        for name, (first, second) in sides.items()
-    )
+        rows.append(one)
+    return tuple(rows)
 
 
 def _timed(found: Iterable[Pairing], item_s: float) -> tuple[Pairing, ...]:

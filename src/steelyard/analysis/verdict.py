@@ -13,8 +13,8 @@ which Holm tests it, so interval and decision agree.
 The floor is the farther end of the A/A row's own interval, and 0 when its marks are the same
 throughout. Its mere observed loss would not do: thirty flips each way cancel to 0 by luck, though
 they show marks that another run of the same file would move by a point. A floor that is too high
-only turns `worse` into `undecided`; what qualifies depends on `hi` alone. Without an A/A row the
-margin stands in for the floor: nothing below it may be called worse.
+only turns `worse` into `undecided`; what qualifies depends on `hi` alone. Without an A/A row
+nothing below the margin may be called worse, and a loss that is above zero is never "no loss".
 
 Items not run count against the variant in `hi` and for it in `lo`; over 1 % of them, the verdict
 is undecided. Not aware of gates. Sources: DESIGN §2; `stats.paired`, `stats.families`.
@@ -104,25 +104,26 @@ def judge(
 ) -> dict[str, Reading[Verdict]]:
     """Judge all candidates of a sweep at once, since they share one error budget."""
     sides = {label: (reference, marked) for label, marked in candidates.items()}
-    return judge_pairs(sides, gates, aa_floor)
+    return judge_pairs(sides, gates, dict.fromkeys(sides, aa_floor))
 
 
 def judge_pairs(
-    sides: Mapping[str, tuple[Marked, Marked]], gates: Gates, aa_floor: Reading[float]
+    sides: Mapping[str, tuple[Marked, Marked]], gates: Gates, floors: Mapping[str, Reading[float]]
 ) -> dict[str, Reading[Verdict]]:
     """Judge the second of each pair against the first; all of them share one error budget."""
     pairs = {label: pair(*both) for label, both in sides.items()}
     judged = {label: found for label, found in pairs.items() if found is not None}
-    floor_used = _or_margin(aa_floor, gates.margin)
+    used = {label: _or_margin(floors[label], gates.margin) for label in judged}
     labels = sorted(judged)
-    above = [p_loss_above(judged[label].best, floor_used) for label in labels]
+    above = [p_loss_above(judged[label].best, used[label][0]) for label in labels]
     below = [p_loss_below(judged[label].worst, gates.margin) for label in labels]
     alpha = (1 - gates.confidence) / 2
     levels = zip(_levels(above, alpha), _levels(below, alpha), strict=True)
     verdicts: dict[str, Reading[Verdict]] = dict.fromkeys(sides, _NO_PAIRS)
     for label, (low_level, high_level), p in zip(labels, levels, holm(above), strict=True):
         verdicts[label] = Measured(
-            _verdict(judged[label], gates, floor_used, (low_level, high_level), p), "derived"
+            _verdict(judged[label], gates, used[label], (low_level, high_level), p),
+            "derived",
         )
     return verdicts
 
@@ -141,9 +142,9 @@ def judge_shown(
         pairs = pair(*both)
         if pairs is None:
             continue
-        floor_used = _or_margin(floors[label], gates.margin)
+        floor_used, known = _or_margin(floors[label], gates.margin)
         p = min(1.0, p_loss_above(pairs.best, floor_used) * len(sides))
-        found[label] = _verdict(pairs, gates, floor_used, (level, level), p)
+        found[label] = _verdict(pairs, gates, (floor_used, known), (level, level), p)
     return found
 
 
@@ -159,26 +160,31 @@ def only(marked: Marked, items: Collection[str]) -> Marked:
     return Marked({k: m for k, m in marked.marks.items() if k in items}, marked.clusters)
 
 
-def _or_margin(floor: Reading[float], margin: float) -> float:
-    """Return the floor; where the reference was not run twice, the margin stands for it."""
-    return floor.value if isinstance(floor, Measured) else margin
+def _or_margin(floor: Reading[float], margin: float) -> tuple[float, bool]:
+    """Return the floor and True; where the reference was not run twice, the margin and False."""
+    return (floor.value, True) if isinstance(floor, Measured) else (margin, False)
 
 
 def _verdict(
-    pairs: Pairs, gates: Gates, floor_used: float, levels: tuple[float, float], p: float
+    pairs: Pairs,
+    gates: Gates,
+    floor: tuple[float, bool],
+    levels: tuple[float, float],
+    p: float,
 ) -> Verdict:
+    floor_used, known = floor
     low = lower_bound(pairs.best, levels[0])
     high = upper_bound(pairs.worst, levels[1])
-    name: VerdictName = verdict_of(low, high, gates.margin, floor_used)
+    name: VerdictName = verdict_of(low, high, gates.margin, floor_used, has_floor=known)
     loss = sum(pairs.seen) / len(pairs.seen)
-    reason = reason_of(name, low, high, gates.margin, floor_used)
+    reason = reason_of(name, low, high, gates.margin, floor_used, has_floor=known)
     needed: Reading[int] = Missing("decided", "these items decide it")
     if pairs.too_few_run:
         name = "undecided"
         reason = f"more than {NOT_RUN_MAX:.0%} of the items were not run"
         needed = _NOT_RUN
     elif name == "undecided":
-        needed = _needed(pairs, loss, gates.margin, floor_used, levels)
+        needed = _needed(pairs, gates.margin, floor_used, levels)
     return Verdict(
         name=name,
         loss=loss,
@@ -203,39 +209,64 @@ def _levels(p_values: Sequence[float], alpha: float) -> list[float]:
     return [strictest[p] for p in p_values]
 
 
-def verdict_of(low: float, high: float, margin: float, floor_used: float) -> VerdictName:
-    """Return which of the four verdicts an interval of the loss is."""
+def verdict_of(
+    low: float, high: float, margin: float, floor: float, *, has_floor: bool = True
+) -> VerdictName:
+    """Return which of the four verdicts an interval of the loss is.
+
+    Without an A/A row (`has_floor` False) the `floor` is the margin.
+    """
     if high < margin:
-        return "no loss shown" if low <= floor_used else "within margin"
-    return "undecided" if low <= floor_used else "worse"
+        return "no loss shown" if low <= (floor if has_floor else 0.0) else "within margin"
+    return "undecided" if low <= floor else "worse"
 
 
-def reason_of(name: VerdictName, low: float, high: float, margin: float, floor_used: float) -> str:
+def reason_of(
+    name: VerdictName,
+    low: float,
+    high: float,
+    margin: float,
+    floor: float,
+    *,
+    has_floor: bool = True,
+) -> str:
     """Say in words why it is this verdict."""
     at_most, at_least = f"{high:.1%}", f"{low:.1%}"
     match name:
+        case "no loss shown" if low > 0:
+            return (
+                f"between {at_least} and {at_most} is lost (margin {margin:.1%}): no more than "
+                f"another run of the reference may differ by, {floor:.1%}"
+            )
         case "no loss shown":
             return f"at most {at_most} is lost (margin {margin:.1%}), and no loss is shown"
         case "within margin":
             return f"between {at_least} and {at_most} is lost, all of it below {margin:.1%}"
         case "worse":
+            above = f"the A/A floor {floor:.1%}" if has_floor else f"the margin {margin:.1%}"
+            return f"at least {at_least} is lost, above {above}; {margin:.1%} or more may be"
+        case _ if low > 0:
+            limit = (
+                f"that is within the A/A floor {floor:.1%}"
+                if has_floor
+                else "without an A/A row nothing below the margin is called worse"
+            )
             return (
-                f"at least {at_least} is lost, above the A/A floor {floor_used:.1%}, "
-                f"and {margin:.1%} or more is not ruled out"
+                f"between {at_least} and {at_most} is lost; that it is below the margin "
+                f"{margin:.1%} is not shown, and {limit}"
             )
         case _:
             return f"a loss of {at_most} is not ruled out (margin {margin:.1%}), nor is none"
 
 
 def _needed(
-    pairs: Pairs, loss: float, margin: float, floor_used: float, levels: tuple[float, float]
+    pairs: Pairs, margin: float, floor_used: float, levels: tuple[float, float]
 ) -> Reading[int]:
     n = len(pairs.seen)
-    churn = max(0.0, sum(d != 0 for d in pairs.seen) / n - abs(loss))
-    alpha = levels[1] if loss < margin else levels[0]
-    found = items_to_decide(loss, churn, margin, floor_used, alpha, pairs.effect)
+    found = items_to_decide(flips(pairs.seen, pairs.clusters), n, margin, floor_used, *levels)
     if found is None:
         return Missing("cannot_decide", "the loss seen is so near the limit that no number would")
+    # With what was run these items would have decided it.
     if found <= n:
         return _NOT_RUN
     return Measured(found, "estimated")

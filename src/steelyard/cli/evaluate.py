@@ -168,18 +168,24 @@ def ask(
 @click.argument("first")
 @click.argument("second")
 @click.option("--margin", type=Finite(0.1, 50), default=3.0, help="Points of loss.")
+@click.option("--again", metavar="RUN", help="FIRST once more: gives the A/A floor.")
 @click.option(
     "--explore", is_flag=True, help="Also say which kinds of items differ: a hint, no verdict."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def compare(*, first: str, second: str, margin: float, explore: bool, as_json: bool) -> None:
+def compare(
+    *, first: str, second: str, margin: float, again: str | None, explore: bool, as_json: bool
+) -> None:
     """Pair SECOND with FIRST, item by item: what is lost, and whether that is shown.
 
     Each is the folder of an evaluation or the beginning of a run's id.
     """
     from steelyard.app.evals import evaluating
 
-    echo(evaluating.compare_text(first, second, margin / 100, explore=explore, as_json=as_json))
+    told = evaluating.compare_text(
+        first, second, margin / 100, again=again, explore=explore, as_json=as_json
+    )
+    echo(told)
 
 
 @evaluate.command("worth")

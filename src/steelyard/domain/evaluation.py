@@ -240,6 +240,8 @@ class Pairing:
     left_out: int
     effect: Reading[Effect]
     more_s: Reading[float] = Missing("not_undecided")
+    first_band: Reading[Band] = Missing("no_bands")
+    second_band: Reading[Band] = Missing("no_bands")
 
 
 @final
@@ -261,6 +263,7 @@ class Contrast:
     `formats` which share of the demanded forms it lost. `stopped`
     says which of the two did not ask all items, and what that means for the verdict. `identical` is
     the share of items with the same text in both, None where subject or seed differ.
+    `again` is the run that repeats the first, if one was given, and `floors` the A/A floors of it.
     """
 
     first: str
@@ -278,3 +281,5 @@ class Contrast:
     explored: Explored | None = None
     stopped: tuple[str, ...] = ()
     identical: Estimate | None = None
+    again: str = ""
+    floors: Mapping[str, Reading[float]] = field(default_factory=dict)

@@ -96,23 +96,31 @@ def settled(bench: Bench, section: Section) -> Section:
 
 
 def joined(sections: Iterable[Section]) -> list[Section]:
-    """Return the sections with those of one task made one: it was asked part by part."""
+    """Return the sections with those of one task made one: it was asked part by part.
+
+    It lasts as long as its parts did together: what was asked between them is left out.
+    """
     whole: dict[tuple[str, str], Section] = {}
     for section in sections:
         before = whole.get((section.kind, section.name))
         if before is None or section.kind != "task":
             whole[section.kind, section.name] = section
             continue
+        ended_ns = max(before.ended_ns, section.ended_ns)
         whole[section.kind, section.name] = replace(
             section,
-            started_ns=min(before.started_ns, section.started_ns),
-            ended_ns=max(before.ended_ns, section.ended_ns),
+            started_ns=ended_ns - _lasted_ns(before) - _lasted_ns(section),
+            ended_ns=ended_ns,
             attempts=(*before.attempts, *section.attempts),
             marks=dict(sorted((dict(before.marks) | dict(section.marks)).items())),
             clusters=dict(sorted((dict(before.clusters) | dict(section.clusters)).items())),
             retrieval=retrieval.joined(before.retrieval, section.retrieval),
         )
     return list(whole.values())
+
+
+def _lasted_ns(section: Section) -> int:
+    return section.ended_ns - section.started_ns
 
 
 @final

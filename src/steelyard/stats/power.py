@@ -44,24 +44,22 @@ def items_for_margin(
 
 
 def items_to_decide(
-    loss: float,
-    discordance: float,
+    seen: Flips,
+    items: int,
     margin: float,
     floor: float = 0.0,
-    alpha: float = 0.025,
-    design_effect: float = 1.0,
+    alpha_low: float = 0.025,
+    alpha_high: float = 0.025,
 ) -> int | None:
-    """Return the items after which `loss`, should it persist, would be decided, or None.
+    """Return how many items would decide what `items` have not, should they go on alike, or None.
 
-    `discordance` is the share of items seen to flip, either way. A loss below `margin` is decided
-    once it is shown to be below; one at the margin or beyond, once shown to be above `floor`.
+    `seen` is what the items came to, in independent ones. It is decided as soon as the loss is
+    shown to be below `margin` or above `floor`, whichever comes first.
     """
 
-    def decided(items: int) -> bool:
-        seen = expected(loss, discordance, items / design_effect)
-        if loss < margin:
-            return upper_bound(seen, alpha) < margin
-        return lower_bound(seen, alpha) > floor
+    def decided(more: int) -> bool:
+        then = _scaled(seen, more / items)
+        return upper_bound(then, alpha_high) < margin or lower_bound(then, alpha_low) > floor
 
     return _smallest(decided)
 
@@ -109,6 +107,11 @@ def expected(loss: float, discordance: float, items: float) -> Flips:
     """Return the flips to see at this `loss` when `discordance` of the items flip in all."""
     flipping = min(1.0, max(discordance, abs(loss)))
     return Flips((flipping + loss) / 2 * items, (flipping - loss) / 2 * items, items)
+
+
+def _scaled(seen: Flips, times: float) -> Flips:
+    df = None if seen.df is None else max(1, round((seen.df + 1) * times) - 1)
+    return Flips(seen.lost * times, seen.won * times, seen.items * times, df)
 
 
 def _smallest(passes: Callable[[int], bool]) -> int | None:

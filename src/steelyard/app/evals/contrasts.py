@@ -7,6 +7,7 @@ from typing import Final
 
 from steelyard.app.evals.texts import interval, number, percent, spread, table
 from steelyard.domain.evaluation import Contrast, Effect, Explored, Graded, Pairing
+from steelyard.domain.metric import Band
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Verdict
 from steelyard.reports.figures import NOTHING, duration
@@ -26,6 +27,7 @@ def _contrast(found: Contrast) -> Iterator[str]:
     yield f"second  {found.second_name}, run {found.second}"
     yield from (f"STOPPED EARLY: {one}" for one in found.stopped)
     yield f"differs {'; '.join(found.differs) or 'nothing: the same again'}"
+    yield _aa_row(found)
     heads = ("task", "first", "second", "loss", "interval", "lost", "won", "p", "p (Holm)")
     pairings = [*found.tasks, *([found.overall] if len(found.tasks) > 1 else [])]
     yield table([(*heads, "verdict"), *(_pairing(one) for one in pairings)])
@@ -40,6 +42,13 @@ def _contrast(found: Contrast) -> Iterator[str]:
     yield from _sizes(pairings, found.margin)
     if found.explored is not None:
         yield from _explored(found.explored)
+
+
+def _aa_row(found: Contrast) -> str:
+    if not found.again:
+        return "A/A     none (--again RUN): no loss below the margin is called worse"
+    floors = ", ".join(f"{task} {percent(floor)}" for task, floor in found.floors.items())
+    return f"A/A     run {found.again}; a loss up to here is no loss shown: {floors}"
 
 
 def _formats(found: Mapping[str, Graded], tasks: Sequence[str]) -> Iterator[str]:
@@ -70,7 +79,8 @@ def _known(found: Estimate) -> bool:
 
 
 def _pairing(one: Pairing) -> tuple[str, ...]:
-    first, second = percent(one.first_share.value), percent(one.second_share.value)
+    first = _share(one.first_share, one.first_band)
+    second = _share(one.second_share, one.second_band)
     match one.verdict:
         case Missing():
             return (one.task, first, second, *[NOTHING] * 6, NOTHING)
@@ -87,6 +97,11 @@ def _pairing(one: Pairing) -> tuple[str, ...]:
                 _p(one.p_adjusted),
                 verdict.name,
             )
+
+
+def _share(share: Estimate, band: Reading[Band]) -> str:
+    rated = f" {band.value}" if isinstance(band, Measured) else ""
+    return f"{percent(share.value)}{rated}"
 
 
 def _told(one: Pairing, margin: float) -> Iterator[str]:

@@ -298,9 +298,18 @@ def _budget(seconds: float | None, began_ns: int) -> Budget | None:
 
 
 def compare_text(
-    first: str, second: str, margin: float, *, explore: bool = False, as_json: bool
+    first: str,
+    second: str,
+    margin: float,
+    *,
+    again: str | None = None,
+    explore: bool = False,
+    as_json: bool,
 ) -> str:
-    """Pair two evaluations, each named by its folder or by the beginning of its run's id."""
+    """Pair two evaluations, each named by its folder or by the beginning of its run's id.
+
+    `again` names the first once more, for an A/A floor.
+    """
     mine, theirs = record_named(first), record_named(second)
     if mine.id == theirs.id:
         raise BadInput(f"{first} and {second} are one and the same run")
@@ -308,7 +317,7 @@ def compare_text(
         raise BadInput("one run is simulated and the other measured: they share nothing")
     try:
         differs = (*axes(mine, theirs), *scores.resettled(mine, theirs))
-        found = scores.contrast(mine, theirs, margin, differs)
+        found = scores.contrast(mine, theirs, margin, differs, _again(mine, theirs, again))
     except ValueError:
         raise BadInput(
             f"runs {mine.id} and {theirs.id} share no task with the same items",
@@ -317,6 +326,26 @@ def compare_text(
     if explore:
         found = kinds.explored(found, mine, theirs)
     return encode(found, indent=1) if as_json else contrasts.contrast_text(found)
+
+
+def _again(first: RunRecord, second: RunRecord, named: str | None) -> RunRecord | None:
+    """Return the run that repeats the first; `BadInput` for one that is something else."""
+    if named is None:
+        return None
+    found = record_named(named)
+    if found.id in (first.id, second.id):
+        raise BadInput(f"--again names run {found.id}, which is compared already")
+    if other := tuple(axes(first, found)):
+        raise BadInput(
+            f"run {found.id} does not repeat run {first.id}: other {'; '.join(other)}",
+            hint="run the first once more, with everything the same, and name that run",
+        )
+    if not scores.shared(first, found)[0]:
+        raise BadInput(
+            f"runs {first.id} and {found.id} share no task with the same items",
+            hint="run both with the same --tasks, --level, --seed and --private-seed",
+        )
+    return found
 
 
 @contextmanager

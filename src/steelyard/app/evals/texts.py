@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from steelyard.analysis.bands import spanned
 from steelyard.domain.evaluation import Evaluation, TaskScore
 from steelyard.domain.ledger import Worth
-from steelyard.domain.reading import Measured, Reading
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Marks
 from steelyard.reports.figures import NOTHING
 from steelyard.stats.power import smallest_visible_loss
@@ -73,8 +74,17 @@ def _row(score: TaskScore) -> tuple[str, ...]:
         percent(score.adherence.value),
         number(score.output_tokens, 0),
         number(score.answer_s, 2),
-        score.band.value if isinstance(score.band, Measured) else NOTHING,
+        _band(score),
     )
+
+
+def _band(score: TaskScore) -> str:
+    """Name the band, and those that the interval reaches where they are others."""
+    if isinstance(score.band, Missing):
+        return NOTHING
+    reached = spanned(score.task, score.marks)
+    between = f" ({reached[0]} to {reached[-1]})" if len(reached) > 1 else ""
+    return f"{score.band.value}{between}"
 
 
 def _passing(scores: Sequence[TaskScore]) -> Iterator[str]:
