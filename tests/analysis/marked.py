@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from steelyard.analysis.verdict import Marked
-from steelyard.domain.task import Invalid, Mark, NotRun, Outcome, Right, Wrong
+from steelyard.domain.task import (
+    Invalid,
+    Mark,
+    NotRun,
+    Outcome,
+    Right,
+    Wrong,
+    item_of,
+    sample_key,
+)
 
 OUTCOMES: dict[str, Outcome] = {
     "r": Right(),
@@ -21,6 +30,13 @@ def marked(letters: str, *, cluster: int = 1) -> Marked:
     marks = {i: Mark(OUTCOMES[letter]) for i, letter in zip(ids, letters, strict=True)}
     clusters = {i: f"c{number // cluster}" for number, i in enumerate(ids)}
     return Marked(marks, clusters)
+
+
+def sampled(letters: str, each: int) -> Marked:
+    """One letter is one sample; so many in a row are those of one item, a cluster of its own."""
+    keys = [sample_key(f"task/{n // each:05d}", n % each) for n in range(len(letters))]
+    marks = {key: Mark(OUTCOMES[letter]) for key, letter in zip(keys, letters, strict=True)}
+    return Marked(marks, {key: item_of(key) for key in keys})
 
 
 def flipped(right: int, wrong: int, lost: int, won: int) -> tuple[Marked, Marked]:

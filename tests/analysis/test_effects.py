@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.analysis.marked import flipped, marked
+from tests.analysis.marked import flipped, marked, sampled
 
 from steelyard.analysis.effects import effects
 from steelyard.analysis.verdict import Marked, judge_pairs, pair
@@ -72,6 +72,15 @@ def test_items_of_their_own_need_no_other_way_and_passages_get_one() -> None:
     low, high = found.resampled.value.low, found.resampled.value.high
     assert 0 < (value_of(low) or 0) < 0.1 < (value_of(high) or 0)
     assert value_of(found.second_share.value.value) == pytest.approx(0.7, abs=1e-4)
+
+
+def test_the_odds_of_samples_have_no_interval_since_those_of_an_item_hang_together() -> None:
+    before, after = "r" * 40, "w" * 10 + "r" * 30
+    found = sized({"a": (sampled(before, each=10), sampled(after, each=10))})["a"].odds
+    assert (value_of(found.value), found.n) == (0.0, 10)
+    assert {found.low, found.high} == {Missing("sampled", "samples of an item hang together")}
+    alone = sized({"a": (sampled(before, each=1), sampled(after, each=1))})["a"].odds
+    assert isinstance(alone.low, Measured)
 
 
 def test_items_that_were_not_run_count_against_being_alike() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.analysis.marked import marked
+from tests.analysis.marked import marked, sampled
 
 from steelyard.analysis import evaluation
 from steelyard.domain.campaign import Gates
@@ -34,3 +34,10 @@ def test_what_could_have_been_seen_counts_passages_and_not_items() -> None:
     assert value_of(together.visible) == pytest.approx(
         smallest_visible_loss(200, 0.2, design_effect=effect)
     )
+
+
+def test_samples_get_an_interval_of_the_loss_and_no_exact_p() -> None:
+    sides = {"t": (sampled("r" * 60, each=3), sampled("www" * 4 + "r" * 48, each=3))}
+    (found,) = evaluation.pairings(sides, Gates())
+    assert isinstance(found.verdict, Measured)
+    assert {found.p, found.p_adjusted} == {Missing("sampled", "samples of an item hang together")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.analysis.marked import marked
+from tests.analysis.marked import marked, sampled
 
 from steelyard.analysis.exploring import RATE, explore
 
@@ -37,6 +37,18 @@ def test_flips_of_one_passage_are_one_finding() -> None:
     passage = (marked(before, cluster=8), marked(after, cluster=8))
     assert alone.kinds[0].differs
     assert not explore({"t": passage}, kinds(1, 200), {}).kinds[0].differs
+
+
+def test_samples_of_one_item_are_one_flip() -> None:
+    def p(after: str) -> tuple[float, bool]:
+        sides = sampled("r" * len(after), each=10), sampled(after, each=10)
+        (found,) = explore({"t": sides}, dict.fromkeys(sides[0].marks, "kind"), {}).kinds
+        return found.p, found.differs
+
+    alone, one, eight = "w" * 10, "w" * 10 + "r" * 190, ("w" * 9 + "r") * 8
+    assert p(alone) == (1.0, False)
+    assert p(one) == (1.0, False)
+    assert p(eight) == (2 / 2**8, True)
 
 
 def test_a_few_flips_in_passages_are_not_taken_for_more_than_the_exact_test_says() -> None:

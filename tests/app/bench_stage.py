@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import proofs
+from tests import door, proofs
 
-from steelyard.cli.main import run
 from steelyard.domain.bench import BenchSummary, Level
 from steelyard.platform import process
 from steelyard.reports import bench_json
@@ -101,14 +97,8 @@ class Bench:
 
     def ask(self, *words: str) -> tuple[int, str, str]:
         """Run any command line of `steelyard` here: exit code, output, errors."""
-        out, err = io.StringIO(), io.StringIO()
-        handler = signal.getsignal(signal.SIGTERM)
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = run([*words])
-        finally:
-            signal.signal(signal.SIGTERM, handler)
-        return code, out.getvalue(), err.getvalue()
+        done = door.steelyard(Path.cwd(), *words)
+        return done.returncode, done.stdout, done.stderr
 
     def _ended(self, found: tuple[int, str, str], out: str) -> Ended:
         code, said, err = found

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-import signal
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-from tests import proofs
-
-from steelyard.cli.main import run
+from tests import door, proofs
 
 
 @dataclass(frozen=True)
@@ -28,19 +23,10 @@ class Said:
 def steelyard(folder: Path, *words: str | Path, path: str | None = None) -> Said:
     """Run `steelyard WORDS` in a folder, whose `home` is the user's; `path` is the search path."""
     proofs.lend(folder / "home")
-    out, err = io.StringIO(), io.StringIO()
-    handler = signal.getsignal(signal.SIGTERM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STEELYARD_HOME", str(folder / "home"))
-        patch.setenv("PATH", path or os.environ["PATH"])
-        patch.chdir(folder)
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = run([str(word) for word in words])
-        finally:
-            signal.signal(signal.SIGTERM, handler)
-    assert "Traceback" not in err.getvalue(), err.getvalue()
-    return Said(code, out.getvalue(), err.getvalue())
+    own = {"STEELYARD_HOME": str(folder / "home"), "PATH": path or os.environ["PATH"]}
+    done = door.steelyard(folder, *words, env={**os.environ, **own})
+    assert "Traceback" not in done.stderr, done.stderr
+    return Said(done.returncode, done.stdout, done.stderr)
 
 
 def kept(folder: Path) -> int:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import door
 from tests.llamalib import tiny
 
 from steelyard.domain.task import Task
@@ -36,8 +37,12 @@ class Stage:
         """Return the environment in which it runs."""
         return {**os.environ, "STEELYARD_HOME": str(self.home)}
 
-    def run(self, *words: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
-        """Run `steelyard WORDS` to its end, as a user would."""
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `steelyard WORDS` to its end in this process."""
+        return door.steelyard(self.home, *words, env=self.env)
+
+    def process(self, *words: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
+        """Run it in a process of its own, as a user would."""
         return subprocess.run(
             self.argv(*words),
             env=self.env,

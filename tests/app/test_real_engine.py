@@ -140,13 +140,13 @@ def test_three_kills_on_llama_cpp_send_no_finished_request_twice(tmp_path: Path)
     made.home.mkdir()
     subject = str(tiny.write(made.file("F16"), SLOWER))
     straight, broken = made.home / "straight", made.home / "broken"
-    done = made.run("sweep", subject, *FAST, "--out", str(straight), timeout_s=1800)
+    done = made.process("sweep", subject, *FAST, "--out", str(straight), timeout_s=1800)
     assert done.returncode in (0, 1), done.stderr
     words: tuple[str, ...] = (subject, *FAST)
     for _ in range(3):
         kill_in_a_task(made, broken, words)
         words = ("--resume", "--include-polluted")
-    last = made.run("sweep", *words, "--out", str(broken), timeout_s=1800)
+    last = made.process("sweep", *words, "--out", str(broken), timeout_s=1800)
     assert last.returncode == done.returncode, last.stderr
     assert sent_twice(broken) == []
     assert names(broken) == names(straight)

@@ -135,10 +135,11 @@ def hog() -> Iterator[None]:
         child.wait()
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("hog")
 def test_a_polluted_run_is_flagged_left_out_and_an_override_says_so(made: Stage) -> None:
     out = made.home / "out"
-    done = made.run("sweep", f"{made.ladder}@scripted", *FAST, "--out", str(out), timeout_s=500)
+    done = made.process("sweep", f"{made.ladder}@scripted", *FAST, "--out", str(out), timeout_s=500)
     assert done.returncode == 1, done.stderr
     summary = json.loads((out / "sweep_summary.json").read_text())
     weighed = [run for run in summary["runs"] if run["role"] in ("reference", "candidate", "aa")]

@@ -267,7 +267,7 @@ def test_a_whole_sweep_shows_raw_beside_served_and_decides_as_it_would_without(
     )
     out = tmp_path / "out"
     few = ("--quants", "Q8_0", "--items", "4", "--repeats", "1", "--include-polluted", "--yes")
-    done = made.run("sweep", subject, *few, "--sidecar", "--out", str(out), timeout_s=900)
+    done = made.process("sweep", subject, *few, "--sidecar", "--out", str(out), timeout_s=900)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     summary: dict[str, Any] = json.loads((out / "sweep_summary.json").read_text())
     assert summary["phases_s"]["raw speed"] > 0

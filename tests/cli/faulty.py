@@ -1,7 +1,7 @@
 """A chat server that knows the right answers and has one fault: a process of its own on loopback.
 
 `python -m tests.cli.faulty PORTFILE ANSWERS FAULT` answers by the last message of a request; how
-many chat requests it had it tells at `/asked`.
+many chat requests and connections it had it tells at `/asked`.
 """
 
 from __future__ import annotations
@@ -25,17 +25,23 @@ class Handler(BaseHTTPRequestHandler):
     paid: str  # a file: once it is there, the account has quota again
     numbers = itertools.count(1)
     asked = 0
+    connections = 0
     first: tuple[str, str] | None = None
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+    def setup(self) -> None:
+        """Count a connection."""
+        Handler.connections += 1
+        super().setup()
 
     def do_GET(self) -> None:
         """List the model, or tell how often it was asked."""
         if self.path == "/v1/models":
             self._whole({"object": "list", "data": [{"id": NAME, "object": "model"}]})
         elif self.path == "/asked":
-            self._whole({"asked": Handler.asked})
+            self._whole({"asked": Handler.asked, "connections": Handler.connections})
         else:
             self._whole({"error": {"message": "no such route"}}, 404)
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.door import steelyard
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("--requests", "10", "--prompts", "synthetic:in=40,out=8")
@@ -27,8 +28,7 @@ def replica(name: str, *more: str) -> Iterator[str]:
 
 
 def bench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "steelyard.cli.main", "bench", *words]
-    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, timeout=90)
+    return steelyard(folder, "bench", *words)
 
 
 def test_a_named_server_is_measured_to_the_end(tmp_path: Path) -> None:

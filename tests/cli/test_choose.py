@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Said
 from tests.cli.test_eval import server
-from tests.cli.test_eval import steelyard as typed
+from tests.door import steelyard as typed
 from tests.runs.scene import key_of
 
 from steelyard.app.choosing.deal import Deal, deal

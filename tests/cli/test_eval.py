@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.door import steelyard
 from tests.runs.scene import answers
 
 from steelyard.domain.task import Task
@@ -63,11 +64,6 @@ def server(
             yield f"http://127.0.0.1:{port}"
         finally:
             child.kill()
-
-
-def steelyard(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "steelyard.cli.main", *words]
-    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, timeout=90)
 
 
 def evaluated(folder: Path, url: str, out: str, *words: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -64,9 +65,8 @@ def test_planted_programs_are_marked_told_and_marked_again(
     with server(tmp_path / "engine", planted()) as url:
         done = steelyard("eval", url, *ASKED, "--out", "found")
         assert done.code == 0, done.err
-        sampled = steelyard(
-            "eval", url, *ASKED, *("--samples", "5", "--temperature", "0.7", "--json")
-        )
+        many = ("--samples", "5", "--temperature", "0.7", "--out", "many", "--json")
+        sampled = steelyard("eval", url, *ASKED, *many)
     assert "code/l1" in done.out
     assert "pass@1" in done.out
     (section,) = record(Path("found"))["sections"]
@@ -82,6 +82,11 @@ def test_planted_programs_are_marked_told_and_marked_again(
     assert set(found["pass_at"]) == {"1", "5"}
     assert found["pass_at"]["5"]["value"]["value"] == pytest.approx(3 / 8)
     assert found["pass_at"]["5"]["n"] == 8
+    shutil.copytree("many", "twin")
+    told = Path("twin", "record.json").read_text()
+    Path("twin", "record.json").write_text(told.replace(json.loads(told)["id"], "another"))
+    beside = steelyard("eval", "compare", "many", "twin").out
+    assert "no p and no interval of odds: samples of an item hang together" in beside
 
 
 @pytest.mark.full

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.test_eval import server, steelyard
+from tests.cli.test_eval import server
+from tests.door import steelyard
 from tests.runs.scene import key_of
 from tests.runs.test_judged_conversations import planted
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Said
 from tests.cli.test_eval import server
-from tests.cli.test_eval import steelyard as typed
+from tests.door import steelyard as typed
 from tests.llamalib import projector
 from tests.tasks import eyes
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_eval import server, steelyard
+from tests.cli.test_eval import server
+from tests.door import steelyard
 from tests.runs.embedder import rows, serving
 from tests.runs.scene import key_of
 

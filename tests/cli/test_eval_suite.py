@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.test_eval import server, steelyard
+from tests.cli.test_eval import server
+from tests.door import steelyard
 
 
 def test_the_suite_asks_every_family_that_the_subject_takes_and_names_the_others(

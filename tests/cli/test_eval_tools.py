@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.test_eval import server, steelyard
+from tests.cli.test_eval import server
+from tests.door import steelyard
 from tests.engines.replica import Manner, replaying
 from tests.tasks.planting import Planted
 from tests.tasks.test_tools import asked

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_eval import steelyard
+from tests.door import steelyard
 
 from steelyard.domain.task import Task
 from steelyard.tasks.registry import questions
@@ -29,11 +29,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def faulty(folder: Path, fault: str, task: Task = TASK) -> Iterator[str]:
+def faulty(folder: Path, fault: str, *tasks: Task) -> Iterator[str]:
     """Serve the right answers with one fault."""
     folder.mkdir(exist_ok=True)
     known = folder / "answers.json"
-    known.write_text(json.dumps({q.prompt: q.answer for q in questions(task)}))
+    asked = [question for task in tasks or (TASK,) for question in questions(task)]
+    known.write_text(json.dumps({question.prompt: question.answer for question in asked}))
     port = folder / "port"
     words = [sys.executable, "-m", "tests.cli.faulty", str(port), str(known), fault]
     with subprocess.Popen(words, cwd=ROOT) as child:
@@ -91,6 +92,15 @@ def test_a_planted_fault_is_named_and_kept_out_of_right_and_wrong(
     with faulty(tmp_path / "server", fault) as url:
         _, found = marks(tmp_path, url, "--streams", "1")
     look(found)
+
+
+def test_a_server_is_not_knocked_at_for_every_answer(tmp_path: Path) -> None:
+    with faulty(tmp_path / "server", "none") as url:
+        _, found = marks(tmp_path, url, "--streams", "1")
+        with urllib.request.urlopen(f"{url}/asked") as answer:  # noqa: S310
+            told = json.load(answer)
+    assert found["overall"]["marks"]["right"] == ITEMS <= told["asked"]
+    assert told["connections"] < ITEMS + ITEMS // 2, told
 
 
 @pytest.mark.full
@@ -160,16 +170,15 @@ def test_token_counts_that_are_missing_are_said_to_be(tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_ten_thousand_clean_calls_raise_nothing(tmp_path: Path) -> None:
-    task = Task("reading", level=3, items=5000)
-    with faulty(tmp_path / "server", "none", task) as url:
-        for seed in ("0", "0"):
-            out = f"out{time.monotonic_ns()}"
-            words = ("--tasks", "reading:3", "--items", "5000", "--seed", seed, "--streams", "8")
-            argv = [sys.executable, "-m", "steelyard.cli.main", "eval", url, *words, "--json"]
-            done = subprocess.run(
-                [*argv, "--out", out], cwd=tmp_path, capture_output=True, check=False, timeout=900
-            )
-            found = json.loads(done.stdout)["overall"]
-            assert found["marks"]["right"] == 5000, found["marks"]
-            assert found["marks"]["not_run"] == 0
-            assert found["thinking"]["loops"] == 0
+    levels = [Task("reading", level=level, items=5000) for level in (2, 3)]
+    with faulty(tmp_path / "server", "none", *levels) as url:
+        words = ("--tasks", "reading:2,reading:3", "--items", "5000", "--streams", "8", "--json")
+        done = steelyard(tmp_path, "eval", url, *words, "--out", "out")
+        with urllib.request.urlopen(f"{url}/asked") as answer:  # noqa: S310
+            asked = json.load(answer)["asked"]
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["overall"]
+    assert asked >= 10_000
+    assert found["marks"]["right"] == 10_000, found["marks"]
+    assert found["marks"]["not_run"] == 0
+    assert found["thinking"]["loops"] == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_eval import steelyard
+from tests.door import steelyard
 from tests.engines.replica import Manner, replaying
 from tests.runs.scene import key_of
 from tests.runs.test_stretching import fitted

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests import door
 from tests.hub.fake_hub import Hub, Repo, serving
 
 REPO = "org/tiny-GGUF"
@@ -67,18 +67,11 @@ COMMAND = (sys.executable, "-m", "steelyard.cli.main")
 
 @pytest.fixture
 def steelyard(hub: Hub) -> Callable[..., Said]:
-    """Call the command in a process of its own, with the hub's address in its environment."""
+    """Call the command in this process, with the hub's address in its environment."""
     del hub
 
     def call(*words: str | Path, **env: str) -> Said:
-        ran = subprocess.run(
-            [*COMMAND, *map(str, words)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env={**os.environ, **env},
-        )
+        ran = door.steelyard(Path.cwd(), *words, env={**os.environ, **env})
         return Said(ran.returncode, ran.stdout, ran.stderr)
 
     return call

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import door
 from tests.app.stage import answers
 from tests.campaigns.sweeps import sweep
 from tests.hub.conftest import COMMAND, TOKEN, Said, noise
@@ -424,9 +425,8 @@ def test_a_pull_beside_a_sweep_fetches_nothing_twice_and_keeps_its_file(
 
 
 def swept(*words: str) -> Said:
-    """Run a whole sweep, which takes longer than other commands may."""
-    argv = [*COMMAND, *(words if words[0] == "sweep" else ("sweep", *words))]
-    ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=240)
+    """Run a whole sweep."""
+    ran = door.steelyard(Path.cwd(), *(words if words[0] == "sweep" else ("sweep", *words)))
     return Said(ran.returncode, ran.stdout, ran.stderr)
 
 

@@ -1,14 +1,16 @@
 """How large a paired difference is, and whether two sides are shown to be alike.
 
 Beside the verdict, never in place of it. Equivalence takes the verdict's own error on each side,
-so what is called alike never loses the margin or more by the verdict. Not aware of runs or tasks.
+so what is called alike never loses the margin or more by the verdict. Samples of one item are no
+independent flips, for which the interval of the odds is made. Not aware of runs or tasks.
 Sources: `stats.effects`, `stats.paired`, `stats.families`, `stats.bootstrap`,
 `stats.betabinomial`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis.verdict import Marked, Pairs
@@ -16,7 +18,7 @@ from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Effect, Equivalence
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate
-from steelyard.domain.task import Right
+from steelyard.domain.task import Right, item_of
 from steelyard.stats import betabinomial, bootstrap
 from steelyard.stats.effects import cohens_h, odds_of_flips
 from steelyard.stats.families import holm
@@ -24,6 +26,7 @@ from steelyard.stats.paired import lower_bound, p_not_equivalent, upper_bound
 
 _SEED: Final = 0
 _ALONE: Final = Missing("own_clusters", "no item shares a cluster with another")
+SAMPLED: Final = Missing("sampled", "samples of an item hang together")
 
 
 def effects(sides: Mapping[str, tuple[Marked, Pairs]], gates: Gates) -> dict[str, Effect]:
@@ -39,6 +42,11 @@ def effects(sides: Mapping[str, tuple[Marked, Pairs]], gates: Gates) -> dict[str
     return found
 
 
+def sampled(samples: Iterable[str]) -> bool:
+    """Return whether any item was asked more than once."""
+    return any(item_of(sample) != sample for sample in samples)
+
+
 def _effect(
     first: Marked, pairs: Pairs, alike: Equivalence, joint: float, confidence: float
 ) -> Effect:
@@ -50,11 +58,12 @@ def _effect(
         for change, cluster in zip(pairs.seen, pairs.clusters, strict=True)
         if change
     ]
+    odds = odds_of_flips(
+        [won for won, _ in flipped], [cluster for _, cluster in flipped], confidence
+    )
     return Effect(
         h=cohens_h(sum(before) / n, sum(after) / n),
-        odds=odds_of_flips(
-            [won for won, _ in flipped], [cluster for _, cluster in flipped], confidence
-        ),
+        odds=replace(odds, low=SAMPLED, high=SAMPLED) if sampled(pairs.items) else odds,
         joint=Estimate(
             Measured(sum(pairs.seen) / n, "derived"),
             Measured(lower_bound(pairs.best, joint), "derived"),

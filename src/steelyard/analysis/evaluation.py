@@ -17,7 +17,7 @@ from steelyard.analysis import graded, retrieval
 from steelyard.analysis.answer_worth import worth
 from steelyard.analysis.bands import OVERALL, rated
 from steelyard.analysis.determinism import identical
-from steelyard.analysis.effects import effects
+from steelyard.analysis.effects import SAMPLED, effects, sampled
 from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.passing import passing
 from steelyard.analysis.thinking import ledger, length_ratio
@@ -27,7 +27,7 @@ from steelyard.domain.evaluation import Contrast, Evaluation, Pairing, TaskScore
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section, Stopped
 from steelyard.domain.summary import Estimate
-from steelyard.domain.task import Mark, Task, item_of
+from steelyard.domain.task import Mark, Task
 from steelyard.stats.families import holm
 from steelyard.stats.paired import mcnemar_exact
 from steelyard.stats.power import smallest_visible_loss
@@ -175,11 +175,7 @@ def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskSco
 def _passing(task: str, marked: Marked) -> dict[str, Estimate]:
     found = passing(marked.marks, marked.clusters)
     # One sample of an item is pass@1 and no more, which only programs are known by.
-    return found if _sampled(marked) or task.startswith(_PROGRAMS) else {}
-
-
-def _sampled(marked: Marked) -> bool:
-    return any(item_of(sample) != sample for sample in marked.marks)
+    return found if sampled(marked.marks) or task.startswith(_PROGRAMS) else {}
 
 
 def _per_item(sections: Sequence[Section], what: str) -> Reading[float]:
@@ -227,13 +223,13 @@ def pairings(
     exact = {
         name: mcnemar_exact(*_flips(found))
         for name, found in pairs.items()
-        if not _sampled(sides[name][0])
+        if not sampled(sides[name][0].marks)
     }
     adjusted = dict(zip(exact, holm(list(exact.values())), strict=True))
     no = Missing("no_paired_items", "no item was run on both sides")
 
     def no_p(name: str) -> Missing:
-        return Missing("sampled", "samples of an item hang together") if name in pairs else no
+        return SAMPLED if name in pairs else no
 
     rows = []
     for name, (first, second) in sides.items():

@@ -2,18 +2,21 @@
 
 Many kinds of few items each: a correction that bounds any false alarm would find nothing, so the
 share of false ones among those named is bounded instead. Not aware of how an item's kind is known.
-Sources: `stats.families`; McNemar's exact test; where items of a kind share clusters, the larger p
-of it and of the clustered score test of `stats.paired`.
+Sources: `stats.families`; McNemar's exact test, to which the samples of an item are one flip, the
+way that most of them went; where items of a kind share clusters, the larger p of it and of the
+clustered score test of `stats.paired`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.analysis.verdict import Marked, differences
 from steelyard.domain.evaluation import Explored, Kind
+from steelyard.domain.task import item_of
 from steelyard.stats.families import benjamini_hochberg
 from steelyard.stats.paired import flips, mcnemar_exact, p_loss_above, p_loss_below
 
@@ -54,20 +57,22 @@ def explore(
 
 
 def _kinds(task: str, first: Marked, second: Marked, kinds: Mapping[str, str]) -> Iterator[_Seen]:
-    items, seen, _, _ = differences(first, second)
-    grouped: dict[str, list[tuple[int, str]]] = {}
-    for item, change in zip(items, seen, strict=True):
-        if item in kinds:
-            owner = first.clusters.get(item, item)
-            grouped.setdefault(kinds[item], []).append((change, owner))
-    for kind, members in grouped.items():
-        changes = tuple(change for change, _ in members)
-        yield _Seen(task, kind, changes, _p(changes, [owner for _, owner in members]))
+    samples, seen, _, _ = differences(first, second)
+    grouped: dict[str, dict[str, int]] = {}
+    for sample, change in zip(samples, seen, strict=True):
+        if sample in kinds:
+            grouped.setdefault(kinds[sample], {})[sample] = change
+    for kind, changes in grouped.items():
+        clusters = [first.clusters.get(sample, sample) for sample in changes]
+        yield _Seen(task, kind, tuple(changes.values()), _p(changes, clusters))
 
 
-def _p(changes: tuple[int, ...], clusters: list[str]) -> float:
-    exact = mcnemar_exact(sum(c > 0 for c in changes), sum(c < 0 for c in changes))
-    found = flips(changes, clusters)
+def _p(changes: Mapping[str, int], clusters: list[str]) -> float:
+    net = Counter[str]()
+    for sample, change in changes.items():
+        net[item_of(sample)] += change
+    exact = mcnemar_exact(sum(c > 0 for c in net.values()), sum(c < 0 for c in net.values()))
+    found = flips(tuple(changes.values()), clusters)
     if found.df is None:
         return exact
     # With three flips the score test is too sure of itself, with many of one passage the exact one.

@@ -173,9 +173,10 @@ class Effect:
     """How large the difference is; none of it is a verdict.
 
     `h` is Cohen's, above 0 where right answers were lost. `odds` is flips won over flips lost, n
-    the flips. `joint` is the loss with bounds that hold for all of the tasks at once
-    (Bonferroni). The last three are Missing where no item shares a cluster: the loss with whole
-    clusters drawn again, and either run's mean share of right answers after the beta-binomial law.
+    the flips, without an interval where items were asked several times. `joint` is the loss with
+    bounds that hold for all of the tasks at once (Bonferroni). The last three are Missing where no
+    item shares a cluster: the loss with whole clusters drawn again, and either run's mean share of
+    right answers after the beta-binomial law.
     """
 
     h: float

@@ -69,7 +69,8 @@ def judge(
     state.begin()
     for exchange in bench.results():
         state.take(exchange)
-        if not bench.engine.alive():
+        # Who answered lives; to ask it of a server of somebody else's takes a connection.
+        if exchange.failure is not None and not bench.engine.alive():
             raise EngineDied("the engine died in the middle of a task", hint=state.log_hint)
     state.finish()
     return settled(bench, state.section())

@@ -33,6 +33,8 @@ def _contrast(found: Contrast) -> Iterator[str]:
     yield table([(*heads, "verdict"), *(_pairing(one) for one in pairings)])
     for one in pairings:
         yield from _told(one, found.margin)
+    if any(isinstance(one.p, Missing) and one.p.code == "sampled" for one in pairings):
+        yield "  no p and no interval of odds: samples of an item hang together; go by the interval"
     yield from (f"  not compared: {task}, {why}" for task, why in found.unpaired.items())
     if found.identical is not None and found.identical.n:
         share = f"{percent(found.identical.value)} {interval(found.identical)}"
@@ -216,7 +218,7 @@ def _signed(found: Estimate) -> str:
 
 
 def _odds_range(found: Estimate) -> str:
-    if not found.n:
+    if not found.n or isinstance(found.low, Missing):
         return NOTHING
     return f"[{number(found.low, 2)}, {_odds(found.high, '∞')}]"
 
