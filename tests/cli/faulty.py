@@ -22,7 +22,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     answers: dict[str, str]
     fault: str
-    paid: str  # a file: once it is there, the account has quota again
+    paid: str  # a file: once it is there, the account has quota again, and a server is up
     numbers = itertools.count(1)
     asked = 0
     connections = 0
@@ -55,7 +55,12 @@ class Handler(BaseHTTPRequestHandler):
         number = next(Handler.numbers)
         text = self.answers.get(body["messages"][-1]["content"], "nothing is known of that")
         later = sum(message["role"] == "user" for message in body["messages"]) > 1
-        if (self.fault == "http_500" and number % 2) or (self.fault == "later_500" and later):
+        down = self.fault == "down" and not Path(self.paid).exists()
+        if (
+            down
+            or (self.fault == "http_500" and number % 2)
+            or (later and self.fault == "later_500")
+        ):
             self._whole({"error": {"message": "out of memory"}}, 500)
         elif self.fault == "quota" and not Path(self.paid).exists():
             words = "You exceeded your current quota, please check your plan"

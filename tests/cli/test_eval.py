@@ -36,6 +36,8 @@ def server(
     ttft_s: float = 0.002,
     calls: Mapping[str, tuple[PlannedCall, ...]] | None = None,
     faults: tuple[FaultKind, ...] = (),
+    planned: tuple[Fault, ...] = (),
+    ctx_size: int = 4096,
     **more: Any,
 ) -> Iterator[str]:
     """Serve planted answers; a question without one gets words that answer nothing."""
@@ -45,7 +47,7 @@ def server(
         gap_s=0.0005,
         answers=dict(planted),
         calls=calls or {},
-        faults=tuple(map(Fault, faults)),
+        faults=(*map(Fault, faults), *planned),
         **more,
     )
     plan = scripts.write(script, folder / "plan")
@@ -53,7 +55,14 @@ def server(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [sys.executable, "-m", "steelyard.scripted", "--port", str(port), "--parallel", "2"]
-    words += ["--plan", str(plan), "--truth", str(folder / "truth.jsonl")]
+    words += [
+        "--ctx-size",
+        str(ctx_size),
+        "--plan",
+        str(plan),
+        "--truth",
+        str(folder / "truth.jsonl"),
+    ]
     with subprocess.Popen(words) as child:
         try:
             for _ in range(200):

@@ -2,7 +2,8 @@
 
 Those that show elsewhere are proved there: tool calls in text (`test_eval_tools`), repeated rows of
 a file (`test_own_files`), a date that is set (`tests/analysis/test_validity`), log-likelihoods that
-no server tells (`tests/cli/test_proxy`), a seed that is ignored (`tests/runs/test_probe`).
+no server tells (`tests/cli/test_proxy`), a seed that is ignored (`tests/runs/test_probe`), a
+judge's bad JSON (`tests/cli/test_judge`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,17 @@ ROOT = Path(__file__).parents[2]
 @contextmanager
 def faulty(folder: Path, fault: str, *tasks: Task) -> Iterator[str]:
     """Serve the right answers with one fault."""
+    asked = [question for task in tasks or (TASK,) for question in questions(task)]
+    with faulty_with(folder, fault, {q.prompt: q.answer for q in asked}) as url:
+        yield url
+
+
+@contextmanager
+def faulty_with(folder: Path, fault: str, answers: Mapping[str, str]) -> Iterator[str]:
+    """Serve these answers with one fault."""
     folder.mkdir(exist_ok=True)
     known = folder / "answers.json"
-    asked = [question for task in tasks or (TASK,) for question in questions(task)]
-    known.write_text(json.dumps({question.prompt: question.answer for question in asked}))
+    known.write_text(json.dumps(answers))
     port = folder / "port"
     words = [sys.executable, "-m", "tests.cli.faulty", str(port), str(known), fault]
     with subprocess.Popen(words, cwd=ROOT) as child:

@@ -46,6 +46,12 @@ def test_the_length_of_the_context_is_really_asked_for() -> None:
     assert engine.dialect.encode(ASK).path == "/api/chat"  # /v1 has no such field
 
 
+def test_a_schema_goes_where_the_native_route_takes_it() -> None:
+    body = Ollama().encode(replace(ASK, schema='{"type": "object"}')).json
+    assert body["format"] == {"type": "object"}
+    assert "format" not in Ollama().encode(ASK).json
+
+
 @pytest.mark.parametrize(
     ("loaded", "needed", "asked"),
     [("ps.http", 1024, 4096), ("ps.http", 9000, 9000), ("ps-empty.http", 1024, 1024)],

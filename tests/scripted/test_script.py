@@ -204,3 +204,36 @@ def test_tools_count_as_prompt_tokens_unless_they_are_ignored_and_may_be_refused
     assert b"400" in cue.data
     assert b"does not support tools" in cue.data
     assert len(perform(replace(PLAN, faults=(Fault("tools_refused"),)))) > 1
+
+
+GOOD = '{"reason": "so", "score": 4}'
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("json_broken", GOOD[:-1]),
+        ("json_off_scale", '{"reason": "so", "score": 9}'),
+        ("json_wrapped", f"Here is what I think:\n```json\n{GOOD}\n```"),
+    ],
+)
+def test_a_planted_object_is_spoilt_by_plan_and_other_answers_are_not(
+    fault: FaultKind, said: str
+) -> None:
+    known = prompt_key([("user", "hi")])
+    for planted, expected in ((GOOD, said), ("Paris", "Paris")):
+        plan = replace(PLAN, answers={known: planted}, faults=(Fault(fault),))
+        assert text(perform(plan, max_tokens=99, ignore_eos=False)) == expected
+
+
+def test_a_fault_may_be_planted_into_prompts_by_their_keys() -> None:
+    known = prompt_key([("user", "hi")])
+    for prompts, faulty in (((known,), True), (("another",), False)):
+        plan = replace(PLAN, faults=(Fault("http_error", prompts=prompts),))
+        assert (b" 500 " in perform(plan)[0].data) is faulty
+
+
+def test_a_schema_is_refused_by_plan_and_nothing_else_is() -> None:
+    plan = replace(PLAN, faults=(Fault("schema_refused"),))
+    assert b" 400 " in perform(plan, response_format={"type": "json_schema"})[0].data
+    assert b" 200 " in perform(plan)[0].data

@@ -12,6 +12,7 @@ from steelyard.domain.arrivals import KINDS
 from steelyard.domain.caution import Caution
 from steelyard.domain.harness import HarnessRun, HarnessScore
 from steelyard.domain.instrument import Instrument
+from steelyard.domain.judging import Judging
 from steelyard.domain.load import Open
 from steelyard.domain.probe import Finding, Probed
 from steelyard.domain.prompts import FromFile
@@ -271,6 +272,7 @@ _marks = st.builds(
     | st.builds(NotRun, _words),
     st.dictionaries(_keys, st.none() | _words, max_size=2),
     st.dictionaries(_keys, st.booleans(), max_size=2),
+    st.none() | readings(_floats),
 )
 _sections = built(
     Section,
@@ -292,8 +294,18 @@ _specs = built(
         tuple
     ),
 )
+_some = st.lists(_attempts, max_size=2).map(tuple)
+_judgings = built(
+    Judging,
+    judge=built(Subject, artifact=built(Artifact), profile=built(EngineProfile)),
+    bound=st.sampled_from(["schema with lengths", "schema", "words"]),
+    trial=_some,
+    attempts=st.dictionaries(_keys, _some, max_size=2),
+    pass_marks=st.dictionaries(_keys, _floats, max_size=2),
+)
 run_records = built(
     RunRecord,
+    judging=st.none() | _judgings,
     id=st.uuids().map(str),
     spec=_specs,
     outcome=_outcomes,

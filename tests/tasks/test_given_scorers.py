@@ -214,3 +214,35 @@ def test_form_is_taken_off_and_nothing_else() -> None:
         "name": "list",
         "recall": 1,
     }
+
+
+RUBRIC = {"rubric": "It is right."}
+
+
+@pytest.mark.parametrize(
+    ("more", "said", "why", "outcome"),
+    [
+        ({}, "Paris", "stop", NotRun("not_judged")),
+        ({}, "I'm sorry, I cannot say", "stop", NotRun("not_judged")),
+        ({}, "Par", "length", TRUNCATED),
+        ({}, " ", "stop", UNPARSABLE),
+        ({}, "<think>Paris</think>", "stop", UNPARSABLE),
+        ({"first": "exact"}, "Paris", "stop", NotRun("not_judged")),
+        ({"first": "exact"}, "Lyon", "stop", Wrong()),
+        ({"first": "exact"}, "I cannot say", "stop", Invalid("refused")),
+        ({"first": "numeric"}, "Paris", "stop", UNPARSABLE),
+    ],
+)
+def test_only_what_no_check_can_tell_waits_for_a_judge(
+    more: dict[str, Any], said: str, why: str, outcome: object
+) -> None:
+    known = "7" if more == {"first": "numeric"} else "Paris"
+    assert mark({"judge": {**RUBRIC, **more}}, known, said, why).outcome == outcome
+
+
+def test_a_judge_needs_no_known_answer_but_the_check_before_it_may() -> None:
+    alone = scorers.checked({"judge": RUBRIC}, "test")
+    before = scorers.checked({"judge": {**RUBRIC, "first": "exact"}}, "test")
+    assert scorers.stands_alone(alone)
+    assert not scorers.stands_alone(before)
+    assert before["first"] == {"name": "exact"}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from steelyard.analysis import graded, retrieval
+from steelyard.analysis import graded, judge_scores, retrieval
 from steelyard.analysis.answer_worth import worth
 from steelyard.analysis.bands import OVERALL, rated
 from steelyard.analysis.determinism import identical
@@ -56,6 +56,7 @@ def evaluate(record: RunRecord) -> Evaluation:
         ),
         beside_first=_beside_first(record, sections),
         stopped="" if record.stopped is None else _stopped(record.stopped),
+        judging=judge_scores.judged_by(record),
     )
 
 
@@ -115,6 +116,11 @@ def contrast(
         identical=identical(first, second, sides),
         again="" if again is None else again.id,
         floors=floors,
+        judged={
+            name: found
+            for name, both in sides.items()
+            if (found := graded.judge_scores(*both, gates.confidence)).loss.n
+        },
     )
 
 
@@ -169,6 +175,7 @@ def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskSco
         thinking=ledger(sections),
         parts={} if task == OVERALL else by_constraint(marked.marks, marked.clusters),
         pass_at=_passing(task, marked),
+        judge=None if task == OVERALL else judge_scores.scores(marked.marks, marked.clusters),
     )
 
 
@@ -300,6 +307,8 @@ def _unpaired(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, str]]:
                 changed.append("content, columns or scorer")
             if changed:
                 yield name, f"other {', '.join(changed)}, so other items"
+        elif why := judge_scores.other_judge(first.judging, second.judging, name):
+            yield name, why
 
 
 def _resettled(first: RunRecord, second: RunRecord) -> dict[str, str]:

@@ -1,6 +1,7 @@
-"""What is kept by degrees, beside right and wrong: the forms that items demand, run against run.
+"""What is kept by degrees, beside right and wrong, run against run: forms, and a judge's scores.
 
-Not aware of verdicts. Sources: `stats.paired`; Cohen's d of paired differences, `stats.effects`.
+Not aware of verdicts. Sources: `stats.paired`; `stats.bootstrap`; Cohen's d of paired differences,
+`stats.effects`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from steelyard.domain.evaluation import Graded
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.summary import Estimate
 from steelyard.domain.task import Mark
+from steelyard.stats.bootstrap import clustered_mean
 from steelyard.stats.effects import cohens_d
 from steelyard.stats.paired import loss_interval
 
@@ -24,6 +26,17 @@ def formats(first: Marked, second: Marked, confidence: float) -> Graded:
     ]
     lost = [mine - theirs for mine, theirs in pairs if mine is not None and theirs is not None]
     return Graded(adherence_loss(first, second, confidence), cohens_d(lost))
+
+
+def judge_scores(first: Marked, second: Marked, confidence: float) -> Graded:
+    """Return what the second run lost of a judge's score, by items that both have a score of."""
+    lost, clusters = [], []
+    for item in sorted(first.marks.keys() & second.marks.keys()):
+        mine, theirs = first.marks[item].judge, second.marks[item].judge
+        if isinstance(mine, Measured) and isinstance(theirs, Measured):
+            lost.append(mine.value - theirs.value)
+            clusters.append(first.clusters.get(item, item))
+    return Graded(clustered_mean(lost, clusters, seed=0, confidence=confidence), cohens_d(lost))
 
 
 def adherence_loss(reference: Marked, candidate: Marked, confidence: float) -> Estimate:

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import click
 
-from steelyard.cli import rag
+from steelyard.cli import judge, rag
 from steelyard.cli.asking import reached
 from steelyard.cli.choose import choose
 from steelyard.cli.progress import Screen
@@ -48,6 +48,7 @@ def evaluate() -> None:
     steelyard eval bundled
     steelyard eval http://127.0.0.1:8080 --tasks math_words,logic:2 --items 300
     steelyard eval bundled --file questions.csv
+    steelyard eval bundled --file essays.csv --judge judge-model.gguf
     steelyard eval compare evals/FIRST evals/SECOND
     steelyard eval choose F16.gguf Q8_0.gguf Q4_K_M.gguf Q3_K_M.gguf
     steelyard eval repeat bundled --times 3
@@ -89,6 +90,7 @@ def evaluate() -> None:
 @click.option(
     "--budget", help="Time it may take, e.g. 45m; of a harness also 2usd or 1e6tok, with commas."
 )
+@judge.options
 @rag.options
 @reached
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -125,13 +127,14 @@ def ask(
         tuple(filter(None, (word.strip() for word in (words or "").split(","))))
         for words in (tasks, sets)
     )
-    retrieval = rag.taken(how)
+    retrieval, judging = rag.taken(how), judge.taken(how)
     if harnessed.named(names):
         asked = harnessed.request(
             BenchRequest.of(how), names, items or evaluating.ITEMS, streams, budget, out,
             ours={
                 "level": level, "private-seed": private_seed, "set": chosen, "file": file,
                 "columns": columns, "suite": suite, "samples": samples, "temperature": temperature,
+                **judge.named(judging),
             },
             retrieval=retrieval,
         )  # fmt: skip
@@ -157,6 +160,7 @@ def ask(
         samples=samples,
         suite=suite,
         temperature=temperature,
+        judge=judging,
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)

@@ -17,6 +17,48 @@ from steelyard.domain.summary import Estimate, Marks, Verdict
 
 @final
 @dataclass(frozen=True, slots=True)
+class JudgeScore:
+    """What a judge said of one task's answers, apart from right and wrong: scores from 0 to 1.
+
+    `unscorable` counts the answers that it was asked about and gave no score to, by the reason;
+    they are in no mean. `unasked` needed no judge: they failed the check that goes first, were cut
+    off or empty. `waiting` are not judged yet.
+    """
+
+    score: Estimate
+    unscorable: Mapping[str, int]
+    unasked: int
+    waiting: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class JudgedBy:
+    """Who judged a run, and what it took: `calls` are all requests, `again` those asked twice.
+
+    `sha256` is that of the judge's file, where one was served here, else what stands in for it.
+    `bound` says what replies were asked to keep to. `pass_marks` are the scores from which on an
+    answer was called right, by task.
+    """
+
+    model: str
+    sha256: str
+    engine: str
+    bound: str
+    rubrics: Mapping[str, str]
+    outcome: str
+    reason: str
+    calls: int
+    again: int
+    failed: int
+    prompt_tokens: Reading[int]
+    output_tokens: Reading[int]
+    billed: Reading[float]
+    pass_marks: Mapping[str, float] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class TaskScore:
     """One task of a run: the four counts, the format kept, and how rightly an answer was read.
 
@@ -26,6 +68,7 @@ class TaskScore:
     for each item that was run. `worth` is what a right answer took, `thinking` the ledger of it.
     `pass_at` maps k to how often one of k samples of an item is right,
     n its items; it is there where items were sampled more than once, and for programs.
+    `judge` is there where a judge was to be asked.
     """
 
     task: str
@@ -39,6 +82,7 @@ class TaskScore:
     thinking: Thinking
     parts: Mapping[str, Estimate] = field(default_factory=dict)
     pass_at: Mapping[str, Estimate] = field(default_factory=dict)
+    judge: JudgeScore | None = None
 
 
 @final
@@ -135,7 +179,7 @@ class Evaluation:
     `lengths` holds those that ask at a length, shortest first. `retrieval` stands for each task
     that is asked of documents, `beside_first` pairs further settings of such a task with its first.
     `stopped` says why not all items were asked, and what that means for the intervals; `left_out`
-    which families of a suite were not, and why.
+    which families of a suite were not, and why; `judging` who judged.
     """
 
     run: str
@@ -151,6 +195,7 @@ class Evaluation:
     beside_first: tuple[Pairing, ...] = ()
     stopped: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
+    judging: JudgedBy | None = None
 
 
 @final
@@ -248,7 +293,7 @@ class Pairing:
 @final
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """The share of demanded forms lost, paired by item and form; `d` is Cohen's, over items."""
+    """What was lost by degrees, paired by item: demanded forms, or a score; `d` is Cohen's."""
 
     loss: Estimate
     d: Reading[float]
@@ -263,8 +308,9 @@ class Contrast:
     and of all, how many times as many output tokens the second took, thinking included, and
     `formats` which share of the demanded forms it lost. `stopped`
     says which of the two did not ask all items, and what that means for the verdict. `identical` is
-    the share of items with the same text in both, None where subject or seed differ.
-    `again` is the run that repeats the first, if one was given, and `floors` the A/A floors of it.
+    the share of items with the same text in both, None where subject or seed differ. `judged` says
+    of each judged task what the second lost of the judge's score, from 0 to 1. `again` is the run
+    that repeats the first, if one was given, and `floors` the A/A floors of it.
     """
 
     first: str
@@ -284,3 +330,4 @@ class Contrast:
     identical: Estimate | None = None
     again: str = ""
     floors: Mapping[str, Reading[float]] = field(default_factory=dict)
+    judged: Mapping[str, Graded] = field(default_factory=dict)

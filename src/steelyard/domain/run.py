@@ -16,6 +16,7 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.harness import HarnessRun
 from steelyard.domain.ids import content_id
 from steelyard.domain.instrument import Instrument
+from steelyard.domain.judging import Judging
 from steelyard.domain.probe import Probed
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.retrieval import Retrieval
@@ -268,6 +269,7 @@ class RunRecord:
     `facts` are those of the file that was served, None where nobody saw a file; `startup` is how
     the engine came up, where it was started for this run. `stopped` says that tasks ended early.
     `harness` is what somebody else's harness scored, where one asked through a proxy of ours.
+    `judging` is what a judge said of the answers, after the engine of the subject had ended.
     """
 
     id: str
@@ -300,3 +302,4 @@ class RunRecord:
     startup: Reading[Startup] = NOT_STARTED
     stopped: Stopped | None = None
     harness: HarnessRun | None = None
+    judging: Judging | None = None

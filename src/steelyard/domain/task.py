@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol, TypeAlias, final
+from typing import Final, Literal, Protocol, TypeAlias, final, runtime_checkable
+
+from steelyard.domain.reading import Reading
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Split: TypeAlias = Literal["train", "held_out"]
@@ -70,12 +72,16 @@ class Ask:
 
     `tools` are those that may be called, each as the JSON text of the chat API. Where there is a
     `stretch`, the messages are its shortest form: whoever asks has it written to its length.
+    `schema` is the JSON text of the schema that the answer is to be bound to, by an engine that
+    can. `again` counts how often the same was asked before: each time has a seed of its own.
     """
 
     messages: tuple[Message, ...]
     max_tokens: int
     tools: tuple[str, ...] = ()
     stretch: Stretch | None = None
+    schema: str = ""
+    again: int = 0
 
 
 @final
@@ -136,12 +142,14 @@ class Mark:
 
     `extracted` keeps every extraction by name (`strict`, `flexible`), so that a later reading
     needs no new request. `constraints` maps a constraint's name to whether it held; adherence
-    is their pooled share and is empty where an item states no format.
+    is their pooled share and is empty where an item states no format. `judge` is the score from 0
+    to 1 that a judge gave, or why there is none; None where no judge was to be asked.
     """
 
     outcome: Outcome
     extracted: dict[str, str | None] = field(default_factory=dict)
     constraints: dict[str, bool] = field(default_factory=dict)
+    judge: Reading[float] | None = None
 
 
 @final
@@ -172,6 +180,14 @@ class Item(Protocol):
 
     def on(self, answer: Answer) -> Ask | Mark | Trial:
         """Take an answer: ask again, mark, or say how it is to be tried out."""
+
+
+@runtime_checkable
+class Renewed(Protocol):
+    """An item that no generator makes again: it gives a fresh machine of itself."""
+
+    def anew(self) -> Item:
+        """Return the item as it was before anything was asked."""
 
 
 @final

@@ -35,7 +35,8 @@ class GenerationRequest:
 
     `prompt_tokens` carries a prompt already tokenised (raw completion, no template); otherwise
     `messages` are rendered by the server's chat template. `exact_tokens` makes the engine run to
-    `max_tokens` without stopping at an end token, where it can.
+    `max_tokens` without stopping at an end token, where it can. `schema` is the JSON text of a
+    schema that the answer is to keep to, where the engine can bind it.
     """
 
     messages: tuple[Message, ...] = ()
@@ -49,6 +50,7 @@ class GenerationRequest:
     top_logprobs: int = 0
     slot: int | None = None
     tools: tuple[str, ...] = ()
+    schema: str = ""
 
 
 @final

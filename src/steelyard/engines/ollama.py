@@ -184,6 +184,8 @@ class Ollama:
         }
         if request.tools:
             body["tools"] = [json.loads(tool) for tool in request.tools]
+        if request.schema:
+            body["format"] = json.loads(request.schema)
         return HttpCall("POST", "/api/chat", json=body)
 
     def decode(self, data: str) -> Iterator[StreamEvent]:

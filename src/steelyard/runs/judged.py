@@ -23,7 +23,18 @@ from steelyard.domain.reading import Missing
 from steelyard.domain.retrieval import Retrieval
 from steelyard.domain.run import Section
 from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
-from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task, Trial, item_of, sample_key
+from steelyard.domain.task import (
+    Answer,
+    Ask,
+    Item,
+    Mark,
+    NotRun,
+    Renewed,
+    Task,
+    Trial,
+    item_of,
+    sample_key,
+)
 from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import sight
 from steelyard.media.samples import Kind
@@ -285,7 +296,8 @@ class _Asking:
             self._settle(key, answered)
             return
         spec = self._bench.spec
-        seed = int(content_id([spec.campaign_seed, sample, spec.repeat]), 16) & 0x7FFFFFFF
+        told = [spec.campaign_seed, sample, spec.repeat, *([ask.again] if ask.again else [])]
+        seed = int(content_id(told), 16) & 0x7FFFFFFF
         self._bench.submit(
             key,
             GenerationRequest(
@@ -295,6 +307,7 @@ class _Asking:
                 tools=ask.tools,
                 sampling=spec.controls.sampling,
                 seed=seed,
+                schema=ask.schema,
             ),
         )
 
@@ -358,9 +371,11 @@ class _Asking:
 
     def _again(self, sample: str, key: Key) -> None:
         """Ask the question of a broken-off request once more, from the item's beginning."""
-        if self._retrieval is None:  # a question behind its passages has no beginning to go to
-            self._items[sample] = generate_one(self._task, item_of(sample))
         item = self._items[sample]
+        if isinstance(item, Renewed):
+            item = self._items[sample] = item.anew()
+        elif self._retrieval is None:  # a question behind its passages has no beginning to go to
+            item = self._items[sample] = generate_one(self._task, item_of(sample))
         self._ask(sample, item.start(), Key(key.section, key.go, sample, 0, key.tries))
 
     def _mark(self, sample: str, mark: Mark) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from steelyard.analysis import delivery
+from steelyard.domain.judging import OF_JUDGE
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task, Trial
+from steelyard.runs import judges
 from steelyard.runs.judged import name_of, samples
 from steelyard.runs.trials import tried
 from steelyard.tasks.code.scoring import UNTRIED
@@ -18,7 +20,7 @@ from steelyard.tasks.registry import generate
 
 
 def rescore(record: RunRecord) -> RunRecord:
-    """Return the record with its tasks marked anew.
+    """Return the record with its tasks marked anew, by what a judge said then where one was asked.
 
     Raises `BadInput` where a family makes other items today than it did then.
     """
@@ -27,7 +29,7 @@ def rescore(record: RunRecord) -> RunRecord:
         _marked(section, tasks[section.name]) if section.name in tasks else section
         for section in record.sections
     )
-    return replace(record, sections=sections)
+    return judges.with_scores(replace(record, sections=sections), judges.failures(record))
 
 
 def _marked(section: Section, task: Task) -> Section:
@@ -57,7 +59,7 @@ def _step(
         # What was read out of a whole answer is read again: whether the question came whole, and
         # what could not be tried out where it was asked.
         unread = (sample, 0) not in said
-        if unread or before.outcome.why not in (*delivery.REASONS, *UNTRIED):
+        if unread or before.outcome.why not in (*delivery.REASONS, *UNTRIED, *OF_JUDGE):
             return before
     item.start()
     number = 0

@@ -38,17 +38,25 @@ FaultKind: TypeAlias = Literal[
     "calls_broken",
     "tools_refused",
     "tools_ignored",
+    "json_broken",
+    "json_wrapped",
+    "json_off_scale",
+    "schema_refused",
 ]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong: in the n-th requests named, else in a share of all prompts."""
+    """One thing that goes wrong: in the n-th requests named, else in a share of all prompts.
+
+    With `prompts`, by their `prompt_key`, that share is of those alone.
+    """
 
     kind: FaultKind
     requests: tuple[int, ...] = ()
     rate: float = 1.0
+    prompts: tuple[str, ...] = ()
 
 
 @final
@@ -136,7 +144,8 @@ class Plan:
             if (
                 number in fault.requests
                 if fault.requests
-                else share(self.seed, fault.kind, key) < fault.rate
+                else (not fault.prompts or key in fault.prompts)
+                and share(self.seed, fault.kind, key) < fault.rate
             )
         )
 
@@ -224,7 +233,8 @@ def _fault(raw: object, source: str) -> Fault:
     kind = fields.get("kind")
     if kind not in get_args(FaultKind):
         raise UnknownName.among(f"fault ({source}):", str(kind), get_args(FaultKind))
-    return Fault(**{**fields, "requests": tuple(fields.get("requests", ()))})
+    lists = {name: tuple(fields.get(name, ())) for name in ("requests", "prompts")}
+    return Fault(**{**fields, **lists})
 
 
 def _call(raw: object, source: str) -> PlannedCall:

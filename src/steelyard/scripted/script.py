@@ -53,6 +53,7 @@ class Asked:
     echoed: Mapping[str, object]
     media: tuple[str, ...] = ()
     tool_tokens: int = 0
+    schema: bool = False
 
 
 Piece: TypeAlias = str | CallPiece
@@ -106,6 +107,7 @@ def asked(path: str, body: Mapping[str, Any]) -> Asked:
         echoed={name: body[name] for name in ("seed", "temperature") if name in body},
         media=media,
         tool_tokens=len(PIECE.findall(tools)),
+        schema="response_format" in body,
     )
 
 
@@ -138,6 +140,9 @@ def perform(wish: Asked, plan: Plan, scene: Scene) -> tuple[tuple[Cue, ...], fro
             f"({scene.context_tokens} tokens), try increasing it"
         )
         return (_refusal(400, "exceed_context_size_error", words),), faults
+    if wish.schema and "schema_refused" in faults:
+        words = "response_format: json_schema is not a valid choice"
+        return (_refusal(400, "invalid_request_error", words),), faults
     if "http_error" in faults:
         return (_refusal(500, "server_error", "planted failure"),), faults
     pieces, reason = _said(wish, plan, scene, faults)
@@ -175,7 +180,7 @@ def _said(
     """Return the pieces of the answer, one per token, and why it ends."""
     if "zero_tokens" in faults:
         return [], "stop"
-    answer = plan.answer(wish.key, scene.before, scene.start)
+    answer = spoilt_json(plan.answer(wish.key, scene.before, scene.start), faults)
     calls = plan.called(wish.key) if wish.chat else ()
     if "calls_as_text" in faults and calls:
         answer, calls = (answer or "") + "".join(map(as_text, calls)), ()
@@ -194,6 +199,17 @@ def _said(
     cut = len(pieces) > wish.max_tokens
     ended = "tool_calls" if calls else "stop"
     return pieces[: wish.max_tokens], "length" if endless or cut else ended
+
+
+def spoilt_json(answer: str | None, faults: frozenset[FaultKind]) -> str | None:
+    """Return a planted answer that is a JSON object as by plan it is not one, or a wrong one."""
+    if answer is None or not answer.startswith("{"):
+        return answer
+    if "json_off_scale" in faults:
+        answer = json.dumps({**json.loads(answer), "score": 9})
+    if "json_wrapped" in faults:
+        answer = f"Here is what I think:\n```json\n{answer}\n```"
+    return answer[:-1] if "json_broken" in faults else answer
 
 
 def _filler(tokens: int) -> list[str]:

@@ -112,6 +112,14 @@ def test_tools_are_sent_as_objects() -> None:
     assert openai.chat_body(with_tool)["tools"] == [{"type": "function"}]
 
 
+def test_a_schema_goes_as_the_chat_api_has_it() -> None:
+    body = openai.chat_body(GenerationRequest(schema='{"type": "object"}'))
+    assert body["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": {"type": "object"}},
+    }
+
+
 def test_a_picture_stands_before_the_words_about_it() -> None:
     turn = Message("user", "Which colour?", media=(Media("image", "image/png", "QUJD"),))
     assert openai.message(turn) == {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from steelyard.app.evals import judge_texts
 from steelyard.app.evals.texts import interval, number, percent, spread, table
 from steelyard.domain.evaluation import Contrast, Effect, Explored, Graded, Pairing
 from steelyard.domain.metric import Band
@@ -40,6 +41,7 @@ def _contrast(found: Contrast) -> Iterator[str]:
         share = f"{percent(found.identical.value)} {interval(found.identical)}"
         yield f"Same text in both, of {found.identical.n} items: {share} (same subject and seed)"
     yield from _formats(found.formats, [one.task for one in pairings])
+    yield from judge_texts.contrast_text(found.judged)
     yield from _longer(found.lengths, [one.task for one in pairings])
     yield from _sizes(pairings, found.margin)
     if found.explored is not None:

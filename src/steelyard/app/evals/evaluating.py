@@ -23,6 +23,8 @@ from steelyard.app.evals import (
     budgeted,
     contrasts,
     depths,
+    judge,
+    judge_texts,
     kinds,
     own_files,
     rag_request,
@@ -33,6 +35,7 @@ from steelyard.app.evals import (
     texts,
 )
 from steelyard.app.evals.budgeted import Budget
+from steelyard.app.evals.judge import Appointed, JudgeRequest
 from steelyard.app.evals.rag_request import RagRequest
 from steelyard.app.results import results, tables
 from steelyard.app.results.comparison import axes
@@ -40,23 +43,26 @@ from steelyard.app.results.keeping import keeper
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput, Interrupted
 from steelyard.domain.evaluation import Evaluation
+from steelyard.domain.judging import ONLY_SCORED
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import RunRecord, RunSpec
 from steelyard.domain.task import Item, NotRun, Task
 from steelyard.domain.workload import Sampling
 from steelyard.platform import atomic, clock, locks
-from steelyard.runs import doubtful, embedding
+from steelyard.runs import doubtful, embedding, judges
 from steelyard.runs.embedding import Met
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
 from steelyard.runs.retrieval import Library
 from steelyard.store.records import RECORD_NAME, read_record, write_record
 from steelyard.tasks import registry
+from steelyard.tasks.given.judged import JudgeScorer
 from steelyard.tasks.given.texts import Unscored
 
 SPEC: Final = "spec.json"
 ITEMS: Final = 100
 _NS_PER_S: Final = 1e9
+_WITHOUT_A_MARK: Final = {"no_known_answer", ONLY_SCORED}
 
 
 @final
@@ -85,6 +91,7 @@ class EvalRequest:
     temperature: float = 0.0
     suite: str | None = None
     series: Path | None = None
+    judge: JudgeRequest = field(default_factory=JudgeRequest)
 
 
 @final
@@ -94,6 +101,7 @@ class Evaluated:
 
     `kinds` says how many items of each kind were right, `forms` how much the form of a prompt
     mattered, where that was asked; `answers` is where the answers to a file's questions lie.
+    `unjudged` says that a judge has more to do.
     """
 
     found: Evaluation
@@ -101,14 +109,16 @@ class Evaluated:
     kinds: str = ""
     forms: str = ""
     answers: Path | None = None
+    unjudged: bool = False
 
     @property
     def exit_code(self) -> int:
         """0 all tasks were asked, 3 they were not, or no item could be."""
         marks = self.found.overall.marks
-        asked = marks.right_share.n > 0 or "no_known_answer" in marks.not_run_why
+        asked = marks.right_share.n > 0 or bool(_WITHOUT_A_MARK & marks.not_run_why.keys())
         asked = asked and not marks.not_run_why.keys() & doubtful.HOPELESS
-        return 0 if self.found.outcome == "completed" and asked else 3
+        whole = self.found.outcome == "completed" and not self.unjudged
+        return 0 if whole and asked else 3
 
     def text(self, *, as_json: bool) -> str:
         """Return the result as a table or as JSON."""
@@ -118,6 +128,7 @@ class Evaluated:
         said = "" if self.answers is None else f"Answers: {self.answers}"
         parts = (
             texts.evaluation_text(self.found),
+            judge_texts.judging_text(self.found),
             self.kinds,
             depths.text(self.found.lengths),
             rag_texts.retrieval_text(self.found.retrieval, self.found.beside_first),
@@ -139,6 +150,7 @@ class _Prepared:
     left_out: Mapping[str, str]
     met: Met | None
     folder: Path
+    judge: Appointed | None
 
 
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
@@ -156,7 +168,7 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     found = replace(found, left_out=ready.left_out)
     told = kinds.counts_text(record), tables.forms_text(record)
     answers = own_files.write_answers(ready.folder, record)
-    return Evaluated(found, ready.folder, *told, answers)
+    return Evaluated(found, ready.folder, *told, answers, unjudged=judges.unfinished(record))
 
 
 def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
@@ -176,6 +188,7 @@ def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
     bench = _bench(request, drawn)
     folder = request.out or benching.new_folder("evals", bench.subject)
     _refuse_used(folder, request.series)
+    appointed = _judge(request, tasks, bench, folder, emit)
     target, refused = _target(request, bench, drawn, folder, emit)
     drawn = {task: each for task, each in drawn.items() if task.family not in refused}
     left_out |= refused
@@ -186,11 +199,47 @@ def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
         emit(Noted(f"{family} is not asked: {why}", warning=True))
     for notice in _foresight(request, drawn, target):
         emit(Noted(notice))
-    return _Prepared(target, drawn, left_out, met, folder)
+    return _Prepared(target, drawn, left_out, met, folder, appointed)
+
+
+def _judge(
+    request: EvalRequest, tasks: Sequence[Task], bench: BenchRequest, folder: Path, emit: Emit
+) -> Appointed | None:
+    """Meet the judge, where one is asked."""
+    asked = request.judge, tasks, bench, request.streams, folder, emit
+    if request.series is not None and any(map(judges.scorers, tasks)):
+        raise BadInput(
+            "`eval repeat` compares what was said, and asks no judge",
+            hint="name a YAML file with another scorer with --columns",
+        )
+    if request.judge.judge is not None and request.budget is not None:
+        raise BadInput(
+            "--budget says how long the subject is asked, and a judge takes its time after that",
+            hint="leave --budget out; --items says how many are asked and judged",
+        )
+    return judge.appointed(*asked)
 
 
 def _record(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: Emit) -> RunRecord:
-    """Ask, and return the record; an interrupt leaves the answers so far in the folder."""
+    """Ask, then have it judged; an interrupt leaves what was answered so far in the folder."""
+    record = _unjudged(ready.folder) or _asked(request, ready, budget, emit)
+    if ready.judge is not None and record.outcome == "completed":
+        with _kept(ready.folder):
+            record = judge.judged(record, ready.judge, emit)
+        write_record(ready.folder, record)
+    return record
+
+
+def _unjudged(folder: Path) -> RunRecord | None:
+    """Return the record of an evaluation in which only the judge has more to do."""
+    ended = read_record(folder) if (folder / RECORD_NAME).exists() else None
+    if ended is None or ended.outcome != "completed" or not judges.may_go_on(ended):
+        return None
+    return None if _more_to_ask(ended) else ended
+
+
+def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: Emit) -> RunRecord:
+    """Ask, and return the record; the subject's engine has ended."""
     target, folder, stopped = ready.target, ready.folder, None
     tasks = target.spec.tasks
     executor = Executor(Verifier(), emit, proving=benching.proved)
@@ -275,8 +324,10 @@ def _foresight(
     items = [item for each in drawn.values() for item in each]
     # Settings of one task share their items.
     different = {(task.base, i.id) for task, each in drawn.items() for i in each if _known(i)}
-    if not different:
+    if not different and request.judge.judge is None:
         yield texts.unscored(len(items))
+    elif not different:
+        yield texts.only_scored(len(items))
     elif request.budget is not None:
         threads = target.spec.controls.threads
         count = len(items) * request.samples
@@ -287,8 +338,11 @@ def _foresight(
 
 
 def _known(item: Item) -> bool:
-    """Say whether the answer of an item is known: a file may ask without."""
-    return not isinstance(getattr(item, "scorer", None), Unscored)
+    """Say whether an item will be right or wrong: a file may ask without a known answer."""
+    scorer = getattr(item, "scorer", None)
+    if isinstance(scorer, JudgeScorer):
+        return scorer.pass_mark is not None
+    return not isinstance(scorer, Unscored)
 
 
 def _budget(seconds: float | None, began_ns: int) -> Budget | None:
@@ -319,8 +373,9 @@ def compare_text(
         differs = (*axes(mine, theirs), *scores.resettled(mine, theirs))
         found = scores.contrast(mine, theirs, margin, differs, _again(mine, theirs, again))
     except ValueError:
+        why = "; ".join(f"{task}: {each}" for task, each in scores.shared(mine, theirs)[1].items())
         raise BadInput(
-            f"runs {mine.id} and {theirs.id} share no task with the same items",
+            f"runs {mine.id} and {theirs.id} share no task with the same items ({why})",
             hint="run both with the same --tasks, --level, --seed and --private-seed",
         ) from None
     if explore:
@@ -436,7 +491,12 @@ def _finished(folder: Path) -> RunRecord | None:
 
 
 def _goes_on(record: RunRecord) -> bool:
-    """Say whether there is more to ask: it was stopped, or nothing more was answered."""
+    """Say whether there is more to ask, or to judge."""
+    return _more_to_ask(record) or judges.may_go_on(record)
+
+
+def _more_to_ask(record: RunRecord) -> bool:
+    """Say whether the asking was stopped, or nothing more was answered."""
     marks = (mark for section in record.sections for mark in section.marks.values())
     return record.stopped is not None or any(
         isinstance(mark.outcome, NotRun) and mark.outcome.why in doubtful.HOPELESS for mark in marks

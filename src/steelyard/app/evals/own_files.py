@@ -18,6 +18,8 @@ from steelyard.app.evals import tasks as shown
 from steelyard.domain.codec import encode
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit, Noted
+from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.reading import Reading as Score
 from steelyard.domain.run import RunRecord
 from steelyard.domain.stream import Attempt
 from steelyard.domain.task import Mark, Source, Task, item_of
@@ -107,10 +109,13 @@ def write_answers(folder: Path, record: RunRecord) -> Path | None:
             rows = {row.id: row for row in shelf.rows(given[section.name])}
             last = {one.sample: one for one in sorted(section.attempts, key=lambda a: a.tries)}
             places = {item: place for place, item in enumerate(rows)}
+            replies = _replies(record, section.name)
             known = [sample for sample in last if item_of(sample) in rows]
             for sample in sorted(known, key=lambda one: (places[item_of(one)], one)):
                 row, mark = rows[item_of(sample)], section.marks.get(sample)
                 told = _answered(section.name, row, last[sample], mark)
+                if mark is not None and mark.judge is not None:
+                    told["judge"] = _judged(mark.judge, replies.get(sample, []))
                 stream.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
     return path
 
@@ -127,6 +132,23 @@ def _answered(name: str, row: Row, attempt: Attempt, mark: Mark | None) -> dict[
         "why": getattr(outcome, "why", ""),
         "read": {} if mark is None else mark.extracted,
     }
+
+
+def _judged(score: Score[float], replies: list[str]) -> dict[str, object]:
+    match score:
+        case Measured(value=value):
+            return {"score": value, "why": "", "replies": replies}
+        case Missing(code=code):
+            return {"score": None, "why": code, "replies": replies}
+
+
+def _replies(record: RunRecord, task: str) -> dict[str, list[str]]:
+    """Return what a judge replied about each sample, word for word."""
+    found: dict[str, list[str]] = {}
+    attempts = () if record.judging is None else record.judging.attempts.get(task, ())
+    for attempt in sorted(attempts, key=lambda a: (a.tries, a.ask)):
+        found.setdefault(attempt.sample, []).append(attempt.text)
+    return found
 
 
 def _told(row: Row) -> dict[str, object]:

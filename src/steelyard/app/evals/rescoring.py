@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from steelyard.analysis import evaluation as scores
-from steelyard.app.evals import depths, evaluating, rag_texts, texts
+from steelyard.app.evals import depths, evaluating, judge_texts, rag_texts, texts
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.run import RunRecord
@@ -25,7 +25,8 @@ def rescore_text(named: str, *, as_json: bool) -> str:
     if as_json:
         return json.dumps({"evaluation": plain(found), "changed": changed}, indent=1)
     retrieved = rag_texts.retrieval_text(found.retrieval, found.beside_first)
-    parts = (texts.evaluation_text(found), depths.text(found.lengths), retrieved)
+    judged = judge_texts.judging_text(found)
+    parts = (texts.evaluation_text(found), judged, depths.text(found.lengths), retrieved)
     lines = [*filter(None, parts)]
     lines += [f"  {one['task']} {one['item']}: {one['was']} → {one['is']}" for one in changed]
     lines.append(

@@ -7,6 +7,7 @@ from typing import Final
 
 from steelyard.analysis.bands import spanned
 from steelyard.domain.evaluation import Evaluation, TaskScore
+from steelyard.domain.judging import ONLY_SCORED
 from steelyard.domain.ledger import Worth
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Marks
@@ -36,6 +37,11 @@ def foresight(items: int, tasks: int) -> str:
 def unscored(items: int) -> str:
     """Say what comes of prompts without known answers."""
     return f"{items} prompts without a known answer: what is said is kept, nothing is scored"
+
+
+def only_scored(items: int) -> str:
+    """Say what comes of answers that a judge scores without a pass mark."""
+    return f"{items} answers: a judge scores them, and none is right or wrong without a pass mark"
 
 
 def evaluation_text(found: Evaluation) -> str:
@@ -113,6 +119,8 @@ def _why(score: TaskScore) -> str:
         parts.append(f"invalid: {counts}")
     if marks.not_run and marks.not_run_why.keys() == {"no_known_answer"}:
         parts.append(f"{marks.not_run} answers are kept and not marked: none is known")
+    elif marks.not_run and marks.not_run_why.keys() == {ONLY_SCORED}:
+        parts.append(f"{marks.not_run} answers are scored and not marked: there is no pass mark")
     elif marks.not_run:
         counts = ", ".join(f"{count} {why}" for why, count in marks.not_run_why.items())
         parts.append(f"not run: {counts}; {_bounds(marks)}")

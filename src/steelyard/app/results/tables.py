@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Final
 
 from steelyard.analysis import retrieval
+from steelyard.analysis.judge_scores import judged_by
 from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.metrics.registry import METRICS, OF_RUN
 from steelyard.analysis.metrics.speeds import speeds
-from steelyard.app.evals import depths, rag_texts
+from steelyard.app.evals import depths, judge_texts, rag_texts
 from steelyard.app.proxying.texts import harness_text
 from steelyard.app.results import forms
 from steelyard.app.results.comparison import CONFIDENCE, Comparison, PairedRight
@@ -98,6 +99,9 @@ def _record_lines(record: RunRecord) -> Iterator[str]:
         yield ""
         yield from _section_lines(section)
         yield from _form_lines(record, section)
+    if (by := judged_by(record)) is not None:
+        yield ""
+        yield from judge_texts.who(by)
     if by_length := depths.lengths(record):
         yield ""
         yield depths.text(by_length)

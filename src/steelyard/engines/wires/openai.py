@@ -82,6 +82,15 @@ def chat_body(request: GenerationRequest) -> dict[str, object]:
         body["logprobs"], body["top_logprobs"] = True, request.top_logprobs
     if request.tools:
         body["tools"] = [json.loads(tool) for tool in request.tools]
+    if request.schema:
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {
+                "name": "answer",
+                "strict": True,
+                "schema": json.loads(request.schema),
+            },
+        }
     return body
 
 

@@ -149,6 +149,9 @@ def _wanted(key: str, named: str | int, known: tuple[str, ...]) -> list[str]:
 
 def _scorer_of(raw: Any, path: Path) -> Any:
     """Read the schema that a scorer names as a file beside the YAML."""
+    judge = raw.get(scorers.JUDGE) if isinstance(raw, dict) else None
+    if isinstance(judge, dict) and scorers.FIRST in judge:
+        return {scorers.JUDGE: {**judge, scorers.FIRST: _scorer_of(judge[scorers.FIRST], path)}}
     settings = raw.get("json_schema") if isinstance(raw, dict) else None
     if not isinstance(settings, dict) or not isinstance(named := settings.get("schema"), str):
         return raw

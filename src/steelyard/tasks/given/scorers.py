@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias, final
 
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.tasks.code.suites import SuiteScorer, called_by
+from steelyard.tasks.given.judged import JudgeScorer
 from steelyard.tasks.given.letters import LetterScorer
 from steelyard.tasks.given.structures import ListScorer, MatchScorer, SchemaScorer, refuse_schema
 from steelyard.tasks.given.texts import (
@@ -40,6 +41,8 @@ CALLS: Final = "calls"
 _OURS: Final = frozenset({CHOICES, UNSCORED, INSTRUCTIONS, CALLS})  # no file names them
 _BY_THEMSELVES: Final = frozenset({UNSCORED, INSTRUCTIONS, CALLS})
 CODE: Final = "code_tests"
+JUDGE: Final = "judge"
+FIRST: Final = "first"
 
 
 @final
@@ -48,13 +51,15 @@ class Kind:
     """One scorer by name: its settings, each with what it must be, and how it is made.
 
     `make` raises `ValueError` for a known answer that it cannot use. Where `answers` is not
-    "needed", one of the settings may stand in for the known answer.
+    "needed", one of the settings may stand in for the known answer. `needs` are settings that
+    cannot be left out.
     """
 
     what: str
     settings: Mapping[str, tuple[str, Callable[[Any], bool]]]
     make: Callable[[Settings, tuple[str, ...]], Examiner]
     instead: str = ""
+    needs: tuple[str, ...] = ()
 
 
 def make(spec: Settings, accepted: Sequence[str]) -> Examiner:
@@ -85,12 +90,30 @@ def checked(raw: object, where: str) -> dict[str, Any]:
         if not fits(value):
             shown = json.dumps(value, default=str)
             raise BadInput(f"{where}: {key} is {shown}, not {said}", hint=_HINT)
-    return {"name": name, **settings}
+    for key in kind.needs:
+        if key not in settings:
+            raise BadInput(f"{where}: the scorer {name} has no {key}", hint=_NEEDS[name])
+    return {"name": name, **settings, **_first(settings, where)}
+
+
+def _first(settings: Settings, where: str) -> dict[str, Any]:
+    """Return the scorer that goes before a judge, as data."""
+    if FIRST not in settings:
+        return {}
+    before = checked(settings[FIRST], where)
+    if before["name"] in {JUDGE, CODE}:
+        raise BadInput(
+            f"{where}: {before['name']} cannot go before a judge",
+            hint="`first` takes a scorer that reads the answer, e.g. `first: {json_schema: …}`",
+        )
+    return {FIRST: before}
 
 
 def stands_alone(spec: Settings) -> bool:
     """Say whether a scorer needs no known answer for each row."""
     instead = KINDS[str(spec["name"])].instead
+    if FIRST in spec and not stands_alone(spec[FIRST]):
+        return False
     return spec["name"] in _BY_THEMSELVES or bool(instead and instead in spec)
 
 
@@ -205,6 +228,19 @@ def _code(settings: Settings, accepted: tuple[str, ...]) -> Examiner:
     )
 
 
+def _judge(settings: Settings, accepted: tuple[str, ...]) -> Scorer:
+    first: Any = make(settings[FIRST], accepted) if FIRST in settings else None
+    return JudgeScorer(settings["rubric"], accepted, settings.get("pass"), first)
+
+
+def _rubric(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _above_nothing(value: Any) -> bool:
+    return _share(value) and value > 0
+
+
 def _text(value: Any) -> bool:
     return isinstance(value, str)
 
@@ -222,6 +258,9 @@ _NUMBER: Final = re.compile(
     r"[-+\u2212]?[\d,]{0,400}\.?\d{1,400}(?:/\d{1,400}|[eE][-+]?\d{1,3})?\.?"
 )
 _CASE: Final = {"ignore_case": ("true or false", _switch)}
+_NEEDS: Final = {
+    JUDGE: "`scorer: {judge: {rubric: What a good answer does.}}`; `pass: 0.75` is optional"
+}
 _HINT: Final = "`scorer: exact`, or `scorer: {numeric: {tolerance: 0.01}}`"
 KINDS: Final[Mapping[str, Kind]] = {
     "exact": Kind("the very text", {}, lambda _, accepted: ExactScorer(accepted)),
@@ -281,6 +320,17 @@ KINDS: Final[Mapping[str, Kind]] = {
             "reference": ("a program that passes", _text),
         },
         _code,
+    ),
+    JUDGE: Kind(
+        "what a judge says by a rubric",
+        {
+            "rubric": ("a text that says what a good answer does", _rubric),
+            "pass": ("a score above 0, up to 1", _above_nothing),
+            FIRST: ("another scorer", bool),
+        },
+        _judge,
+        instead="rubric",
+        needs=("rubric",),
     ),
     CHOICES: Kind("the letter of a choice", {}, _letter),
     INSTRUCTIONS: Kind(
