@@ -26,6 +26,7 @@ def ask(url: str, item: int) -> None:
 
 def main(words: list[str]) -> int:
     if words[1].endswith("describe_lm_eval.py"):
+        Path("described").write_text(json.dumps(dict(os.environ)))
         kinds = {t: "multiple_choice" if t == "chance" else "generate_until" for t in words[2:]}
         sys.stdout.write(json.dumps({"tasks": kinds, "unknown": [], "near": []}) + "\n")
         return 0

@@ -159,12 +159,14 @@ def test_a_spent_budget_ends_it_and_says_what_it_would_take(
         (("bundled", "bundled", "--tasks", "nope"), "named twice"),
         (("bundled", "other.gguf", "--tasks", "nope"), "no task family 'nope'"),
         (("bundled", "other.gguf", "--items-max", "40"), "cannot show a loss below 3.0%"),
-        (("bundled", "missing.gguf"), "missing.gguf"),
+        (("bundled", "missing.gguf", "--tasks", "set:gsm8k"), "there is no file missing.gguf"),
+        (("missing.gguf", "other.gguf", "--tasks", "nope"), "there is no file missing.gguf"),
     ],
 )
 def test_bad_input_is_one_sentence_before_anything_starts(
-    steelyard: Callable[..., Said], words: tuple[str, ...], said: str
+    steelyard: Callable[..., Said], tiny_model: Path, words: tuple[str, ...], said: str
 ) -> None:
+    Path("other.gguf").symlink_to(tiny_model)
     done = steelyard("eval", "choose", *words)
     assert done.code == 2, done.err
     assert said in done.err

@@ -127,6 +127,19 @@ def test_planted_answers_are_counted_exactly_and_a_planted_loss_is_found(tmp_pat
     what_a_right_answer_costs_is_told(tmp_path, bad)
 
 
+def test_a_time_that_is_too_short_to_ask_anything_is_one_sentence(tmp_path: Path) -> None:
+    done = steelyard(tmp_path, "eval", "bundled", "--budget", "500ms", "--out", "out")
+    assert (done.returncode, "nothing can be asked within 500 ms" in done.stderr) == (2, True)
+    # It takes more than this to find out who the server is: each of its answers takes a second.
+    with server(tmp_path / "server", {}, ttft_s=1.0) as url:
+        done = steelyard(tmp_path, "eval", url, "--budget", "1100ms", "--out", "out")
+    assert done.returncode == 3, done.stderr
+    assert "the budget of 1.1 s was spent before anything could be asked" in done.stderr
+    assert "a longer --budget; the same command with --out out goes on" in done.stderr
+    assert not done.stdout
+    assert not (tmp_path / "out" / "record.json").exists()
+
+
 def what_a_right_answer_costs_is_told(folder: Path, bad: dict[str, Any]) -> None:
     """Both doors say the same; money takes a tariff and, here, a meter."""
     done = steelyard(folder, "eval", "worth", "bad-out", "--json")

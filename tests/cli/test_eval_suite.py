@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from tests.cli.test_eval import server
 from tests.door import steelyard
+
+from steelyard.app.evals import evaluating, rescoring
+from steelyard.store.records import read_record, write_record
 
 
 def test_the_suite_asks_every_family_that_the_subject_takes_and_names_the_others(
@@ -29,6 +33,23 @@ def test_the_suite_asks_every_family_that_the_subject_takes_and_names_the_others
     assert "tokens of context; the longest questions take 4,096" in done.stdout
     # Programs are run in a sandbox only: where there is none, that is said.
     assert ("code" in families) != ("Not asked: code" in done.stdout)
+    later_reports_name_them_too(tmp_path, line)
+
+
+def later_reports_name_them_too(folder: Path, line: str) -> None:
+    """What was left out is in the record, so whoever reads it can tell."""
+    out, other = folder / "out", folder / "other"
+    record = read_record(out)
+    assert record.left_out.keys() >= {"vision", "long_context"}
+    assert line in rescoring.rescore_text(str(out), as_json=False)
+    assert line in rescoring.rescore_text(record.id, as_json=False)  # out of the store
+    told = json.loads(rescoring.rescore_text(str(out), as_json=True))
+    assert told["evaluation"]["left_out"] == record.left_out
+    other.mkdir()
+    write_record(other, replace(record, id="another", left_out={}))
+    shown = evaluating.compare_text(str(out), str(other), 0.03, as_json=False)
+    assert line.replace("Not asked:", f"Not asked in run {record.id}:") in shown
+    assert "another: " not in shown
 
 
 def test_a_suite_that_does_not_exist_or_is_mixed_with_tasks_is_refused(tmp_path: Path) -> None:

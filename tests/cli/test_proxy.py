@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -143,7 +144,8 @@ def test_a_harness_keeps_its_own_scores_and_we_add_what_was_seen(
 ) -> None:
     installed(home, "lm-eval", "lm-eval")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-never-seen")
-    monkeypatch.setenv("ELSEWHERE_API_KEY", "sk-never-seen")
+    for name in ("ELSEWHERE_API_KEY", "HF_TOKEN", "DATABASE_URL"):
+        monkeypatch.setenv(name, "sk-never-seen")
     with server(tmp_path / "engine", {}) as url:
         said = steelyard("eval", url, "--tasks", "lm-eval:fine", "--items", "3", "--out", "run")
         told = steelyard("eval", url, "--tasks", "lm-eval:chance", "--out", "no")
@@ -155,6 +157,10 @@ def test_a_harness_keeps_its_own_scores_and_we_add_what_was_seen(
         shared = steelyard("proxy", url, "--host", "0.0.0.0")
     assert said.code == 0, said.err
     assert "does not get to see ELSEWHERE_API_KEY, OPENAI_API_KEY" in said.err
+    described = json.loads(Path("described").read_text())
+    assert described["HOME"] == os.environ["HOME"]
+    assert not described.keys() & {"OPENAI_API_KEY", "HF_TOKEN", "DATABASE_URL"}
+    assert "sk-never-seen" not in described.values()
     seen = json.loads(Path("run/harness/keys").read_text())
     assert (seen["ELSEWHERE_API_KEY"], seen["OPENAI_API_KEY"]) == ("", "none")
     assert "lm-eval's own scores (lm-eval 0.0.1; up to 3 items a task)" in said.out

@@ -153,3 +153,30 @@ def test_without_a_network_a_set_that_is_not_here_says_so(
     assert (said.code, "HF_HUB_OFFLINE" in said.err) == (2, True), said.err
     said = steelyard("tasks", "show", "set:gsm8k")
     assert (said.code, "knows no openai/gsm8k" in said.err) == (2, True), said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("choose", "bundled", "missing.gguf", "--tasks", "set:gsm8k"),
+            "there is no file missing.gguf",
+        ),
+        (("choose", "bundled", "http://:x", "--tasks", "set:gsm8k"), "http://:x"),
+        (("run", "missing.gguf", "--set", "gsm8k"), "there is no file missing.gguf"),
+        (("repeat", "missing.gguf", "--tasks", "set:gsm8k"), "there is no file missing.gguf"),
+    ],
+)
+def test_a_wrong_subject_is_refused_before_a_set_is_fetched(
+    hub: Hub,
+    published: Repo,
+    tmp_path: Path,
+    steelyard: Callable[..., Said],
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    done = steelyard("eval", *words)
+    assert (done.code, said in done.err) == (2, True), done.err
+    assert not hub.seen
+    assert published.files
+    assert not list((tmp_path / "home").rglob("*.parquet"))

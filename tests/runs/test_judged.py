@@ -95,6 +95,9 @@ def test_the_engines_death_ends_the_task_and_a_resume_asks_only_the_rest(tmp_pat
     before = scene.sent(tmp_path)
     whole = {exchange.id for exchange in before if exchange.failure is None}
     assert 0 < len(whole) < TASK.items
+    with scene.bench(tmp_path, script(), SPEC) as bench:
+        assert judged.answered(bench, TASK) == {Key.read(each).sample for each in whole}
+        assert not judged.answered(bench, replace(TASK, samples=2))
     section = judge(tmp_path, script())
     assert rights(section) == set(prompts())
     asked = [exchange.id for exchange in scene.sent(tmp_path)[len(before) :]]

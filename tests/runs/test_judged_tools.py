@@ -79,3 +79,17 @@ def test_a_dialect_without_tools_is_sent_none() -> None:
 
     (item, *_) = generate(TOOLS)
     assert tool_check.barrier(Bench(), item.start()) == "no_tools"  # type: ignore[arg-type]
+
+
+def test_whether_tools_come_through_is_found_out_once_for_all_parts(tmp_path: Path) -> None:
+    items, planted = generate(TOOLS), Planted()
+    for item in items:
+        planted.plant(item)
+    plan = Plan(0.001, gap_s=0.0001, answers=planted.answers, calls=planted.calls)
+    with scene.bench(tmp_path, plan, scene.spec_of(TOOLS)) as bench:
+        judged.judge(bench, TOOLS, items[:6])
+        learned_ns = bench.prelude_ns
+        judged.judge(bench, TOOLS, items[6:])
+        assert bench.prelude_ns == learned_ns > 0
+        assert len(bench.marks[TOOLS.section]) == 12
+    assert sum(key.section == "tool_check" for key in scene.keys(tmp_path)) == 2

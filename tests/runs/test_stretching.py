@@ -13,11 +13,12 @@ from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.task import NotRun, Right, Task
 from steelyard.runs import judged, stretching
+from steelyard.runs.prompting import LEARNING
 from steelyard.runs.stretching import Fitted, Ruler, fit
 from steelyard.scripted import script
 from steelyard.scripted.plan import Plan
 from steelyard.tasks.items import Question
-from steelyard.tasks.registry import questions
+from steelyard.tasks.registry import generate, questions
 
 TASK = Task("long_context", level=1, items=19)
 TEMPLATE = 7  # what the scripted engine adds to a message of a user
@@ -128,3 +129,13 @@ def test_without_a_tokenizer_the_usage_of_short_questions_teaches(tmp_path: Path
     assert isinstance(exact.prompt_tps, Measured)
     assert counted == SCRIPTED.count(long)
     assert taught.count(long) == pytest.approx(counted, rel=0.03)
+
+
+def test_how_tokens_are_counted_is_learned_once_for_all_parts(tmp_path: Path) -> None:
+    plan, items = Plan(**scene.FAST, answers=planted(TASK)), generate(TASK)  # type: ignore[arg-type]
+    with scene.bench(tmp_path, plan, scene.spec_of(TASK)) as bench:
+        for start in (0, 2, 4):
+            section = judged.judge(bench, TASK, items[start : start + 2])
+            assert {mark.outcome for mark in section.marks.values()} == {Right()}
+        assert bench.prelude_ns > 0
+    assert sum(key.section == LEARNING for key in scene.keys(tmp_path)) == 4

@@ -57,6 +57,7 @@ def evaluate(record: RunRecord) -> Evaluation:
         beside_first=_beside_first(record, sections),
         stopped="" if record.stopped is None else _stopped(record.stopped),
         judging=judge_scores.judged_by(record),
+        left_out=record.left_out,
     )
 
 
@@ -121,6 +122,11 @@ def contrast(
             for name, both in sides.items()
             if (found := graded.judge_scores(*both, gates.confidence)).loss.n
         },
+        left_out=tuple(
+            f"{record.id}: {family}, {why}"
+            for record in (first, second)
+            for family, why in record.left_out.items()
+        ),
     )
 
 

@@ -12,7 +12,19 @@ from steelyard.cli.values import DURATION
 
 Command: TypeAlias = Callable[..., Any]
 
-_OPTIONS: Final = (
+
+def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return what adds these options to a command, in this order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+reached: Final = together(
     click.option(
         "--engine", help="What the server is, e.g. ollama; of a file: what is to serve it."
     ),
@@ -48,10 +60,3 @@ _OPTIONS: Final = (
     ),
     click.option("--insecure", is_flag=True, help="Believe any certificate; the record says so."),
 )
-
-
-def reached(command: Command) -> Command:
-    """Add these options to a command, in this order."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command

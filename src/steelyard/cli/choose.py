@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from steelyard.cli import questions
 from steelyard.cli.asking import reached
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
@@ -33,9 +34,7 @@ from steelyard.cli.values import DURATION, Finite
 @click.option("--every", is_flag=True, help="Reach a verdict on every candidate.")
 @click.option("--fixed", is_flag=True, help="Ask everything, and judge once at the end.")
 @click.option("--budget", type=DURATION, help="Time it may take, e.g. 45m.")
-@click.option("--level", type=click.IntRange(1), help="Of tasks that name none.  [default: first]")
-@click.option("--private-seed", help="Draw the items from a seed that only you know.")
-@click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
+@questions.drawn
 @click.option("--streams", type=click.IntRange(1, 64), default=2, help="Requests at a time.")
 @reached
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -68,9 +67,8 @@ def choose(
     from steelyard.app.choosing.request import ChooseRequest
     from steelyard.app.evals.evaluating import EvalRequest
 
-    names = tuple(filter(None, (word.strip() for word in (tasks or "").split(","))))
     bench = BenchRequest.of({"subject": reference, **how})
-    asked = EvalRequest(bench, names, items_max, level, streams, private_seed, out)
+    asked = EvalRequest(bench, questions.words(tasks), items_max, level, streams, private_seed, out)
     request = ChooseRequest(asked, candidates, margin / 100, every, fixed, budget)
     with Screen(quiet=as_json) as screen:
         done = choosing.choose(request, screen.emit)

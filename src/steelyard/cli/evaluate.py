@@ -7,7 +7,7 @@ from typing import Any, final
 
 import click
 
-from steelyard.cli import judge, rag
+from steelyard.cli import judge, questions, rag
 from steelyard.cli.asking import reached
 from steelyard.cli.choose import choose
 from steelyard.cli.progress import Screen
@@ -62,10 +62,7 @@ def evaluate() -> None:
     help="NAME or NAME:LEVEL, e.g. math_words,logic:2; or those of a harness, lm-eval:NAME or"
     " inspect:NAME.  [default: four]",
 )
-@click.option("--suite", help="quality: every family that the subject can be asked.")
-@click.option("--set", "sets", help="Standard sets, e.g. gsm8k,mmlu; `tasks sets` lists them.")
-@click.option("--file", type=click.Path(path_type=Path), help="Questions of your own, or a folder.")
-@click.option("--columns", type=click.Path(path_type=Path), help="Which column of --file is what.")
+@questions.named
 @click.option(
     "--items", type=click.IntRange(1, 5000), help="[default: 100 each; all of a file or set]"
 )
@@ -83,9 +80,7 @@ def evaluate() -> None:
     show_default=True,
     help="0 always takes the likeliest token.",
 )
-@click.option("--level", type=click.IntRange(1), help="Of tasks that name none.  [default: first]")
-@click.option("--private-seed", help="Draw the items from a seed that only you know.")
-@click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
+@questions.drawn
 @click.option("--streams", type=click.IntRange(1, 64), default=2, help="Requests at a time.")
 @click.option(
     "--budget", help="Time it may take, e.g. 45m; of a harness also 2usd or 1e6tok, with commas."
@@ -123,10 +118,7 @@ def ask(
     from steelyard.app.benches.request import BenchRequest
     from steelyard.app.evals import evaluating, harnessed
 
-    names, chosen = (
-        tuple(filter(None, (word.strip() for word in (words or "").split(","))))
-        for words in (tasks, sets)
-    )
+    names, chosen = questions.words(tasks), questions.words(sets)
     retrieval, judging = rag.taken(how), judge.taken(how)
     if harnessed.named(names):
         asked = harnessed.request(

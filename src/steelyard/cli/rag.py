@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from steelyard.cli.asking import together
+
 if TYPE_CHECKING:
     from steelyard.app.evals.rag_request import RagRequest
 
-_OPTIONS: Final = (
+options: Final = together(
     click.option(
         "--rag-retriever",
         metavar="LIST",
@@ -34,13 +35,6 @@ _OPTIONS: Final = (
         "--embeddings-key-env", metavar="NAME", help="Variable that holds the key of that server."
     ),
 )
-
-
-def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options to a command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def taken(typed: dict[str, Any]) -> RagRequest:

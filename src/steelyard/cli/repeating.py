@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from steelyard.cli import rag
+from steelyard.cli import questions, rag
 from steelyard.cli.asking import reached
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
@@ -20,10 +20,7 @@ from steelyard.cli.values import Finite
     "--items", type=click.IntRange(1, 5000), help="[default: 10 each; all of a file or set]"
 )
 @click.option("--tasks", help="NAME or NAME:LEVEL, e.g. math_words,logic:2.  [default: four]")
-@click.option("--set", "sets", help="Standard sets, e.g. gsm8k,mmlu; `tasks sets` lists them.")
-@click.option("--suite", help="quality: every family that the subject can be asked.")
-@click.option("--file", type=click.Path(path_type=Path), help="Questions of your own, or a folder.")
-@click.option("--columns", type=click.Path(path_type=Path), help="Which column of --file is what.")
+@questions.named
 @click.option(
     "--temperature",
     type=Finite(0, 2),
@@ -31,9 +28,7 @@ from steelyard.cli.values import Finite
     show_default=True,
     help="Above 0 it is tried whether the server keeps to the seed that it is sent.",
 )
-@click.option("--level", type=click.IntRange(1), help="Of tasks that name none.  [default: first]")
-@click.option("--private-seed", help="Draw the items from a seed that only you know.")
-@click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
+@questions.drawn
 @click.option(
     "--streams",
     type=click.IntRange(1, 64),
@@ -80,10 +75,7 @@ def repeat(
     from steelyard.app.evals import repeating
     from steelyard.app.evals.evaluating import EvalRequest
 
-    names, chosen = (
-        tuple(filter(None, (word.strip() for word in (words or "").split(","))))
-        for words in (tasks, sets)
-    )
+    names, chosen = questions.words(tasks), questions.words(sets)
     retrieval = rag.taken(how)
     asked = EvalRequest(
         BenchRequest.of(how),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from steelyard.cli import questions
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
 
@@ -38,8 +39,7 @@ def list_sets(*, as_json: bool) -> None:
 
 @tasks.command("show")
 @click.argument("family", required=False)
-@click.option("--file", type=click.Path(path_type=Path), help="Questions of your own, or a folder.")
-@click.option("--columns", type=click.Path(path_type=Path), help="Which column of --file is what.")
+@questions.from_file
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def show(*, family: str | None, file: Path | None, columns: Path | None, as_json: bool) -> None:
     """Show FAMILY: its levels and kinds, with one question of each kind and its answer.
@@ -60,8 +60,7 @@ def show(*, family: str | None, file: Path | None, columns: Path | None, as_json
 
 @tasks.command("sample")
 @click.argument("family", required=False)
-@click.option("--file", type=click.Path(path_type=Path), help="Questions of your own, or a folder.")
-@click.option("--columns", type=click.Path(path_type=Path), help="Which column of --file is what.")
+@questions.from_file
 @click.option("--level", type=click.IntRange(1), help="[default: the family's first]")
 @click.option("--items", type=click.IntRange(1, 5000), default=5, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)

@@ -179,7 +179,7 @@ class Evaluation:
     `lengths` holds those that ask at a length, shortest first. `retrieval` stands for each task
     that is asked of documents, `beside_first` pairs further settings of such a task with its first.
     `stopped` says why not all items were asked, and what that means for the intervals; `left_out`
-    which families of a suite were not, and why; `judging` who judged.
+    which families or tasks were not asked at all, and why; `judging` who judged.
     """
 
     run: str
@@ -310,7 +310,8 @@ class Contrast:
     says which of the two did not ask all items, and what that means for the verdict. `identical` is
     the share of items with the same text in both, None where subject or seed differ. `judged` says
     of each judged task what the second lost of the judge's score, from 0 to 1. `again` is the run
-    that repeats the first, if one was given, and `floors` the A/A floors of it.
+    that repeats the first, if one was given, and `floors` the A/A floors of it. `left_out` says
+    which of the two did not ask a family at all, and why.
     """
 
     first: str
@@ -331,3 +332,4 @@ class Contrast:
     again: str = ""
     floors: Mapping[str, Reading[float]] = field(default_factory=dict)
     judged: Mapping[str, Graded] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()

@@ -270,6 +270,7 @@ class RunRecord:
     the engine came up, where it was started for this run. `stopped` says that tasks ended early.
     `harness` is what somebody else's harness scored, where one asked through a proxy of ours.
     `judging` is what a judge said of the answers, after the engine of the subject had ended.
+    `left_out` says of families of a suite and of tasks that were not asked why they were not.
     """
 
     id: str
@@ -303,3 +304,4 @@ class RunRecord:
     stopped: Stopped | None = None
     harness: HarnessRun | None = None
     judging: Judging | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, final
 
 from steelyard.domain.errors import EngineError
 from steelyard.domain.progress import Advanced, Emit
@@ -28,6 +28,10 @@ from steelyard.workloads.lengths import Calibrated, MessageTokens
 from steelyard.workloads.prompts import Prompt
 from steelyard.workloads.sources import Prompts
 
+if TYPE_CHECKING:
+    from steelyard.runs.stretching import Ruler
+
+T = TypeVar("T")
 # An engine that is silent for so long hangs: the longest prefill on small boards takes minutes.
 _STALL_NS: Final = 1800 * 10**9
 SILENT: Final = 3  # stalled requests in a row: the rest would wait as long, each of them
@@ -105,7 +109,9 @@ class Bench:
     the first answered request of this bench was sent and done (`first_ns`).
 
     `marks` are those of each task as they were made, `named` what its answers were called by the
-    server, by sample and ask; `suspects` may have been cut, if the server cuts at all.
+    server, by sample and ask; `suspects` may have been cut, if the server cuts at all. What is
+    learned of this start of the engine before a task is asked: how it counts (`rulers`), and what
+    keeps tools from it (`barriers`); `prelude_ns` is how long that took.
     """
 
     spec: RunSpec
@@ -125,6 +131,9 @@ class Bench:
     marks: dict[str, dict[str, Mark]] = field(default_factory=dict)
     named: dict[str, dict[tuple[str, int], Named]] = field(default_factory=dict)
     suspects: dict[str, set[str]] = field(default_factory=dict)
+    rulers: dict[str, Ruler] = field(default_factory=dict)
+    barriers: dict[str, str] = field(default_factory=dict)
+    prelude_ns: int = 0
     first_ns: tuple[int, int] | None = None
     started_ns: int = field(default_factory=clock.monotonic_ns)
     temperature_c: Callable[[], Reading[float]] = lambda: Missing("not_watched")
@@ -139,6 +148,15 @@ class Bench:
         self.goes, self.ends_hopeless = other.goes, other.ends_hopeless
         self.done, self.warmed, self.first_ns = other.done, other.warmed, other.first_ns
         self.marks, self.named, self.suspects = other.marks, other.named, other.suspects
+        self.prelude_ns = other.prelude_ns
+
+    def once(self, kept: dict[str, T], section: str, learn: Callable[[], T]) -> T:
+        """Return what was learned for a section; learn it now if nobody has at this start."""
+        if section not in kept:
+            began_ns = clock.monotonic_ns()
+            kept[section] = learn()
+            self.prelude_ns += clock.monotonic_ns() - began_ns
+        return kept[section]
 
     def prepared(self, request: GenerationRequest) -> bytes:
         """Return the bytes of one request."""

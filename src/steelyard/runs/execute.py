@@ -102,6 +102,15 @@ class Session:
         ]
         return found
 
+    def answered(self, task: Task) -> set[str]:
+        """Return the items of a task that earlier sessions of this run were answered."""
+        return judged.answered(self.opened, task)
+
+    @property
+    def prelude_s(self) -> float:
+        """How long it took so far to learn what is learned once before tasks are asked."""
+        return self.opened.prelude_ns / _NS_PER_S
+
     def open(self) -> None:
         """Bring the engine up."""
         self.bench = self._stack.enter_context(self.opening(self.found))
@@ -318,6 +327,8 @@ class Executor:
             facts=session.facts,
             startup=found.startup,
             harness=found.harness,
+            stopped=found.stopped,
+            left_out=found.left_out,
         )
         record = replace(record, cautions=cautions(record))
         write_record(place.folder, record)

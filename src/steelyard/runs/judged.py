@@ -9,7 +9,7 @@ has come: what runs beside a request is in its time. Not aware of statistics.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, final
@@ -30,6 +30,7 @@ from steelyard.domain.task import (
     Mark,
     NotRun,
     Renewed,
+    Stretch,
     Task,
     Trial,
     item_of,
@@ -85,6 +86,13 @@ def judge(
             raise EngineDied("the engine died in the middle of a task", hint=state.log_hint)
     state.finish()
     return settled(bench, state.section())
+
+
+def answered(bench: Bench, task: Task) -> set[str]:
+    """Return the items of a task that the spool of earlier sessions has answers to, all samples."""
+    samples = {key.sample for key, exchange in bench.known if _whole(key, exchange, task)}
+    counts = Counter(map(item_of, samples))
+    return {item for item, count in counts.items() if count == task.samples}
 
 
 def settled(bench: Bench, section: Section) -> Section:
@@ -181,7 +189,10 @@ class _Asking:
         """Return why no item can be asked here, as a code; empty where they can."""
         with_tools = (ask for item in self._items.values() if (ask := item.start()).tools)
         first = next(with_tools, None)
-        return "" if first is None else tool_check.barrier(self._bench, first)
+        if first is None:
+            return ""
+        bench = self._bench
+        return bench.once(bench.barriers, self._name, lambda: tool_check.barrier(bench, first))
 
     def not_run(self, why: str) -> Section:
         """Return a section in which no item was asked."""
@@ -193,8 +204,7 @@ class _Asking:
         """Queue the first question of every item that is not answered already."""
         self._bench.client.set_streams(self._bench.spec.task_streams)
         for key, exchange in self._bench.known:
-            mine = key.section == self._name and key.sample in self._items
-            if mine and exchange.failure is None and exchange.status == _OK:
+            if key.sample in self._items and _whole(key, exchange, self._task):
                 self._known[key.sample, key.ask] = exchange
         self._earlier_ns = _busy(list(self._known.values()))
         failed = frozenset() if self._retrieval is None else self._retrieval.failed
@@ -247,14 +257,20 @@ class _Asking:
         )
 
     def _measure(self, asks: list[Ask]) -> None:
-        """Learn how the engine counts, and say how long the reading will take."""
+        """Learn how the engine counts."""
         first = asks[0].stretch
         if first is None or not self._waiting:
             return
-        self._ruler = stretching.ruler(self._bench, first)
+        bench, known = self._bench, self._name in self._bench.rulers
+        self._ruler = bench.once(bench.rulers, self._name, lambda: stretching.ruler(bench, first))
+        if not known:
+            self._foresee(self._ruler, first, asks)
+
+    def _foresee(self, ruler: Ruler, first: Stretch, asks: list[Ask]) -> None:
+        """Say how tokens are counted, and how long so many take to be read."""
         tokens = sum(ask.stretch.tokens for ask in asks if ask.stretch is not None)
-        text = f"{self._name}: prompt tokens are {self._ruler.basis}"
-        pace = self._ruler.prompt_tps
+        text = f"{self._name}: prompt tokens are {ruler.basis}"
+        pace = ruler.prompt_tps
         if isinstance(pace, Missing):
             self._bench.emit(Noted(text))
             return
@@ -381,6 +397,11 @@ class _Asking:
     def _mark(self, sample: str, mark: Mark) -> None:
         self._marks[sample] = mark
         self._bench.advance(self._name)
+
+
+def _whole(key: Key, exchange: Exchange, task: Task) -> bool:
+    """Say whether it is an answer of this task that came whole."""
+    return key.section == name_of(task) and exchange.failure is None and exchange.status == _OK
 
 
 def kinds_of(asks: Iterable[Ask]) -> set[Kind]:

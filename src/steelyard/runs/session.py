@@ -22,7 +22,7 @@ from steelyard.domain.harness import HarnessRun
 from steelyard.domain.probe import Probed
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.run import AppliedControl, Place, Proof, RunOutcome, RunSpec, Section
+from steelyard.domain.run import AppliedControl, Place, Proof, RunOutcome, RunSpec, Section, Stopped
 from steelyard.domain.serverside import PowerSeries, ServerSeries
 from steelyard.domain.startup import NOT_STARTED, Startup
 from steelyard.domain.subject import Variant
@@ -80,6 +80,8 @@ class Found:
     deaths: tuple[str, ...] = ()
     probe: Reading[Probed] = Missing("not_probed")
     harness: HarnessRun | None = None
+    stopped: Stopped | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
     outcome: RunOutcome = "completed"
     reason: str = ""
 

@@ -38,6 +38,7 @@ from steelyard.runs.session import Watch
 
 if TYPE_CHECKING:
     from steelyard.app.benches.reports import Benched
+    from steelyard.app.subjects import Chosen
     from steelyard.stats.knee import Found
 
 _SLOTS_MOST: Final = 64
@@ -208,6 +209,14 @@ def target(
     return _file(subject, request, asked, folder, emit, turn)
 
 
+def require_subject(request: BenchRequest) -> None:
+    """Raise `BadInput` for a subject that is none, before anything is done or fetched for it."""
+    if is_address(request.subject):
+        Endpoint.read(request.subject)
+    else:
+        _one_file(request.subject, request)
+
+
 def meet(subject: str, request: BenchRequest, asked: Asked) -> AttachedEngine:
     """Find out who answers at an address, as `engines.attached.attach` does."""
     endpoint = Endpoint.read(subject)
@@ -255,6 +264,17 @@ def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, t
     return Target(str(endpoint), spec, place, engine)
 
 
+def _one_file(subject: str, request: BenchRequest) -> Chosen:
+    """Return the one file that a subject stands for; raise `BadInput` for none and for several."""
+    from steelyard.app import subjects  # a server has no file
+
+    subject = bench_request.with_engine(subject, request)
+    chosen = subjects.choose(subject, contained=request.contained)
+    if len(chosen.files) != 1:
+        raise BadInput(f"{subject} holds several models", hint="name one file: a bench takes one")
+    return chosen
+
+
 def _file(
     subject: str, request: BenchRequest, asked: Asked, folder: Path, emit: Emit, turn: int
 ) -> Target:
@@ -264,10 +284,7 @@ def _file(
     from steelyard.app.results import history
     from steelyard.llamalib.kernels import cores  # brings numpy, which a server needs not
 
-    subject = bench_request.with_engine(subject, request)
-    chosen = subjects.choose(subject, contained=request.contained)
-    if len(chosen.files) != 1:
-        raise BadInput(f"{subject} holds several models", hint="name one file: a bench takes one")
+    chosen = _one_file(subject, request)
     path, facts = chosen.files[0]
     variant = subjects.verified(facts.quant, path, emit)
     slots = min(asked.streams, _SLOTS_MOST)

@@ -14,6 +14,8 @@ from typing import Final, cast, final
 from steelyard.app.benches.benching import Target
 from steelyard.app.choosing.deal import Deal
 from steelyard.app.choosing.request import ChooseRequest
+from steelyard.app.evals import budgeted
+from steelyard.app.evals.budgeted import Budget
 from steelyard.campaigns.choosing import REFERENCE, Ask, Choosing
 from steelyard.domain.errors import EngineError
 from steelyard.domain.progress import Advanced, Emit, Noted
@@ -58,7 +60,7 @@ class Ground:
 def perform(ground: Ground) -> None:
     """Visit one subject after the other, as the machine says."""
     while (ask := ground.machine.next()) is not None:
-        if _is_over(ground, ask):
+        if _in_time(ground, ask) is None:
             ground.machine.close()
             return
         _visit(ground, ask.label)
@@ -72,9 +74,10 @@ def _visit(ground: Ground, label: str) -> None:
             session.bench.stall_ns = round(ground.request.eval.bench.timeout * _NS_PER_S)
             _again(ground, session, label)
             while (ask := ground.machine.next()) is not None and ask.label == label:
-                if _is_over(ground, ask):
+                part = _in_time(ground, ask)
+                if part is None:
                     break
-                _asked(ground, session, ask)
+                _asked(ground, session, part)
     record = _written(ground, session, label)
     if record.outcome == "completed":
         return
@@ -124,13 +127,15 @@ def _known(mark: Mark) -> bool | None:
     return None if isinstance(mark.outcome, NotRun) else isinstance(mark.outcome, Right)
 
 
-def _is_over(ground: Ground, ask: Ask) -> bool:
-    """Say whether the time is over, or would be before these items are through."""
+def _in_time(ground: Ground, ask: Ask) -> Ask | None:
+    """Return as many of these items as there is time for; None where it is over."""
     budget = ground.request.budget
     if budget is None:
-        return False
-    ahead_s = ground.item_s.get(ask.label, 0.0) * (ask.stop - ask.start)
-    return ground.spent_s + ahead_s > budget
+        return ask
+    within = Budget(budget, lambda: ground.spent_s)
+    pace = ground.item_s.get(ask.label)
+    count = budgeted.allowed(within, pace, ground.request.eval.streams)
+    return replace(ask, stop=min(ask.stop, ask.start + count)) if count else None
 
 
 def replay(ground: Ground) -> None:

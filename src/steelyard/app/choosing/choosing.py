@@ -7,8 +7,7 @@ goes into a journal, from which an interrupted choice goes on. Each subject's fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -19,13 +18,13 @@ from steelyard.app.choosing import candidates, texts
 from steelyard.app.choosing.asking import Ground, perform, records, replay
 from steelyard.app.choosing.deal import deal
 from steelyard.app.choosing.request import ChooseRequest
-from steelyard.app.evals import evaluating, rag_request
+from steelyard.app.evals import evaluating, going_on, rag_request
 from steelyard.app.results.keeping import keeper
 from steelyard.campaigns.choosing import REFERENCE, Choosing, Rules
 from steelyard.domain.campaign import Gates
 from steelyard.domain.choice import Choice, Looked
 from steelyard.domain.codec import decode, encode
-from steelyard.domain.errors import BadInput, Interrupted
+from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, RunSpec
@@ -79,6 +78,8 @@ class Chosen:
 def choose(request: ChooseRequest, emit: Emit) -> Chosen:
     """Ask until the cheapest candidate that is good enough is known."""
     request.check()
+    for word in (request.eval.bench.subject, *request.candidates):
+        benching.require_subject(request.of(word).bench)
     tasks, _ = rag_request.settled(evaluating.tasks_of(request.eval, emit), request.eval.rag)
     dealt = deal(tasks, request.items, request.eval.bench.seed)
     _refuse_hopeless(request, len(dealt.items))
@@ -96,7 +97,7 @@ def choose(request: ChooseRequest, emit: Emit) -> Chosen:
     executor = Executor(Verifier(), emit, proving=benching.proved)
     with locks.folder_lock(folder):
         atomic.write(folder / PLAN, encode(plan, indent=1).encode())
-        with Journal(folder / JOURNAL) as journal, _kept(folder):
+        with Journal(folder / JOURNAL) as journal, going_on.kept(folder):
             ground = Ground(
                 request, emit, folder, dealt, targets, Choosing(labels, rules), journal, executor
             )
@@ -194,15 +195,3 @@ def _refuse_other(folder: Path, plan: Plan) -> None:
     begun = folder / PLAN
     if begun.exists() and decode(Plan, begun.read_bytes(), source=str(begun)) != plan:
         raise BadInput(f"{folder} holds another choice, half finished", hint="give another --out")
-
-
-@contextmanager
-def _kept(folder: Path) -> Iterator[None]:
-    """Say after an interrupt how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(
-            "interrupted; the answers so far are kept",
-            hint=f"the same command with --out {folder} goes on",
-        ) from None

@@ -27,6 +27,7 @@ def _contrast(found: Contrast) -> Iterator[str]:
     yield f"first   {found.first_name}, run {found.first}"
     yield f"second  {found.second_name}, run {found.second}"
     yield from (f"STOPPED EARLY: {one}" for one in found.stopped)
+    yield from (f"Not asked in run {one}" for one in found.left_out)
     yield f"differs {'; '.join(found.differs) or 'nothing: the same again'}"
     yield _aa_row(found)
     heads = ("task", "first", "second", "loss", "interval", "lost", "won", "p", "p (Holm)")

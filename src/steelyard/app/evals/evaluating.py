@@ -23,6 +23,7 @@ from steelyard.app.evals import (
     budgeted,
     contrasts,
     depths,
+    going_on,
     judge,
     judge_texts,
     kinds,
@@ -41,7 +42,7 @@ from steelyard.app.results import results, tables
 from steelyard.app.results.comparison import axes
 from steelyard.app.results.keeping import keeper
 from steelyard.domain.codec import decode, encode
-from steelyard.domain.errors import BadInput, Interrupted
+from steelyard.domain.errors import BadInput
 from steelyard.domain.evaluation import Evaluation
 from steelyard.domain.judging import ONLY_SCORED
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
@@ -133,7 +134,6 @@ class Evaluated:
             depths.text(self.found.lengths),
             rag_texts.retrieval_text(self.found.retrieval, self.found.beside_first),
             self.forms,
-            *(f"Not asked: {family}, {why}" for family, why in self.found.left_out.items()),
             said,
             where,
         )
@@ -156,8 +156,10 @@ class _Prepared:
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     """Ask every item of every task, or as many as the budget allows, and count what came back."""
     began_ns = clock.monotonic_ns()
-    ready = _prepared(request, emit)
     budget = _budget(request.budget, began_ns)
+    ready = _prepared(request, emit)
+    if budget is not None and budget.left_s <= 0:  # before an engine is started for nothing
+        raise budgeted.too_small(budget, going_on.hint(ready.folder))
     record = None if request.series is None else _finished(ready.folder)
     if record is None:
         with locks.folder_lock(ready.folder):
@@ -165,8 +167,7 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
         with keeper(emit) as keep:
             keep(record)
     found = depths.with_lengths(scores.evaluate(record), record)
-    found = replace(found, left_out=ready.left_out)
-    told = kinds.counts_text(record), tables.forms_text(record)
+    told = kinds.counts_text(record, ready.drawn), tables.forms_text(record)
     answers = own_files.write_answers(ready.folder, record)
     return Evaluated(found, ready.folder, *told, answers, unjudged=judges.unfinished(record))
 
@@ -176,6 +177,8 @@ def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
     _refuse_repetition(request)
     if request.out is not None:
         _refuse_used(request.out, request.series)  # before a file is read or a set fetched
+    if _sets(request):
+        benching.require_subject(request.bench)
     tasks, met = rag_request.settled(tasks_of(request, emit), request.rag)
     drawn: dict[Task, Sequence[Item]] = {task: registry.generate(task) for task in tasks}
     left_out: dict[str, str] = {}
@@ -224,7 +227,7 @@ def _record(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit:
     """Ask, then have it judged; an interrupt leaves what was answered so far in the folder."""
     record = _unjudged(ready.folder) or _asked(request, ready, budget, emit)
     if ready.judge is not None and record.outcome == "completed":
-        with _kept(ready.folder):
+        with going_on.kept(ready.folder):
             record = judge.judged(record, ready.judge, emit)
         write_record(ready.folder, record)
     return record
@@ -249,7 +252,7 @@ def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: 
     count = sum(map(len, ready.drawn.values())) * request.samples
     emit(PhaseStarted("eval", count, target.name))
     with (
-        _kept(folder),
+        going_on.kept(folder),
         _library(folder, ready.met) as library,
         target.open(executor) as session,
     ):
@@ -257,18 +260,21 @@ def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: 
         if session.bench is not None:
             session.bench.stall_ns = round(request.bench.timeout * _NS_PER_S)
             if budget is not None:
-                stopped = budgeted.ask(session, tasks, request.streams, budget, emit)
+                stopped = budgeted.ask(session, ready.drawn, request.streams, budget, emit)
             else:
                 for task in tasks:
                     session.judge(task)
     emit(PhaseEnded("eval", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
     if library.refusal is not None:  # of the endpoint that embeds: nothing of the subject's
         raise library.refusal
-    record = executor.record(session)
+    if budget is not None and stopped is not None and not stopped.asked:
+        raise budgeted.too_small(budget, going_on.hint(folder))
+    found = session.found
+    found.stopped, found.left_out = stopped, dict(ready.left_out)
     if stopped is not None:
-        record = replace(record, stopped=stopped)
-        write_record(folder, record)
-    return record
+        begun = {section.name for section in found.sections}
+        found.left_out |= budgeted.unreached(stopped, tasks, begun)
+    return executor.record(session)
 
 
 def _bench(request: EvalRequest, drawn: Mapping[Task, Sequence[Item]]) -> BenchRequest:
@@ -348,6 +354,7 @@ def _known(item: Item) -> bool:
 def _budget(seconds: float | None, began_ns: int) -> Budget | None:
     if seconds is None:
         return None
+    budgeted.require_enough(seconds)
     return Budget(seconds, lambda: (clock.monotonic_ns() - began_ns) / _NS_PER_S)
 
 
@@ -413,24 +420,12 @@ def _library(folder: Path, met: Met | None) -> Iterator[Library]:
         yield Library(folder, embed)
 
 
-@contextmanager
-def _kept(folder: Path) -> Iterator[None]:
-    """Say after an interrupt how to go on. Around the session, which ends its engine first."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(
-            "interrupted; the answers so far are kept",
-            hint=f"the same command with --out {folder} goes on",
-        ) from None
-
-
 def tasks_of(request: EvalRequest, emit: Emit) -> tuple[Task, ...]:
     """Return what is asked: the file and the sets, if any were named, and the families."""
     if request.file is None and request.columns is not None:
         raise BadInput("--columns says what is in a --file", hint="name the file too")
     words = tuple(word for word in request.tasks if not word.startswith(standard_sets.MARK))
-    sets = (*request.sets, *(word[4:] for word in request.tasks if word not in words))
+    sets = _sets(request)
     if request.suite is not None:
         if request.tasks or request.sets or request.file is not None:
             raise BadInput("--suite says what is asked", hint="leave --tasks, --set and --file out")
@@ -448,6 +443,13 @@ def tasks_of(request: EvalRequest, emit: Emit) -> tuple[Task, ...]:
     seed = request.bench.seed
     some = (own_files.some(whole, request.items, seed) for whole in given)
     return (*(replace(task, samples=request.samples) for task in some), *found)
+
+
+def _sets(request: EvalRequest) -> tuple[str, ...]:
+    """Return the standard sets that are named, in either way."""
+    mark = standard_sets.MARK
+    words = (word.removeprefix(mark) for word in request.tasks if word.startswith(mark))
+    return (*request.sets, *words)
 
 
 def _families(request: EvalRequest) -> tuple[Task, ...]:

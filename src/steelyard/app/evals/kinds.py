@@ -1,4 +1,4 @@
-"""The kinds of a run's items: they are drawn again, since a record keeps marks by item id only.
+"""The kinds of a run's items: a record keeps marks by item id only, so stored ones are drawn again.
 
 Not aware of how items are compared.
 """
@@ -6,7 +6,7 @@ Not aware of how items are compared.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,9 +14,9 @@ from steelyard.analysis import evaluation, exploring
 from steelyard.domain.errors import BadInput
 from steelyard.domain.evaluation import Contrast
 from steelyard.domain.run import RunRecord, Section
-from steelyard.domain.task import NotRun, Right, sample_key
+from steelyard.domain.task import Item, NotRun, Right, Task, sample_key
 from steelyard.runs.judged import name_of
-from steelyard.tasks.registry import drawn
+from steelyard.tasks import registry
 
 _FEW: Final = 8  # of more kinds, such as the forms of every family, a line is no help
 
@@ -28,16 +28,17 @@ def explored(found: Contrast, first: RunRecord, second: RunRecord) -> Contrast:
     return replace(found, explored=exploring.explore(sides, kinds, left_out))
 
 
-def counts_text(record: RunRecord) -> str:
+def counts_text(record: RunRecord, drawn: Mapping[Task, Sequence[Item]]) -> str:
     """Return how many items of each kind were right, a line for each task with a few kinds."""
-    return "\n".join(filter(None, (_counts(record, s) for s in record.sections)))
+    items = {name_of(task): _kinds_of(task, each) for task, each in drawn.items()}
+    lines = (_counts(section, items.get(section.name, {})) for section in record.sections)
+    return "\n".join(filter(None, lines))
 
 
-def _counts(record: RunRecord, section: Section) -> str:
-    known, _ = _kinds(record, [section.name])
+def _counts(section: Section, known: Mapping[str, str]) -> str:
     right, asked = Counter[str](), Counter[str]()
-    for item, kind in known.items():
-        mark = section.marks.get(item.removeprefix(f"{section.name}/"))
+    for sample, kind in known.items():
+        mark = section.marks.get(sample)
         if mark is not None and not isinstance(mark.outcome, NotRun):
             asked[kind] += 1
             right[kind] += isinstance(mark.outcome, Right)
@@ -45,6 +46,15 @@ def _counts(record: RunRecord, section: Section) -> str:
         return ""
     told = ", ".join(f"{kind} {right[kind]} of {count}" for kind, count in asked.items())
     return f"  {section.name}, right by kind: {told}"
+
+
+def _kinds_of(task: Task, items: Sequence[Item]) -> dict[str, str]:
+    """Return the kind of each sample of these items."""
+    return {
+        sample_key(item.id, number): str(getattr(item, "kind", ""))
+        for item in items
+        for number in range(task.samples)
+    }
 
 
 def _kinds(record: RunRecord, names: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -56,11 +66,8 @@ def _kinds(record: RunRecord, names: Collection[str]) -> tuple[dict[str, str], d
         if name not in names:
             continue
         try:
-            kinds |= {
-                f"{name}/{sample_key(item.id, number)}": item.kind
-                for item in drawn(task)
-                for number in range(task.samples)
-            }
+            found = _kinds_of(task, registry.drawn(task))
+            kinds |= {f"{name}/{sample}": kind for sample, kind in found.items()}
         except BadInput as refused:  # another revision, or a family that is gone
             left_out[name] = str(refused)
     return kinds, left_out

@@ -8,7 +8,6 @@ terminals: text comes back as text.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
@@ -16,13 +15,13 @@ from typing import Final, final
 from steelyard.analysis import determinism
 from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
-from steelyard.app.evals import evaluating, harnessed
+from steelyard.app.evals import evaluating, going_on, harnessed
 from steelyard.app.evals.evaluating import EvalRequest
 from steelyard.app.evals.texts import interval, percent, table
 from steelyard.app.stores.stored_texts import shown
 from steelyard.domain.codec import encode
 from steelyard.domain.determinism import Determinism, Parting, Sameness
-from steelyard.domain.errors import BadInput, EngineError, Interrupted
+from steelyard.domain.errors import BadInput, EngineError
 from steelyard.domain.progress import Emit, Noted
 from steelyard.store.records import read_record
 
@@ -76,13 +75,13 @@ def repeat(request: RepeatRequest, emit: Emit) -> Repeated:
     for number in range(1, request.times + 1):
         emit(Noted(f"repeat {number} of {request.times}"))
         part = replace(asked, out=folder / str(number), series=first)
-        with _kept(folder):
+        with going_on.kept(folder):
             evaluating.evaluate(part, emit)
         record = read_record(folder / str(number))
         if record.outcome != "completed":
             raise EngineError(
                 f"repeat {number} of {request.times} {record.outcome}: {record.reason}",
-                hint=f"the same command with --out {folder} goes on",
+                hint=going_on.hint(folder),
             )
         records.append(record)
     anew = not bench_request.is_address(subject)
@@ -100,16 +99,6 @@ def _refuse_used(folder: Path) -> None:
     held = folder.glob("*") if folder.is_dir() else [folder] if folder.exists() else []
     if any(not (one.is_dir() and one.name.isdecimal()) for one in held):
         raise BadInput(f"{folder} holds something else", hint="give another --out")
-
-
-@contextmanager
-def _kept(folder: Path) -> Iterator[None]:
-    """Say after an interrupt how to go on with all of it."""
-    try:
-        yield
-    except Interrupted as stop:
-        hint = f"the same command with --out {folder} goes on"
-        raise Interrupted(str(stop), hint=hint) from None
 
 
 def _text(found: Determinism, show: int) -> Iterator[str]:

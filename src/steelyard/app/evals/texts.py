@@ -65,6 +65,7 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
     yield from _worth(found.overall.worth)
     if found.stopped:
         yield f"STOPPED EARLY: {found.stopped}"
+    yield from (f"Not asked: {family}, {why}" for family, why in found.left_out.items())
     yield from _passing(scores)
 
 

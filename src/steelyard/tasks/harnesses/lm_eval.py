@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,11 @@ from steelyard.tasks.harnesses.order import Order
 _DESCRIBE: Final = Path(__file__).with_name("describe_lm_eval.py")
 _DESCRIBE_LIMIT_S: Final = 300.0
 _WORDS: Final = 500
+# What a Python needs to find its libraries, a home and a place for what is temporary; no secrets.
+_NEEDED: Final = (
+    *("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "HOME", "USERPROFILE", "XDG_CACHE_HOME", "HF_HOME"),
+    *("TMPDIR", "TEMP", "TMP", "LANG", "LC_ALL"),
+)
 # Whose score is a comparison of log-probabilities of given text.
 _LOGLIKELIHOOD: Final = frozenset({"multiple_choice", "loglikelihood", "loglikelihood_rolling"})
 
@@ -71,6 +77,7 @@ def loglikelihoods(python: Path, tasks: Sequence[str]) -> tuple[str, ...]:
             [str(python), "-I", str(_DESCRIBE), *tasks],
             capture_output=True,
             stdin=subprocess.DEVNULL,
+            env=_needed(),
             timeout=_DESCRIBE_LIMIT_S,
             check=False,
         )
@@ -83,6 +90,12 @@ def loglikelihoods(python: Path, tasks: Sequence[str]) -> tuple[str, ...]:
     for task in found["unknown"]:
         raise UnknownName.among("task of lm-eval", task, found["near"] or ["gsm8k"])
     return tuple(name for name, kind in found["tasks"].items() if kind in _LOGLIKELIHOOD)
+
+
+def _needed() -> dict[str, str]:
+    """Return what it finds set while it tells its tasks: no key, no token, and no way to a hub."""
+    mine = {name: os.environ[name] for name in _NEEDED if name in os.environ}
+    return {**mine, "HF_HUB_OFFLINE": "1"}
 
 
 def scores(out: Path) -> tuple[HarnessScore, ...]:

@@ -8,6 +8,7 @@ sandbox has not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -28,18 +29,14 @@ def _humaneval(files: Sequence[Path]) -> Iterator[Row]:
     columns = ("prompt", "canonical_solution", "test", "entry_point")
     for where, row in records(files[0], columns):
         prompt, known, tests, name = (str(row[column]) for column in columns)
-        yield Row(
-            prompt=f"{_ASKED}\n\n```python\n{prompt.rstrip()}\n```",
-            scorer={
-                "name": CODE,
-                "function": name,
-                "before": prompt[: prompt.index(f"def {name}(")],
-                "reference": prompt + known,
-            },
-            answer=(f"{tests}\n\ncheck({name})\n",),
-            kind="function",
-            max_tokens=_TOKENS,
-            where=where,
+        yield _program(
+            "function",
+            f"{_ASKED}\n\n```python\n{prompt.rstrip()}\n```",
+            f"{tests}\n\ncheck({name})\n",
+            where,
+            function=name,
+            before=prompt[: prompt.index(f"def {name}(")],
+            reference=prompt + known,
         )
 
 
@@ -50,14 +47,26 @@ def _mbpp(files: Sequence[Path]) -> Iterator[Row | None]:
         if called is None or f"def {called}(" not in str(row["code"]):
             yield None  # which function the tests call is not told
             continue
-        yield Row(
-            prompt=f"{str(row['prompt']).strip()} {_ASKED} It must pass:\n\n{shown[0]}",
-            scorer={"name": CODE, "function": called, "reference": str(row["code"])},
-            answer=(str(row["test"]),),
-            kind="program",
-            max_tokens=_TOKENS,
-            where=where,
+        yield _program(
+            "program",
+            f"{str(row['prompt']).strip()} {_ASKED} It must pass:\n\n{shown[0]}",
+            str(row["test"]),
+            where,
+            function=called,
+            reference=str(row["code"]),
         )
+
+
+def _program(kind: str, prompt: str, tests: str, where: str, **told: str) -> Row:
+    """Return a question that its tests decide; `told` is what the scorer is told of the program."""
+    return Row(
+        prompt=prompt,
+        scorer={"name": CODE, **told},
+        answer=(tests,),
+        kind=kind,
+        max_tokens=_TOKENS,
+        where=where,
+    )
 
 
 HUMANEVAL: Final = Adapter(
@@ -71,16 +80,14 @@ HUMANEVAL: Final = Adapter(
     differs=_DIFFERS,
     read=_humaneval,
 )
-HUMANEVAL_PLUS: Final = Adapter(
+HUMANEVAL_PLUS: Final = replace(
+    HUMANEVAL,
     name="humaneval_plus",
     what="functions from their docstrings, more tests",
     repo="evalplus/humanevalplus",
     revision="d32357cf319e50e9c8d8dab5ea876c72b0fd321b",
     parts=(Part("data/test-00000-of-00001-5973903632b82d40.parquet"),),
     licence="Apache-2.0",
-    items=164,
-    differs=_DIFFERS,
-    read=_humaneval,
 )
 MBPP_PLUS: Final = Adapter(
     name="mbpp_plus",
