@@ -9,6 +9,7 @@ from steelyard.analysis import evaluation
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.task import Mark, Right, Wrong
+from steelyard.stats.clusters import EXPECTED_ALIKE, EXPECTED_FLIPS
 from steelyard.stats.power import smallest_visible_loss
 
 
@@ -30,7 +31,9 @@ def test_what_could_have_been_seen_counts_passages_and_not_items() -> None:
         for size in (1, 5)
     )
     assert value_of(alone.visible) == pytest.approx(smallest_visible_loss(200, 0.2))
-    effect = (40 / 39 * 5) * 199 / 200
+    squares = 200 * 0.2 * 0.8  # of what differs from the mean; five times as much by passages
+    naive, robust = squares * 200 / 199, 5 * squares * 40 / 39
+    effect = (robust + EXPECTED_FLIPS * (1 + 4 * EXPECTED_ALIKE)) / (naive + EXPECTED_FLIPS)
     assert value_of(together.visible) == pytest.approx(
         smallest_visible_loss(200, 0.2, design_effect=effect)
     )

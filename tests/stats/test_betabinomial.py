@@ -42,7 +42,7 @@ def test_without_correlation_it_is_the_binomial_likelihood() -> None:
     assert log_likelihood(HITS, SIZES, 0.6, 0.0) == pytest.approx(known, rel=1e-12)
 
 
-def test_the_ends_are_where_the_profile_has_fallen_by_half_the_squared_t() -> None:
+def test_the_ends_are_where_the_profile_has_fallen_by_half_the_squared_quantile() -> None:
     found = clustered_share(*spread(HITS, SIZES))
 
     def profile(mean: float) -> float:
@@ -54,7 +54,7 @@ def test_the_ends_are_where_the_profile_has_fallen_by_half_the_squared_t() -> No
 
     highest = optimize.minimize_scalar(lambda m: -profile(m), bounds=(0.3, 0.9), method="bounded")
     assert value_of(found.value) == pytest.approx(highest.x, abs=1e-4)
-    least = -highest.fun - stats.t.ppf(0.975, len(HITS) - 1) ** 2 / 2
+    least = -highest.fun - stats.chi2.ppf(0.95, 1) / 2
     for end in (found.low, found.high):
         assert profile(value_of(end) or 0.0) == pytest.approx(least, abs=1e-6)
 

@@ -8,6 +8,7 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 from statsmodels.stats.contingency_tables import mcnemar
 
+from steelyard.stats.clusters import EXPECTED_CLUSTERS
 from steelyard.stats.paired import (
     Flips,
     flips,
@@ -52,8 +53,10 @@ def test_the_score_statistic_is_the_constrained_likelihoods(
     assert ours == pytest.approx(by_likelihood(lost, won, n, at), abs=1e-5)
 
 
-def test_at_no_difference_the_score_is_mcnemars() -> None:
-    assert tango_z(Flips(15, 6, 100), 0.0) == pytest.approx((15 - 6) / math.sqrt(21), rel=1e-12)
+@pytest.mark.parametrize(("lost", "won"), [(15, 6), (6, 15), (1, 0), (400, 333)])
+def test_at_no_difference_the_score_is_statsmodels_mcnemars(lost: int, won: int) -> None:
+    known = mcnemar([[50, lost], [won, 50]], exact=False, correction=False).statistic
+    assert tango_z(Flips(lost, won, 1000), 0.0) ** 2 == pytest.approx(known, rel=1e-9)
 
 
 def test_the_interval_ends_where_the_likelihood_refutes() -> None:
@@ -132,8 +135,15 @@ def test_the_p_of_alike_is_the_larger_of_two_one_sided_score_tests() -> None:
 def test_items_of_their_own_are_judged_by_the_normal_law_and_clusters_by_students() -> None:
     alone = flips([1, 0, -1, 0], ["a", "b", "c", "d"])
     assert alone == flips([1, 0, -1, 0]) == Flips(1, 1, 4)
-    assert flips([1, 0, -1, 0], ["a", "a", "b", "c"]).df == 2
+    assert flips([1, 0, -1, 0], ["a", "a", "b", "c"]).df == 2 + EXPECTED_CLUSTERS
     assert flips([1, 0], ["a", "a"]).df == 1
+
+
+def test_passages_without_a_flip_do_not_pass_for_independent_items() -> None:
+    found = loss_interval([0] * 200, [str(item // 5) for item in range(200)])
+    t = stats.t.ppf(0.975, 39 + EXPECTED_CLUSTERS)
+    assert found.design_effect == pytest.approx(2.0)  # 1 + (5 - 1) / 4
+    assert found.high == pytest.approx(t * t / (100 + t * t), rel=1e-9)
 
 
 def test_items_that_flip_together_widen_the_interval() -> None:
@@ -141,7 +151,7 @@ def test_items_that_flip_together_widen_the_interval() -> None:
     labels = [str(passage) for passage in range(40) for _ in range(5)]
     alone, together = loss_interval(differences), loss_interval(differences, labels)
     assert together.loss == alone.loss == 0.1
-    assert together.design_effect == pytest.approx(5, abs=0.2)
+    assert together.design_effect == pytest.approx(4.5, abs=0.1)  # 5 of 20 flips, 2 of 4
     assert together.high - together.low > 2 * (alone.high - alone.low)
 
 
@@ -174,3 +184,15 @@ def test_the_clustered_interval_covers_the_true_loss() -> None:
         found = loss_interval(differences, labels)
         covered += found.low <= 0.1 <= found.high
     assert covered / rounds >= 0.92
+
+
+def test_a_loss_of_the_margin_is_called_less_no_oftener_than_allowed_where_passages_flip() -> None:
+    source = random.Random(11)
+    labels = [str(item // 5) for item in range(300)]
+    rounds, weight = 600, 1 / 0.3 - 1  # a correlation of 0.3 within a passage
+    wrong = 0
+    for _ in range(rounds):
+        shares = [source.betavariate(0.03 * weight, 0.97 * weight) for _ in range(60)]
+        found = flips([int(source.random() < shares[int(label)]) for label in labels], labels)
+        wrong += p_loss_below(found, 0.03) < 0.025
+    assert wrong / rounds <= 0.03

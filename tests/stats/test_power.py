@@ -126,7 +126,7 @@ def test_a_loss_beyond_the_margin_is_decided_by_showing_it_above_the_floor() -> 
 
 
 def test_a_loss_below_the_margin_may_be_shown_above_the_floor_first() -> None:
-    """20 lost and 10 won of 400: some sixty items more say `worse`, twelve thousand `within`."""
+    """20 lost and 10 won of 400: some sixty items more say `worse`, twelve thousand `within margin`."""
     seen = Flips(20, 10, 400)
     items = items_to_decide(seen, 400, margin=0.03)
     assert items is not None
@@ -134,7 +134,7 @@ def test_a_loss_below_the_margin_may_be_shown_above_the_floor_first() -> None:
     assert lower_bound(times(seen, 400, items), 0.025) > 0
     above = items_to_decide(seen, 400, margin=0.03, floor=0.03)
     assert above is not None
-    assert 12_000 < above < 12_500
+    assert 11_000 < above < 13_000
 
 
 def test_what_is_undecided_takes_more_items_than_there_were() -> None:

@@ -31,6 +31,17 @@ def test_wilson_covers_what_it_says_where_wald_does_not(n: int, p: float) -> Non
     assert 0.93 <= covered <= 0.98
 
 
+@pytest.mark.parametrize("n", [14, 30, 100, 500, 2000])
+def test_shares_of_whatever_truth_are_covered_as_often_as_promised(n: int) -> None:
+    inside = 0.0
+    for k in range(n + 1):
+        # Truths from 30 to 98 % are as likely as each other: binomial chances, summed over them.
+        low, high = (min(0.98, max(0.3, end)) for end in wilson(k, n))
+        within = stats.beta.cdf([low, high], k + 1, n - k + 1)
+        inside += float(within[1] - within[0]) / (n + 1) / 0.68
+    assert 0.935 <= inside <= 0.965
+
+
 def test_a_share_of_no_samples_is_missing_and_not_zero() -> None:
     estimate = share_estimate([])
     assert estimate.n == 0

@@ -5,7 +5,6 @@ from scipy import special, stats
 
 from steelyard.stats.special import (
     beta_cdf,
-    beta_quantile,
     binomial_cdf,
     chi2_cdf,
     chi2_quantile,
@@ -52,9 +51,3 @@ def test_the_incomplete_beta_agrees_with_scipy(a: float, b: float) -> None:
 
 def test_nothing_is_below_zero_in_chi_squared() -> None:
     assert chi2_cdf(0.0, 3) == 0.0
-
-
-@pytest.mark.parametrize(("a", "b"), [(0.5, 0.5), (1, 14), (2, 300), (300, 2), (1000, 1000)])
-@pytest.mark.parametrize("p", LEVELS)
-def test_the_beta_quantile_agrees_with_scipy(p: float, a: float, b: float) -> None:
-    assert beta_quantile(p, a, b) == pytest.approx(stats.beta.ppf(p, a, b), rel=1e-9)

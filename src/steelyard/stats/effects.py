@@ -1,9 +1,10 @@
 """How large a difference is, apart from whether it is shown: Cohen's h and d, the odds of flips.
 
 Not aware of models or verdicts. Sources: J. Cohen, Statistical Power Analysis (1988), chapters 2
-and 6; the conditional odds ratio of pairs is won over lost, and its interval the exact one of the
-share of flips that were won: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934) 404-413. Flips
-that share clusters count for fewer (`stats.clusters`).
+and 6; the conditional odds ratio of pairs is won over lost, and its interval Wilson's of the share
+of flips that were won: M. W. Fagerland, S. Lydersen and P. Laake, Statistical Analysis of
+Contingency Tables (2017), chapter 8. It excludes 1 exactly when the score interval of the loss
+(`stats.paired`) excludes 0. Flips that share clusters count for fewer (`stats.clusters`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate
 from steelyard.stats.clusters import items_per_independent
-from steelyard.stats.special import beta_quantile
+from steelyard.stats.proportions import wilson
 
 
 def cohens_h(first: float, second: float) -> float:
@@ -51,14 +52,8 @@ def odds_of_flips(
         none = Missing("no_flips", "no item flipped")
         return Estimate(none, none, none, 0)
     each = 1.0 if clusters is None else items_per_independent(won, clusters, confidence)
-    low, high = clopper_pearson(wins / each, n / each, confidence)
+    low, high = wilson(wins / each, n / each, confidence)
     return Estimate(_odds(wins / n), _odds(low), _odds(high), n)
-
-
-def clopper_pearson(k: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval of k in n, fractions allowed: it covers at least what it says."""
-    tail = (1 - confidence) / 2
-    return beta_quantile(tail, k, n - k + 1), beta_quantile(1 - tail, k + 1, n - k)
 
 
 def _odds(share: float) -> Reading[float]:

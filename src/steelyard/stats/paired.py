@@ -4,8 +4,9 @@ Items that both get right or both get wrong say nothing about the difference; wh
 flips. Not aware of models, margins' meaning or verdicts. Sources: T. Tango, Statistics in
 Medicine 17 (1998) 891-908, the score interval for a difference of paired proportions, exact in
 form and good from a dozen items on; Q. McNemar (1947), exact; D. J. Schuirmann (1987), two
-one-sided tests of equivalence. Clustered items enter with their
-design effect and Student's t, after E. L. Korn and B. I. Graubard, Survey Methodology 24 (1998).
+one-sided tests of equivalence. Clustered items enter with a moderated design effect and Student's
+t (`stats.clusters`): by the plain one, 300 items in passages that hang together by 0.3 miss a true
+loss of 3 points in 7 % of runs where 2.5 % were promised, since few flips look independent.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from steelyard.stats.clusters import design_effect
+from steelyard.stats.clusters import moderated_df, moderated_effect
 from steelyard.stats.special import bisect, normal_cdf, normal_quantile, t_cdf, t_quantile
 
 
@@ -38,7 +39,7 @@ class PairedLoss:
 class Flips:
     """Counts after the design effect: fewer than what was asked, where items hang together.
 
-    `df` are the degrees of freedom of the clusters, None where every item is its own.
+    `df` are those of the design effect, None where every item is a cluster of its own.
     """
 
     lost: float
@@ -59,11 +60,11 @@ def flips(differences: Sequence[float], clusters: Sequence[str] | None = None) -
         raise ValueError("a paired loss needs at least one item")
     if any(d not in (-1, 0, 1) for d in differences):
         raise ValueError("a paired difference is +1 (lost), -1 (won) or 0")
-    effect = design_effect(differences, clusters) if clusters is not None else 1.0
+    effect = moderated_effect(differences, clusters) if clusters is not None else 1.0
     groups = len(set(clusters)) if clusters is not None else n
     lost = sum(d == 1 for d in differences)
     won = sum(d == -1 for d in differences)
-    df = max(1, groups - 1) if groups < n else None
+    df = moderated_df(groups) if groups < n else None
     return Flips(lost / effect, won / effect, n / effect, df)
 
 

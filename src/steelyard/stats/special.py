@@ -77,15 +77,6 @@ def beta_cdf(x: float, a: float, b: float) -> float:
     return 1.0 - front * _beta_fraction(1.0 - x, b, a) / b
 
 
-def beta_quantile(p: float, a: float, b: float) -> float:
-    """Return the x with I_x(a, b) = p; 0 where a is 0, and 1 where b is."""
-    if a <= 0.0:
-        return 0.0
-    if b <= 0.0:
-        return 1.0
-    return bisect(lambda x: beta_cdf(x, a, b) < p, 0.0, 1.0)
-
-
 def _beta_fraction(x: float, a: float, b: float) -> float:
     c, d = 1.0, 1.0 / _nonzero(1.0 - (a + b) * x / (a + 1))
     value = d
