@@ -8,6 +8,7 @@ from steelyard.analysis import anytime
 from steelyard.analysis.anytime import Tally
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured
+from steelyard.stats.paired import Flips, p_loss_above, p_loss_below, upper_bound
 
 GATES = Gates(margin=0.03)
 
@@ -79,6 +80,37 @@ def test_the_chance_of_the_whole_plan_falls_with_a_loss_and_ends_as_its_verdict(
     assert anytime.chance(tally(1560, lost=20, won=20), 1600, GATES) == 1.0
     assert anytime.chance(tally(1500, lost=80, won=20), 1600, GATES) == 0.0
     assert anytime.chance(tally(185, lost=12, won=3), 1600, GATES) > 0.01
+
+
+def test_the_test_of_all_planned_items_is_made_when_they_are_there_and_not_before() -> None:
+    found, rest = tally(1551, lost=32, won=17), Tally(1600)
+    rest.worst, rest.best, rest.items = found.worst, found.best, 1600
+    flips = Flips(32, 17, 1600)
+    assert found.p_below(0.02) > rest.p_below(0.02) == 2 * p_loss_below(flips, 0.02)
+    assert found.p_above(-0.01) > rest.p_above(-0.01) == 2 * p_loss_above(flips, -0.01)
+    verdict = anytime.judge({"it": rest}, Gates(margin=0.02), "it")
+    assert (verdict.name, verdict.high) == ("within margin", upper_bound(flips, 0.025))
+    rest.planned = 1601
+    assert anytime.judge({"it": rest}, Gates(margin=0.02), "it").name == "undecided"
+
+
+def test_those_shown_to_qualify_leave_their_share_of_the_error_to_the_others() -> None:
+    """A p-value of 0.04 is too much for one of two, and enough for the last of them."""
+    miss, good = Tally(), tally(600)
+    miss.planned = miss.items = 1600
+    miss.worst.update({1.0: 66, -1.0: 40, 0.0: 1494})
+    assert 0.025 < miss.p_below(0.03) < 0.05
+    gates, both = Gates(margin=0.03), {"miss": miss, "other": tally(10)}
+    assert anytime.qualifying(both, gates) == frozenset()
+    assert "miss" in anytime.qualifying(both, gates, granted=["other"])
+    assert anytime.qualifying({"miss": miss, "good": good}, gates) == {"miss", "good"}
+
+
+def test_the_items_that_would_decide_it_are_the_plan_where_only_its_end_would() -> None:
+    found = tally(755, lost=28, won=17)
+    found.planned = 1600
+    needed = anytime.judge({"it": found}, GATES, "it").to_decide_items
+    assert needed == Measured(1600, "estimated")
 
 
 def test_a_chance_is_told_even_where_nothing_is_known_of_any_item() -> None:

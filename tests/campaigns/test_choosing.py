@@ -11,6 +11,7 @@ from steelyard.analysis.anytime import Known
 from steelyard.campaigns.choosing import LOOK, REFERENCE, Choosing, Rules
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing
+from steelyard.stats import betting
 
 GATES = Gates(margin=0.03)
 TRUE = [True] * 400
@@ -71,7 +72,52 @@ def test_the_reference_is_asked_ahead_in_growing_steps_and_never_beyond_the_plan
         machine.take(ask.label, [True] * (ask.stop - ask.start))
     assert turns == [100, 150, 225, 338, 400]
     assert machine.ending("a") == "all_asked"
-    assert machine.chosen is None
+    assert machine.chosen == "a"
+
+
+def spread(lost: int, won: int, items: int = 1600) -> tuple[list[Known], list[Known]]:
+    """Return a reference's and a candidate's marks, the flips evenly among equal answers."""
+    ours, theirs = [True] * items, [True] * items
+    for at in range(lost):
+        theirs[(2 * at + 1) * items // (2 * lost)] = False
+    for at in range(won):
+        place = (2 * at + 1) * items // (2 * won) + 1
+        ours[place if theirs[place] else place + 1] = False
+    return list(ours), list(theirs)
+
+
+def test_whoever_is_asked_to_the_end_is_judged_as_without_an_early_stop() -> None:
+    """32 of 1,600 items lost and 17 won show less than 2 points in one look, not to the bets."""
+    marks = spread(32, 17)
+    early, fixed = ladders.play(marks, 0.02), ladders.play(marks, 0.02, fixed=True)
+    assert early.machine.asked("c0") == 1600
+    assert early.machine.ending("c0") == "all_asked"
+    assert (early.chosen, fixed.chosen) == (0, 0)
+    ours, whole = early.machine.verdict("c0"), fixed.machine.verdict("c0")
+    assert isinstance(ours, Measured)
+    assert isinstance(whole, Measured)
+    assert (ours.value.name, ours.value.high) == (whole.value.name, whole.value.high)
+    assert betting.upper_bound({1.0: 32, -1.0: 17, 0.0: 1551}, 1 / 0.025) > 0.02
+
+
+@pytest.mark.parametrize(
+    ("lost", "chosen", "looks"),
+    [
+        (60, 0, (1600, 0, 0)),  # shown at a third of the error
+        (64, 0, (1600, 1, 0)),  # at half, once another is shown
+        (66, 0, (1600, 1, 1)),  # at all of it, once both are
+        (68, 1, (1600, 1, 0)),  # at none: the dearest need not be asked
+    ],
+)
+def test_a_narrow_miss_has_the_dearer_ones_shown_first(
+    lost: int, chosen: int, looks: tuple[int, ...]
+) -> None:
+    reference, miss = spread(lost, 40)
+    found = ladders.play([reference, miss, reference, reference])
+    fixed = ladders.play([reference, miss, reference, reference], fixed=True)
+    asked = [found.machine.asked(label) for label in ("c0", "c1", "c2")]
+    assert (found.chosen, [min(n, 1) for n in asked]) == (chosen, [min(n, 1) for n in looks])
+    assert fixed.chosen == chosen
 
 
 def test_a_fixed_plan_asks_everything_and_is_judged_at_its_end_only() -> None:
@@ -137,13 +183,27 @@ def test_the_same_marks_give_the_same_choice() -> None:
     ],
 )
 def test_false_winners_are_rare_and_most_requests_are_saved(rounds: int, name: str) -> None:
-    false, saved = ladders.campaigns(name, rounds, seed=1)
-    assert false <= 0.05
-    # Where every candidate is at the very margin nothing can be told early.
-    assert saved >= (0.25 if "margin" in name else 0.55 if rounds < 1000 else 0.6)
+    many = ladders.campaigns(name, rounds, seed=1)
+    assert many.false <= 0.05
+    # Where all are at the very margin, or flips are many, less can be told early.
+    least = 0.25 if "margin" in name else 0.4 if "noisy" in name else 0.6
+    assert many.saved >= least - (0.05 if rounds < 1000 else 0)
+    assert many.same >= 0.95
 
 
-@pytest.mark.parametrize("margin", [0.03, 0.05, 0.1])
+@pytest.mark.parametrize("rounds", [120, pytest.param(4000, marks=pytest.mark.full)])
+def test_one_at_the_very_margin_is_taken_as_seldom_as_promised(rounds: int) -> None:
+    """8 points are lost: once in forty at most by either test, once in twenty by both."""
+    source, taken = Random(11), 0
+    for _ in range(rounds):
+        draws = [source.random() for _ in range(200)]
+        ours: list[Known] = [not 0.12 <= draw < 0.16 for draw in draws]
+        theirs: list[Known] = [draw >= 0.12 for draw in draws]
+        taken += ladders.play([ours, theirs], 0.08).chosen is not None
+    assert 0 < taken <= 0.05 * rounds
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.03, 0.05, 0.1])
 @pytest.mark.parametrize("rounds", [4, pytest.param(200, marks=pytest.mark.full)])
 def test_replays_of_the_bundled_ladder_choose_as_the_full_matrix(
     rounds: int, margin: float

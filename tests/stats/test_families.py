@@ -8,8 +8,6 @@ from statsmodels.stats.multitest import multipletests
 from steelyard.stats.families import (
     benjamini_hochberg,
     bonferroni,
-    closed_levels,
-    closed_p_values,
     holm,
     holm_levels,
 )
@@ -72,37 +70,3 @@ def test_forty_eight_equal_pairs_are_seldom_called_worse() -> None:
         )
     assert raw / rounds > 0.5
     assert corrected / rounds <= 0.08
-
-
-def slow_closed(e_values: list[float], alpha: float) -> list[bool]:
-    """Refute a claim once every group that holds it has a mean of 1/alpha."""
-    count = len(e_values)
-    groups = [[at for at in range(count) if mask >> at & 1] for mask in range(1, 1 << count)]
-    return [
-        all(
-            sum(e_values[at] for at in group) / len(group) >= 1 / alpha
-            for group in groups
-            if index in group
-        )
-        for index in range(count)
-    ]
-
-
-def test_closed_levels_refute_what_every_group_of_claims_refutes() -> None:
-    source = random.Random(3)
-    refuted = 0
-    for _ in range(300):
-        found = [source.choice([0.0, 0.3, 1.0, 30.0, 60.0, 90.0, 400.0]) for _ in range(5)]
-        levels = closed_levels(found, 0.025)
-        by_level = [e >= level for e, level in zip(found, levels, strict=True)]
-        assert by_level == slow_closed(found, 0.025)
-        by_p = [p <= 0.025 for p in closed_p_values(found)]
-        assert by_p == by_level
-        refuted += sum(by_level)
-    assert refuted > 100
-
-
-def test_a_single_claim_needs_one_over_alpha_and_hopeless_ones_beside_it_cost_bonferroni() -> None:
-    assert closed_levels([5.0], 0.025) == (40.0,)
-    assert closed_levels([5.0, 0.0, 0.0, 0.0], 0.025)[0] == pytest.approx(160.0)
-    assert closed_levels([5.0, 999.0, 999.0], 0.025)[0] == pytest.approx(40.0)

@@ -126,7 +126,7 @@ def test_a_loss_beyond_the_margin_is_decided_by_showing_it_above_the_floor() -> 
 
 
 def test_a_loss_below_the_margin_may_be_shown_above_the_floor_first() -> None:
-    """20 lost and 10 won of 400: some sixty items more say `worse`, twelve thousand `within margin`."""
+    """20 lost and 10 won of 400: sixty more may say `worse`, twelve thousand `within margin`."""
     seen = Flips(20, 10, 400)
     items = items_to_decide(seen, 400, margin=0.03)
     assert items is not None

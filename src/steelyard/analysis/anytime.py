@@ -1,10 +1,16 @@
 """Verdicts that hold whenever one stops: several candidates beside one reference, item by item.
 
-The four verdicts, their bounds and their margin are those of `analysis.verdict`; the bounds come
-from bets (`stats.betting`) in place of a number of items that was settled beforehand, and closed
-testing in place of Holm. At every moment, for all candidates together, the chance that any loss of
-`margin` or more was ever said to be below it is at most half the error; so is the chance that any
-loss at the floor or below was ever said to be above. Without an A/A row the margin is the floor.
+The four verdicts, their bounds, their margin and Holm's correction are those of `analysis.verdict`.
+Two tests may decide, each as strict as the one test of a number of items that was settled
+beforehand: bets (`stats.betting`), which may be looked at after every item, and that very test,
+once, when all planned items are there. So whoever is asked to the end is judged as without any
+early stop. At every moment, for all candidates together, the chance that any loss of `margin` or
+more was ever said to be below it is at most what both tests may err by, `error`; so is the chance
+that any loss at the floor or below was ever said to be above. Without an A/A row the margin is the
+floor.
+
+The items stand for all items of their tasks: what is bounded is the loss on those, not on the
+planned ones alone.
 
 An item not run counts against the candidate in the upper bound and for it in the lower one; over
 1 % of them, the verdict is undecided. Not aware of the order in which anything is asked.
@@ -14,24 +20,24 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
 from steelyard.analysis.marks import NOT_RUN_MAX
-from steelyard.analysis.verdict import QUALIFYING, reason_of, verdict_of
+from steelyard.analysis.verdict import levels_of, reason_of, verdict_of
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Verdict
-from steelyard.stats import betting
-from steelyard.stats.families import closed_levels, closed_p_values
-from steelyard.stats.special import bisect, normal_cdf, normal_quantile
+from steelyard.stats import betting, paired
+from steelyard.stats.families import holm
+from steelyard.stats.power import smallest
+from steelyard.stats.special import normal_cdf, normal_quantile
 
 # Whether an answer was right; None where nothing is known of it.
 Known: TypeAlias = bool | None
-_Bet: TypeAlias = Callable[[betting.Seen, float], float]
 
-_MOST_TIMES: Final = 1 << 12  # so many times the items of now: beyond it nothing would decide
+_TESTS: Final = 2  # the bets, and the test of all planned items
 _NOT_RUN: Final = Missing("not_run", "run the items that were not run")
 _DECIDED: Final = Missing("decided", "these items decide it")
 
@@ -39,8 +45,12 @@ _DECIDED: Final = Missing("decided", "these items decide it")
 @final
 @dataclass(slots=True)
 class Tally:
-    """What one candidate's items came to so far. Mutable: it grows with each answer."""
+    """What one candidate's items came to so far. Mutable: it grows with each answer.
 
+    `planned` is how many it is asked at most; 0 where that was not settled.
+    """
+
+    planned: int = 0
     worst: Counter[float] = field(default_factory=Counter)
     best: Counter[float] = field(default_factory=Counter)
     lost: int = 0
@@ -60,21 +70,31 @@ class Tally:
         self.lost += reference and not candidate
         self.won += candidate and not reference
 
-    def below(self, margin: float) -> float:
-        """Return the e-value that less than `margin` is lost."""
-        return self._e_value(betting.against_at_least, self.worst, margin)
+    def p_below(self, margin: float) -> float:
+        """Return the p-value of "`margin` or more is lost": small says that it is less."""
+        return self._p_value("worst", self.worst, margin)
 
-    def above(self, floor: float) -> float:
-        """Return the e-value that more than `floor` is lost."""
-        return self._e_value(betting.against_at_most, self.best, floor)
+    def p_above(self, floor: float) -> float:
+        """Return the p-value of "`floor` or less is lost": small says that it is more."""
+        return self._p_value("best", _mirrored(self.best), -floor)
 
-    def _e_value(self, bet: _Bet, units: Counter[float], at: float) -> float:
+    def _p_value(self, side: str, units: betting.Seen, at: float) -> float:
         """Return what was computed at this many items already: every candidate is asked often."""
-        items, value = self._known.get((bet.__name__, at), (-1, 1.0))
+        items, value = self._known.get((side, at), (-1, 1.0))
         if items != self.items:
-            value = bet(units, at)
-            self._known[bet.__name__, at] = (self.items, value)
+            value = _p_value(units, at, is_whole=self.is_whole)
+            self._known[side, at] = (self.items, value)
         return value
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether all planned items are there, and the test of all of them may be made."""
+        return 0 < self.items == self.planned
+
+    @property
+    def is_measured(self) -> bool:
+        """Say whether enough of its items were run for any verdict."""
+        return self.unknown <= NOT_RUN_MAX * self.items
 
     @property
     def loss(self) -> float:
@@ -82,15 +102,22 @@ class Tally:
         return (self.lost - self.won) / max(1, self.items - self.unknown)
 
 
+def error(gates: Gates) -> float:
+    """Return what either side of all intervals together may err by, whenever one stops."""
+    return _TESTS * (1 - gates.confidence) / 2
+
+
 def judge(
     tallies: Mapping[str, Tally], gates: Gates, label: str, floor: float | None = None
 ) -> Verdict:
-    """Judge one of several candidates; those that were not begun stand with e-values of 1."""
+    """Judge one of several candidates; those that were not begun stand with p-values of 1."""
     floor_used = gates.margin if floor is None else floor
     place = list(tallies).index(label)
-    above = [tally.above(floor_used) for tally in tallies.values()]
-    levels = _levels(tallies, gates, floor_used, place)
-    return _verdict(tallies[label], gates, floor_used, levels, closed_p_values(above)[place])
+    below = [tally.p_below(gates.margin) for tally in tallies.values()]
+    above = [tally.p_above(floor_used) for tally in tallies.values()]
+    levels = (levels_of(above, error(gates))[place], levels_of(below, error(gates))[place])
+    known = floor is not None
+    return _verdict(tallies[label], gates, (floor_used, known), levels, holm(above)[place])
 
 
 def is_decided(
@@ -98,16 +125,29 @@ def is_decided(
 ) -> bool:
     """Say whether one of several has another verdict than `undecided`; computes no bounds."""
     floor_used = gates.margin if floor is None else floor
-    tally = tallies[label]
-    high, low = _levels(tallies, gates, floor_used, list(tallies).index(label))
-    enough = tally.unknown <= NOT_RUN_MAX * tally.items
-    return enough and (tally.below(gates.margin) >= high or tally.above(floor_used) >= low)
+    place = list(tallies).index(label)
+    above = holm([tally.p_above(floor_used) for tally in tallies.values()])
+    worse = above[place] <= error(gates) and tallies[label].is_measured
+    return worse or label in qualifying(tallies, gates)
+
+
+def qualifying(
+    tallies: Mapping[str, Tally], gates: Gates, granted: Collection[str] = ()
+) -> frozenset[str]:
+    """Return those that may be taken, if those of whom it is granted were shown to be."""
+    p_values = [
+        0.0 if label in granted else tally.p_below(gates.margin) for label, tally in tallies.items()
+    ]
+    return frozenset(
+        label
+        for label, p in zip(tallies, holm(p_values), strict=True)
+        if p <= error(gates) and tallies[label].is_measured
+    )
 
 
 def least_margin(items: int, candidates: int, gates: Gates) -> float:
     """Return the margin that so many items show of one of several candidates if nothing flips."""
-    alpha = (1 - gates.confidence) / 2
-    return betting.upper_bound({0.0: items}, candidates / alpha)
+    return _upper_bound({0.0: items}, error(gates) / candidates, is_whole=True)
 
 
 def chance(tally: Tally, planned: int, gates: Gates) -> float:
@@ -130,42 +170,51 @@ def chance(tally: Tally, planned: int, gates: Gates) -> float:
     return normal_cdf((reach - mean) / math.sqrt(spread * left / (n * planned)))
 
 
-def qualifies(verdict: Verdict) -> bool:
-    """Say whether it may be taken."""
-    return verdict.name in QUALIFYING
+def _p_value(units: betting.Seen, at: float, *, is_whole: bool) -> float:
+    """Return the p-value of "the loss is `at` or more" by the better of the tests so far."""
+    p = 1 / max(1.0, betting.against_at_least(units, at))
+    if is_whole:
+        p = min(p, paired.p_loss_below(_flips(units), at))
+    return min(1.0, _TESTS * p)
 
 
-def _levels(
-    tallies: Mapping[str, Tally], gates: Gates, floor: float, place: int
-) -> tuple[float, float]:
-    """Return the e-values that the one at `place` must reach below the margin, above the floor."""
-    alpha = (1 - gates.confidence) / 2
-    below = [tally.below(gates.margin) for tally in tallies.values()]
-    above = [tally.above(floor) for tally in tallies.values()]
-    return closed_levels(below, alpha)[place], closed_levels(above, alpha)[place]
+def _upper_bound(units: betting.Seen, level: float, *, is_whole: bool) -> float:
+    """Return the smallest loss whose p-value is at most `level`."""
+    each = level / _TESTS
+    high = betting.upper_bound(units, 1 / each)
+    return min(high, paired.upper_bound(_flips(units), each)) if is_whole else high
+
+
+def _flips(units: betting.Seen) -> paired.Flips:
+    return paired.Flips(units.get(1.0, 0), units.get(-1.0, 0), sum(units.values()))
+
+
+def _mirrored(units: betting.Seen) -> betting.Seen:
+    return {-value: count for value, count in units.items()}
 
 
 def _verdict(
-    tally: Tally, gates: Gates, floor: float, levels: tuple[float, float], p: float
+    tally: Tally, gates: Gates, floor: tuple[float, bool], levels: tuple[float, float], p: float
 ) -> Verdict:
-    high = betting.upper_bound(tally.worst, levels[0])
-    low = betting.lower_bound(tally.best, levels[1])
-    name = verdict_of(low, high, gates.margin, floor)
-    reason = reason_of(name, low, high, gates.margin, floor)
+    floor_used, has_floor = floor
+    low = -_upper_bound(_mirrored(tally.best), levels[0], is_whole=tally.is_whole)
+    high = _upper_bound(tally.worst, levels[1], is_whole=tally.is_whole)
+    name = verdict_of(low, high, gates.margin, floor_used, has_floor=has_floor)
+    reason = reason_of(name, low, high, gates.margin, floor_used, has_floor=has_floor)
     needed: Reading[int] = _DECIDED
-    if tally.unknown > NOT_RUN_MAX * tally.items:
+    if not tally.is_measured:
         name = "undecided"
         reason = f"more than {NOT_RUN_MAX:.0%} of the items were not run"
         needed = _NOT_RUN
     elif name == "undecided":
-        needed = _needed(tally, gates.margin, floor, levels)
+        needed = _needed(tally, gates.margin, floor_used, levels)
     return Verdict(
         name=name,
         loss=tally.loss,
         low=low,
         high=high,
         margin=gates.margin,
-        floor=floor,
+        floor=floor_used,
         items=tally.items,
         flips_lost=tally.lost,
         flips_won=tally.won,
@@ -176,21 +225,24 @@ def _verdict(
 
 
 def _needed(tally: Tally, margin: float, floor: float, levels: tuple[float, float]) -> Reading[int]:
-    """Return how many items would decide it, if all further ones came out as these did."""
+    """Return how many items would decide it, if all further ones came out as these did.
+
+    All planned items, or more than were planned, are taken to be a plan of their own.
+    """
     if not tally.items:
         return Missing("not_begun", "no item was asked yet")
 
-    def decided(times: float) -> bool:
+    def decided(items: int) -> bool:
+        times = items / tally.items
+        is_whole = 0 < tally.planned <= items
         worst = {value: count * times for value, count in tally.worst.items()}
-        best = {value: count * times for value, count in tally.best.items()}
+        best = {-value: count * times for value, count in tally.best.items()}
         return (
-            betting.against_at_least(worst, margin) >= levels[0]
-            or betting.against_at_most(best, floor) >= levels[1]
+            _p_value(best, -floor, is_whole=is_whole) <= levels[0]
+            or _p_value(worst, margin, is_whole=is_whole) <= levels[1]
         )
 
-    times = 2.0
-    while not decided(times):
-        if (times := times * 2) > _MOST_TIMES:
-            return Missing("cannot_decide", "the loss seen is so near the limit that none would")
-    found = bisect(lambda at: not decided(at), 1.0, times)
-    return Measured(math.ceil(found * tally.items), "estimated")
+    found = smallest(decided)
+    if found is None:
+        return Missing("cannot_decide", "the loss seen is so near the limit that none would")
+    return Measured(found, "estimated")

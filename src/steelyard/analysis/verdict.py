@@ -118,7 +118,7 @@ def judge_pairs(
     above = [p_loss_above(judged[label].best, used[label][0]) for label in labels]
     below = [p_loss_below(judged[label].worst, gates.margin) for label in labels]
     alpha = (1 - gates.confidence) / 2
-    levels = zip(_levels(above, alpha), _levels(below, alpha), strict=True)
+    levels = zip(levels_of(above, alpha), levels_of(below, alpha), strict=True)
     verdicts: dict[str, Reading[Verdict]] = dict.fromkeys(sides, _NO_PAIRS)
     for label, (low_level, high_level), p in zip(labels, levels, holm(above), strict=True):
         verdicts[label] = Measured(
@@ -201,7 +201,7 @@ def _verdict(
     )
 
 
-def _levels(p_values: Sequence[float], alpha: float) -> list[float]:
+def levels_of(p_values: Sequence[float], alpha: float) -> list[float]:
     """Return Holm's levels; equal findings get equal bounds, whatever their labels."""
     strictest: dict[float, float] = {}
     for p, level in zip(p_values, holm_levels(p_values, alpha), strict=True):

@@ -44,8 +44,9 @@ class Choice:
 
     `requests` are the items that were asked of all subjects, `planned` those of the whole matrix
     (the reference and every candidate, `items` each). `anytime` says that the verdicts hold at
-    whatever moment one stops; with a fixed plan they hold at its end only. `complete` is false
-    where the budget ended it.
+    whatever moment one stops; with a fixed plan they hold at its end only. Half of what
+    `confidence` lacks to one is the chance that the chosen one loses the margin or more. `complete`
+    is false where the budget ended it.
     """
 
     reference: str

@@ -37,7 +37,7 @@ def items_for_margin(
         unlucky = normal_quantile(power) * math.sqrt(discordance / independent)
         return upper_bound(expected(unlucky, discordance, independent), alpha) < margin
 
-    found = _smallest(passes)
+    found = smallest(passes)
     if found is None:
         raise ValueError(f"no number of items shows a loss below {margin}")
     return found
@@ -61,7 +61,7 @@ def items_to_decide(
         then = _scaled(seen, more / items)
         return upper_bound(then, alpha_high) < margin or lower_bound(then, alpha_low) > floor
 
-    return _smallest(decided)
+    return smallest(decided)
 
 
 def smallest_visible_loss(
@@ -114,7 +114,7 @@ def _scaled(seen: Flips, times: float) -> Flips:
     return Flips(seen.lost * times, seen.won * times, seen.items * times, df)
 
 
-def _smallest(passes: Callable[[int], bool]) -> int | None:
+def smallest(passes: Callable[[int], bool]) -> int | None:
     """Return the smallest number of items that passes; passing once means passing beyond."""
     low, high = 0, 1
     while not passes(high):

@@ -123,7 +123,7 @@ def _choice(ground: Ground, kept: Mapping[str, RunRecord]) -> Choice:
         reference_run=kept[REFERENCE].id if REFERENCE in kept else "",
         chosen=machine.chosen,
         margin=request.margin,
-        confidence=machine.rules.gates.confidence,
+        confidence=_confidence(ground),
         items=machine.rules.items,
         reference_items=machine.asked(REFERENCE),
         requests=sum(machine.asked(label) for label in ground.targets),
@@ -135,6 +135,12 @@ def _choice(ground: Ground, kept: Mapping[str, RunRecord]) -> Choice:
         candidates=looked,
         seconds=ground.spent_s,
     )
+
+
+def _confidence(ground: Ground) -> float:
+    """Return what the intervals hold with: half of what is missing to one errs on either side."""
+    gates = ground.machine.rules.gates
+    return gates.confidence if ground.request.fixed else 1 - 2 * anytime.error(gates)
 
 
 def _looked(ground: Ground, label: str, record: RunRecord | None) -> Looked:

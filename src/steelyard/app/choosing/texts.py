@@ -59,9 +59,10 @@ def _choice(found: Choice, folder: Path) -> Iterator[str]:
     )
     if found.anytime:
         yield (
-            f"These intervals hold together at whatever moment one stops "
-            f"({found.confidence:.0%}). Intervals and p-values of `eval compare` are for a number "
-            "of items that was settled beforehand: they do not hold for these runs"
+            f"Whenever it stops, at most {(1 - found.confidence) / 2:.0%} of such choices take one "
+            f"that loses {found.margin:.1%} or more. Intervals and p-values of `eval compare` are "
+            "for a number of items that was settled beforehand: they do not hold for runs that "
+            "stopped early"
         )
     yield f"Everything is in {folder}"
 
