@@ -42,6 +42,18 @@ def test_what_was_cut_while_it_thought_is_told_from_what_was_cut_while_it_answer
     assert (found.answers, found.cut, found.cut_thinking) == (3, 2, 1)
 
 
+def test_thinking_that_is_counted_and_hidden_was_cut_as_well() -> None:
+    answers = [
+        Said("t", finish="length", text="", reasoning_tokens=24),
+        Said("t", finish="length", text="", reasoning_tokens=0),
+        Said("t", finish="length", text=""),
+    ]
+    assert ledger([section(answers)]).cut_thinking == 1
+    half = Said("t", finish="length", text="half an ans", reasoning="hm")
+    found = ledger([section([*answers, half])])
+    assert (found.cut, found.cut_thought, found.cut_thinking) == (4, 2, 1)
+
+
 def test_loops_count_in_thinking_and_in_answers_that_did_not_end_by_themselves() -> None:
     circle = "let me see again . " * 12
     answers = [

@@ -457,3 +457,31 @@ def test_a_rating_of_no_metric_is_refused_before_the_sweep_and_not_after_it(
     (home / "settings.toml").write_text("[ratings]\noutput_tpss = [40, 20, 10, 5]\n")
     said = steelyard("sweep", room.good, "--out", room.out)
     refused(said, room, "no metric 'output_tpss'", "did you mean")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("eval", "http://127.0.0.1:9", "--private-seed", ""), "is the variable set"),
+        (("eval", "choose", "a", "b", "--private-seed", " "), "is the variable set"),
+        (("eval", "repeat", "a", "--private-seed", ""), "is the variable set"),
+        (("sweep", "--private-seed", ""), "is the variable set"),
+        (("tasks", "sample", "logic", "--private-seed", ""), "is the variable set"),
+        (("eval", "http://127.0.0.1:9", "--tasks", " , "), "names nothing"),
+        (("eval", "http://127.0.0.1:9", "--set", ","), "names nothing"),
+        (("eval", "choose", "a", "b", "--tasks", ""), "names nothing"),
+        (("eval", "repeat", "a", "--tasks", ","), "names nothing"),
+        (("eval", "http://127.0.0.1:9", "--thinking", "-1"), "--thinking"),
+        (
+            ("eval", "http://127.0.0.1:9", "--tasks", "lm-eval:arc_easy", "--thinking", "64"),
+            "--thinking is for tasks of ours",
+        ),
+    ],
+)
+def test_an_option_that_says_nothing_is_refused(
+    words: tuple[str, ...], said: str, steelyard: Steelyard
+) -> None:
+    done = steelyard(*words)
+    assert (done.code, "Traceback" in done.err) == (2, False)
+    assert said in " ".join(done.err.split())
+    assert not list(Path().iterdir())

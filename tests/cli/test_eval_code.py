@@ -67,8 +67,10 @@ def test_planted_programs_are_marked_told_and_marked_again(
         assert done.code == 0, done.err
         many = ("--samples", "5", "--temperature", "0.7", "--out", "many", "--json")
         sampled = steelyard("eval", url, *ASKED, *many)
+        shown = steelyard("eval", url, *ASKED, "--samples", "5", "--temperature", "0.7")
     assert "code/l1" in done.out
-    assert "pass@1" in done.out
+    assert "pass@" not in done.out  # of one sample it would say `right` again
+    assert "pass@5" in shown.out
     (section,) = record(Path("found"))["sections"]
     outcomes = Counter(mark["outcome"]["kind"] for mark in section["marks"].values())
     assert outcomes == {"right": 3, "wrong": 4, "invalid": 1}

@@ -133,6 +133,22 @@ def test_thinking_in_its_own_field_is_not_answer() -> None:
         (["hm", " hm</think>\n", "42"], "42", "hm hm", "rrc"),
         (["<think>never", " closed"], "", "never closed", "rr"),
         (["no ", "tags < here"], "no tags < here", "", "cc"),
+        (["[TH", "INK]h", "m[/TH", "INK]4", "2"], "42", "hm", "rrrcc"),
+        (["<think", "ing>hm</", "thinking>\n", "42"], "42", "hm", "rrrc"),
+        (["◁think▷hm", "◁/think▷", "42"], "42", "hm", "rrc"),
+        (["<seed:think>", "hm</seed:think>", "42"], "42", "hm", "rrc"),
+        (["<|START_THINKING|>hm", "<|END_THINKING|>", "42"], "42", "hm", "rrc"),
+        (["<reasoning>hm</reasoning>", "42"], "42", "hm", "rc"),
+        (["<think>a</think>\n", "<think>b</think>", "42"], "42", "a\nb", "rrc"),
+        (
+            ["<|channel|>analysis<|message|>hm", "<|channel|>final<|message|>", "42"],
+            "42",
+            "hm",
+            "rrc",
+        ),
+        (["hm[/THINK]", "42"], "42", "hm", "rc"),
+        (["<thinking>never", " closed"], "", "never closed", "rr"),
+        (["42 ", "<reasoning>sum</reasoning>"], "42 <reasoning>sum</reasoning>", "", "cc"),
     ],
 )
 def test_thinking_within_the_content_is_told_apart(

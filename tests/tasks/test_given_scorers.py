@@ -110,6 +110,31 @@ def test_shares_and_differences_are_kept_beside_the_mark() -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        'Here: {"a": "x"}',
+        'Here it is:\n```json\n{"a": "x"}\n```\nThat is all.',
+        'Not {"a": 1} but {"a": "x"}.',
+    ],
+)
+def test_json_after_a_schema_is_found_among_words_which_are_kept_apart(said: str) -> None:
+    schema = {"json_schema": {"schema": {"properties": {"a": {"type": "string"}}}}}
+    found = mark(schema, (), said)
+    assert found.outcome == Right()
+    assert found.extracted["strict"] is None
+    assert found.constraints == {"json_only": False}
+    listed = {"json_schema": {"schema": {"type": "array", "minItems": 2}}}
+    assert mark(listed, (), "They are [1, 2].").outcome == Right()
+    assert mark(schema, (), 'Here: {"a": "x').outcome == UNPARSABLE
+
+
+def test_fields_have_exact_types_save_that_one_number_is_written_in_two_ways() -> None:
+    assert mark("json_fields", '{"a": 1}', '{"a": 1.0}').outcome == Right()
+    for other in ('{"a": "1"}', '{"a": true}'):
+        assert mark("json_fields", '{"a": 1}', other).outcome == Wrong()
+
+
+@pytest.mark.parametrize(
     ("said", "letter"),
     [
         ("B", "B"),

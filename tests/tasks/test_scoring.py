@@ -136,3 +136,84 @@ def test_lines_are_counted_and_compared() -> None:
     mark = LINES.mark(Answer("- coat\n- key\n- hat", "stop"))
     assert mark.outcome == Wrong()
     assert mark.constraints == {"bullets": True, "line_count": False}
+
+
+@pytest.mark.parametrize(
+    ("opens", "ends"),
+    [
+        ("[THINK]", "[/THINK]"),
+        ("<thinking>", "</thinking>"),
+        ("<seed:think>", "</seed:think>"),
+        ("◁think▷", "◁/think▷"),
+        ("<|START_THINKING|>", "<|END_THINKING|>"),
+        ("<reasoning>", "</reasoning>"),
+    ],
+)
+def test_thinking_is_no_answer_whatever_marks_it(opens: str, ends: str) -> None:
+    assert TWELVE.mark(Answer(f"{opens}13? No.{ends}12", "stop")).outcome == Right()
+    assert ANNA.mark(Answer(f"{opens}Ben?{ends}\nAnna", "stop")).outcome == Right()
+    cut = Answer(f"{opens}First try.\nAnswer: 13\nNo, because", "length")
+    assert WORKED.mark(cut).outcome == Invalid("truncated")
+
+
+def test_what_was_cut_is_no_refusal_and_neither_is_a_doubt_while_thinking() -> None:
+    for scorer in (TWELVE, ANNA, JSON):
+        for text in ("I cannot tell yet, let me", "<think>I can't tell, so"):
+            assert scorer.mark(Answer(text, "length")).outcome == Invalid("truncated")
+    doubt = Answer("<think>I cannot say.</think>hm", "stop")
+    assert TWELVE.mark(doubt).outcome == Invalid("unparsable")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.5e3",
+        "1 500",
+        "1\u2009500",
+        "1\u202f500 EUR",
+        "1'500",
+        "1.500,00 EUR",
+        "1500,00",
+        "1.5 \u00d7 10^3",
+        "$1,500.00",
+        "\\boxed{1{,}500}",
+    ],
+)
+def test_a_number_is_read_however_it_is_written(text: str) -> None:
+    assert NumberScorer(Fraction(1500)).mark(Answer(text, "stop")).outcome == Right()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is **12** because 3*4",
+        "The answer is 12. Check: 3+4",
+        "So \\boxed{12}. Check: 7 + 5 is 3 * 4",
+        "**12** boxes, since 3*4",
+        "12, not 13",
+        "Answer: 12 because 3*4",
+        "Answer: 12 (3*4)",
+        "Answer: 3 boxes of 4 = 12",
+        "**3** boxes with **4** each: 12",
+        "**Step 1:** 3 and 4\n**Step 2:** 12",
+        "1. Take 3 and 4: 12",
+        "the answer to 7+5 is 12",
+    ],
+)
+def test_what_explains_or_checks_a_number_is_not_the_answer(text: str) -> None:
+    assert TWELVE.mark(Answer(text, "stop")).outcome == Right()
+
+
+def test_a_number_keeps_its_sign_and_its_size() -> None:
+    below = NumberScorer(Fraction(-5), worked=True)
+    for text in ("Answer: -5", "Answer: \u22125", "Answer: -$5"):
+        assert below.mark(Answer(text, "stop")).outcome == Right()
+    assert below.mark(Answer("Answer: 5", "stop")).outcome == Wrong()
+    assert WORKED.mark(Answer("Answer: ...12", "stop")).outcome == Right()
+    half = NumberScorer(Fraction(1, 2), worked=True)
+    assert half.mark(Answer("Answer: .5", "stop")).outcome == Right()
+    assert TWELVE.mark(Answer("1e999999999", "stop")).outcome == Wrong()  # at once, too
+
+
+def test_a_choice_is_read_out_of_what_is_called_the_answer() -> None:
+    assert ANNA.mark(Answer("The answer is Anna, not Ben", "stop")).outcome == Right()

@@ -32,9 +32,12 @@ from steelyard.stats.families import holm
 from steelyard.stats.paired import mcnemar_exact
 from steelyard.stats.power import smallest_visible_loss
 
-_PROGRAMS: Final = "code/"
 _NONE_RUN: Final = Missing("no_items", "no item was run")
 _NO_FLOOR: Final = Missing("no_aa_row", "no run of the first once more was given")
+_CUT: Final = Missing(
+    "thinking_cut", "most answers ended at their limit while thinking, or soon after it"
+)
+_MOST: Final = 0.5
 _NOT_READ: Final = Missing("one_reading", "these answers are read in one way only")
 
 
@@ -169,6 +172,7 @@ def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskSco
     marked = _marked(sections)
     marks = count(marked.marks, marked.clusters)
     tokens, seconds = _per_item(sections, "output_tokens"), _per_item(sections, "seconds")
+    thoughts = ledger(sections)
     return TaskScore(
         task=task,
         marks=marks,
@@ -176,19 +180,18 @@ def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskSco
         disagreement=disagreement(marked.marks.values()),
         output_tokens=tokens,
         answer_s=seconds,
-        band=rated(task, marks),
+        band=_CUT if thoughts.cut_thought > _MOST * thoughts.answers else rated(task, marks),
         worth=worth(record, sections),
-        thinking=ledger(sections),
+        thinking=thoughts,
         parts={} if task == OVERALL else by_constraint(marked.marks, marked.clusters),
-        pass_at=_passing(task, marked),
+        pass_at=_passing(marked),
         judge=None if task == OVERALL else judge_scores.scores(marked.marks, marked.clusters),
     )
 
 
-def _passing(task: str, marked: Marked) -> dict[str, Estimate]:
-    found = passing(marked.marks, marked.clusters)
-    # One sample of an item is pass@1 and no more, which only programs are known by.
-    return found if sampled(marked.marks) or task.startswith(_PROGRAMS) else {}
+def _passing(marked: Marked) -> dict[str, Estimate]:
+    # Of one sample pass@1 would be the share of right answers, said twice.
+    return passing(marked.marks, marked.clusters) if sampled(marked.marks) else {}
 
 
 def _per_item(sections: Sequence[Section], what: str) -> Reading[float]:
@@ -344,6 +347,16 @@ def resettled(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
     """Name the tasks that are paired although they were asked with other settings."""
     return tuple(
         f"settings ({mine} → {theirs})" for mine, theirs in _resettled(first, second).items()
+    )
+
+
+def rethought(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
+    """Name the tasks that are paired although their answers had other room to think."""
+    theirs = {task.base: task.thinking for task in second.spec.tasks}
+    return tuple(
+        f"room to think of {task.section} ({task.thinking:,} → {theirs[task.base]:,} tokens)"
+        for task in first.spec.tasks
+        if task.thinking != theirs.get(task.base, task.thinking)
     )
 
 

@@ -13,7 +13,7 @@ from steelyard.analysis import loops
 from steelyard.domain.ledger import Thinking
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Section
-from steelyard.domain.stream import Attempt
+from steelyard.domain.stream import Attempt, Usage
 from steelyard.domain.summary import Estimate
 from steelyard.stats.ratios import ratio_estimate
 
@@ -32,8 +32,9 @@ def ledger(sections: Sequence[Section], confidence: float = 0.95) -> Thinking:
         tokens=_tokens(thought, confidence),
         share=_share(answers) if thought else _NONE,
         cut=len(cut),
-        cut_thinking=sum(bool(a.reasoning) and not a.text.strip() for a in cut),
+        cut_thinking=sum(_thinks(a) and not (a.text.strip() or a.calls) for a in cut),
         loops=sum(_goes_round(a) for _, a in answers),
+        cut_thought=sum(map(_thinks, cut)),
     )
 
 
@@ -114,6 +115,15 @@ def _share(answers: Sequence[tuple[str, Attempt]]) -> Reading[float]:
     if not whole:
         return Missing("zero_denominator", "no token was generated")
     return Measured(thought / whole, "estimated" if estimated else "derived")
+
+
+def _thinks(attempt: Attempt) -> bool:
+    """Say whether there was thinking, be it shown or only counted."""
+    match attempt.usage:
+        case Measured(value=Usage(reasoning_tokens=Measured(value=counted))):
+            return bool(attempt.reasoning) or counted > 0
+        case _:
+            return bool(attempt.reasoning)
 
 
 def _goes_round(attempt: Attempt) -> bool:

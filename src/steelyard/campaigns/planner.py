@@ -205,7 +205,7 @@ def _estimated(cell: Cell, sweep: Sweep, variant: Variant, rates: Rates) -> Cell
     for task in cell.spec.tasks:
         requests += task.items
         seconds += task.items * rates.task_prompt_tokens / rates.prompt_tps
-        seconds += task.items * rates.task_output_tokens / output_tps
+        seconds += task.items * (rates.task_output_tokens + task.thinking) / output_tps
     return replace(cell, estimate_s=seconds, requests=requests)
 
 
@@ -248,7 +248,7 @@ def _disk_bytes(sweep: Sweep, kept: list[Variant], rates: Rates) -> int:
     for cell in _cells(sweep, kept, rates):
         tokens = sum(
             (load.requests + load.warmup) * load.output_tokens for load in cell.spec.workloads
-        ) + sum(task.items * rates.task_output_tokens for task in cell.spec.tasks)
+        ) + sum(task.items * (rates.task_output_tokens + task.thinking) for task in cell.spec.tasks)
         total += tokens * _BYTES_PER_TOKEN + cell.requests * _BYTES_PER_REQUEST
     if sweep.soak is not None:
         generated = (sweep.soak.duration_s or 0.0) * sweep.soak.streams * rates.output_tps

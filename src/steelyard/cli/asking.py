@@ -37,6 +37,13 @@ reached: Final = together(
         help="The longest silence of one request; after it the request has failed.",
     ),
     click.option(
+        "--thinking",
+        type=click.IntRange(0, 1_000_000),
+        metavar="TOKENS",
+        default=0,
+        help="Room to think: so many tokens more for each answer.  [default: none]",
+    ),
+    click.option(
         "--threads", type=click.IntRange(1, 1024), help="Of an engine that is started here."
     ),
     click.option(

@@ -10,13 +10,15 @@ from steelyard.cli import questions
 from steelyard.cli.asking import reached
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
-from steelyard.cli.values import DURATION, Finite
+from steelyard.cli.values import DURATION, WORDS, Finite
 
 
 @click.command("choose")
 @click.argument("reference")
 @click.argument("candidates", nargs=-1, required=True)
-@click.option("--tasks", help="NAME or NAME:LEVEL, e.g. math_words,logic:2.  [default: four]")
+@click.option(
+    "--tasks", type=WORDS, help="NAME or NAME:LEVEL, e.g. math_words,logic:2.  [default: four]"
+)
 @click.option(
     "--margin",
     type=Finite(0.1, 50),
@@ -43,7 +45,7 @@ def choose(
     *,
     reference: str,
     candidates: tuple[str, ...],
-    tasks: str | None,
+    tasks: tuple[str, ...] | None,
     margin: float,
     items_max: int,
     every: bool,
@@ -52,6 +54,7 @@ def choose(
     level: int | None,
     private_seed: str | None,
     streams: int,
+    thinking: int,
     as_json: bool,
     out: Path | None,
     **how: object,
@@ -68,7 +71,9 @@ def choose(
     from steelyard.app.evals.evaluating import EvalRequest
 
     bench = BenchRequest.of({"subject": reference, **how})
-    asked = EvalRequest(bench, questions.words(tasks), items_max, level, streams, private_seed, out)
+    asked = EvalRequest(
+        bench, tasks or (), items_max, level, streams, private_seed, out, thinking=thinking
+    )
     request = ChooseRequest(asked, candidates, margin / 100, every, fixed, budget)
     with Screen(quiet=as_json) as screen:
         done = choosing.choose(request, screen.emit)

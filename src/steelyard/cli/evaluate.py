@@ -13,7 +13,7 @@ from steelyard.cli.choose import choose
 from steelyard.cli.progress import Screen
 from steelyard.cli.repeating import repeat
 from steelyard.cli.shown import echo
-from steelyard.cli.values import DURATION, Finite
+from steelyard.cli.values import DURATION, WORDS, Finite
 
 _ASK = "run"
 
@@ -59,6 +59,7 @@ def evaluate() -> None:
 @click.argument("subject")
 @click.option(
     "--tasks",
+    type=WORDS,
     help="NAME or NAME:LEVEL, e.g. math_words,logic:2; or those of a harness, lm-eval:NAME or"
     " inspect:NAME.  [default: four]",
 )
@@ -92,9 +93,9 @@ def evaluate() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the evaluation.")
 def ask(
     *,
-    tasks: str | None,
+    tasks: tuple[str, ...] | None,
     suite: str | None,
-    sets: str | None,
+    sets: tuple[str, ...] | None,
     file: Path | None,
     columns: Path | None,
     items: int | None,
@@ -104,6 +105,7 @@ def ask(
     private_seed: str | None,
     streams: int,
     budget: str | None,
+    thinking: int,
     as_json: bool,
     out: Path | None,
     **how: object,
@@ -118,7 +120,7 @@ def ask(
     from steelyard.app.benches.request import BenchRequest
     from steelyard.app.evals import evaluating, harnessed
 
-    names, chosen = questions.words(tasks), questions.words(sets)
+    names, chosen = tasks or (), sets or ()
     retrieval, judging = rag.taken(how), judge.taken(how)
     if harnessed.named(names):
         asked = harnessed.request(
@@ -126,7 +128,7 @@ def ask(
             ours={
                 "level": level, "private-seed": private_seed, "set": chosen, "file": file,
                 "columns": columns, "suite": suite, "samples": samples, "temperature": temperature,
-                **judge.named(judging),
+                "thinking": thinking, **judge.named(judging),
             },
             retrieval=retrieval,
         )  # fmt: skip
@@ -153,6 +155,7 @@ def ask(
         suite=suite,
         temperature=temperature,
         judge=judging,
+        thinking=thinking,
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from steelyard.cli.asking import together
+from steelyard.cli.values import SECRET, WORDS
 
 _FILE: Final = (
     click.option(
@@ -20,18 +21,17 @@ _FILE: Final = (
 from_file: Final = together(*_FILE)
 named: Final = together(
     click.option("--suite", help="quality: every family that the subject can be asked."),
-    click.option("--set", "sets", help="Standard sets, e.g. gsm8k,mmlu; `tasks sets` lists them."),
+    click.option(
+        "--set", "sets", type=WORDS, help="Standard sets, e.g. gsm8k,mmlu; `tasks sets` lists them."
+    ),
     *_FILE,
 )
 drawn: Final = together(
     click.option(
         "--level", type=click.IntRange(1), help="Of tasks that name none.  [default: first]"
     ),
-    click.option("--private-seed", help="Draw the items from a seed that only you know."),
+    click.option(
+        "--private-seed", type=SECRET, help="Draw the items from a seed that only you know."
+    ),
     click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True),
 )
-
-
-def words(typed: str | None) -> tuple[str, ...]:
-    """Return what stands between commas."""
-    return tuple(filter(None, (word.strip() for word in (typed or "").split(","))))

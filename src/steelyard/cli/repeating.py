@@ -10,7 +10,7 @@ from steelyard.cli import questions, rag
 from steelyard.cli.asking import reached
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
-from steelyard.cli.values import Finite
+from steelyard.cli.values import WORDS, Finite
 
 
 @click.command("repeat")
@@ -19,7 +19,9 @@ from steelyard.cli.values import Finite
 @click.option(
     "--items", type=click.IntRange(1, 5000), help="[default: 10 each; all of a file or set]"
 )
-@click.option("--tasks", help="NAME or NAME:LEVEL, e.g. math_words,logic:2.  [default: four]")
+@click.option(
+    "--tasks", type=WORDS, help="NAME or NAME:LEVEL, e.g. math_words,logic:2.  [default: four]"
+)
 @questions.named
 @click.option(
     "--temperature",
@@ -49,8 +51,8 @@ from steelyard.cli.values import Finite
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the repeats.")
 def repeat(
     *,
-    tasks: str | None,
-    sets: str | None,
+    tasks: tuple[str, ...] | None,
+    sets: tuple[str, ...] | None,
     suite: str | None,
     file: Path | None,
     columns: Path | None,
@@ -61,6 +63,7 @@ def repeat(
     private_seed: str | None,
     streams: int,
     show: int,
+    thinking: int,
     as_json: bool,
     out: Path | None,
     **how: object,
@@ -75,22 +78,22 @@ def repeat(
     from steelyard.app.evals import repeating
     from steelyard.app.evals.evaluating import EvalRequest
 
-    names, chosen = questions.words(tasks), questions.words(sets)
     retrieval = rag.taken(how)
     asked = EvalRequest(
         BenchRequest.of(how),
-        names,
+        tasks or (),
         items,
         level,
         streams,
         private_seed,
         out,
         file=file,
-        sets=chosen,
+        sets=sets or (),
         columns=columns,
         rag=retrieval,
         temperature=temperature,
         suite=suite,
+        thinking=thinking,
     )
     with Screen(quiet=as_json) as screen:
         done = repeating.repeat(repeating.RepeatRequest(asked, times, show), screen.emit)

@@ -8,7 +8,7 @@ import click
 
 from steelyard.cli.progress import Screen, width
 from steelyard.cli.shown import echo
-from steelyard.cli.values import CORES, DURATION, NAMES, SIZE, Finite
+from steelyard.cli.values import CORES, DURATION, NAMES, SECRET, SIZE, Finite
 
 
 @click.command()
@@ -23,7 +23,14 @@ from steelyard.cli.values import CORES, DURATION, NAMES, SIZE, Finite
 @click.option("--suite", type=click.Choice(["quick", "full"]), default="quick", show_default=True)
 @click.option("--items", type=click.IntRange(1, 5000), help="Items per task family.")
 @click.option("--level", type=click.IntRange(1, 3), default=1, help="Difficulty of the items.")
-@click.option("--private-seed", help="Draw the items from a seed that only you know.")
+@click.option("--private-seed", type=SECRET, help="Draw the items from a seed that only you know.")
+@click.option(
+    "--thinking",
+    type=click.IntRange(0, 1_000_000),
+    metavar="TOKENS",
+    default=0,
+    help="Room to think: so many tokens more for each answer to an item. [default: none]",
+)
 @click.option(
     "--threads",
     type=click.IntRange(1, 1024),

@@ -68,6 +68,40 @@ class Names(click.ParamType[tuple[str, ...]]):
 
 
 @final
+class Words(click.ParamType[tuple[str, ...]]):
+    """`math_words,logic:2`: a tuple of words, at least one. Inherits because click asks for it."""
+
+    name = "words"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Read a comma-separated list; what is empty between two commas is let be."""
+        if isinstance(value, tuple):
+            return value
+        words = tuple(filter(None, (word.strip() for word in str(value).split(","))))
+        if not words:
+            self.fail(f"{value!r} names nothing; leave the option out for the usual", param, ctx)
+        return words
+
+
+@final
+class Secret(click.ParamType[str]):
+    """A word that only its owner knows; never empty. Inherits because click asks for it."""
+
+    name = "text"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Take a word as it is; an empty one comes of a shell variable that is not set."""
+        word = str(value)
+        if not word.strip():
+            self.fail("it is empty: is the variable set that it comes from?", param, ctx)
+        return word
+
+
+@final
 class Cores(click.ParamType[tuple[int, ...]]):
     """`0-3,6`: core numbers, sorted. Inherits because click asks for it."""
 
@@ -113,5 +147,7 @@ class Size(click.ParamType[int]):
 
 DURATION: Final = Duration()
 NAMES: Final = Names()
+WORDS: Final = Words()
+SECRET: Final = Secret()
 CORES: Final = Cores()
 SIZE: Final = Size()

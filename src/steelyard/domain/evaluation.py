@@ -67,8 +67,9 @@ class TaskScore:
     flexible one, that they read differently; `output_tokens` and `answer_s` are means
     for each item that was run. `worth` is what a right answer took, `thinking` the ledger of it.
     `pass_at` maps k to how often one of k samples of an item is right,
-    n its items; it is there where items were sampled more than once, and for programs.
-    `judge` is there where a judge was to be asked.
+    n its items; it is there where items were sampled more than once. `judge` is there where a judge
+    was to be asked. `band` is Missing where most answers were cut while thinking or soon after it:
+    nobody knows then how good they are.
     """
 
     task: str

@@ -20,8 +20,9 @@ class Thinking:
 
     `tokens` is the mean for each answer that has thinking, by the engine's count, or else estimated
     from the share of letters (its source says which); `share` is that of all output tokens. `cut`
-    answers ended at their limit, `cut_thinking` of them before any answer had begun. `loops` went
-    round in circles: in their thinking, or in an answer that ended at its limit.
+    answers ended at their limit, `cut_thought` of them with thinking in them, and `cut_thinking` of
+    those before any answer had begun. `loops` went round in circles: in their thinking, or in an
+    answer that ended at its limit.
     """
 
     answers: int
@@ -31,6 +32,7 @@ class Thinking:
     cut: int
     cut_thinking: int
     loops: int
+    cut_thought: int = 0
 
 
 @final

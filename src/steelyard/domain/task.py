@@ -214,7 +214,8 @@ class Task:
     `revision` is the generator's version; `private_seed` draws a set of the user's own.
     `settings` say how the items are asked, by name and value; they change none of them. With a
     `source` nothing is generated: `seed` then says which of its items are drawn, where not all are.
-    Each item is asked `samples` times, each time with another seed.
+    Each item is asked `samples` times, each time with another seed. `thinking` is the room to think
+    in tokens, beside what each answer has.
     """
 
     family: str
@@ -227,6 +228,7 @@ class Task:
     settings: tuple[tuple[str, str], ...] = ()
     source: Source | None = None
     samples: int = 1
+    thinking: int = 0
 
     @property
     def base(self) -> str:

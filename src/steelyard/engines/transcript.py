@@ -2,7 +2,7 @@
 
 Done after the run. Each event gets the arrival of the read that completed it; several events of
 one read share it, and those that it may have waited for say how much earlier they may have come.
-Thinking between `<think>` and `</think>` inside the content is told apart from the answer.
+Thinking between marks inside the content (`domain.thought`) is told apart from the answer.
 `text_end` counts the characters generated so far, thinking and tags included. A server's words
 about an error may repeat the key that it was sent: they are covered before they are cut and kept,
 what the model said is not. Not aware of sockets, clocks, keys, or which engine it was.
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, assert_never, final
 
+from steelyard.domain import thought
 from steelyard.domain.errors import DialectError
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.stream import (
@@ -41,7 +42,6 @@ from steelyard.engines.wires import openai, sse
 
 _OK: Final = 200
 _DONE: Final = "[DONE]"
-_OPEN, _CLOSE = "<think>", "</think>"
 _DETAIL_MAX: Final = 500
 _FILTERED: Final = "content_filter"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -158,9 +158,8 @@ class _Story:
     def told(self) -> tuple[str, str]:
         """Return the answer and the thinking."""
         content, apart = self._all("content"), self._all("reasoning")
-        start, end = _thinking(content, bare=not apart)
-        within = content[start:end].rstrip().removesuffix(_CLOSE).strip()
-        return _whole(content[end:]), _whole(apart + within)
+        within = thought.leading(content, bare=not apart)
+        return _whole(content[within.end :]), _whole(apart + within.text)
 
     def calls(self) -> tuple[Call, ...]:
         """Put the pieces of each tool call together, in the order of their numbers."""
@@ -169,13 +168,13 @@ class _Story:
 
     def arrivals(self) -> Iterator[Arrival]:
         """Yield one per event; content that lies within the thinking is reasoning."""
-        _, thinking_end = _thinking(self._all("content"), bare=not self._all("reasoning"))
+        within = thought.leading(self._all("content"), bare=not self._all("reasoning"))
         said = generated = 0
         for when, kind, text in self.heard:
             generated += len(text)
             if kind == "content":
                 said += len(text)
-            thinking = kind == "content" and said <= thinking_end
+            thinking = kind == "content" and said <= within.end
             yield Arrival(when.at_ns, "reasoning" if thinking else kind, generated, when.spread_ns)
 
     def _all(self, wanted: ArrivalKind) -> str:
@@ -207,23 +206,6 @@ def _call(pieces: Sequence[ToolCall]) -> Call:
         "".join(piece.arguments for piece in pieces),
         next((piece.id for piece in pieces if piece.id), ""),
     )
-
-
-def _thinking(content: str, *, bare: bool) -> tuple[int, int]:
-    """Return where thinking begins and ends within the content; it may never have been closed.
-
-    A template may have opened it already in the prompt: then only the closing tag is seen, `bare`,
-    which cannot be where thinking came in a field of its own. White space behind the closing tag
-    belongs to it.
-    """
-    lead = len(content) - len(content.lstrip())
-    opened = content.startswith(_OPEN, lead)
-    close = content.find(_CLOSE) if opened or bare else -1
-    if close < 0:
-        return (lead + len(_OPEN), len(content)) if opened else (0, 0)
-    end = close + len(_CLOSE)
-    end += len(content[end:]) - len(content[end:].lstrip())
-    return (lead + len(_OPEN) if opened else 0), end
 
 
 def _whole(text: str) -> str:

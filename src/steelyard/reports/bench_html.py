@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.domain.bench import BenchSummary, Level, Measurement
-from steelyard.domain.ids import plain
+from steelyard.domain.private import shareable
 from steelyard.reports import bench_batching, bench_story, bench_tables, rawspeed, story
 from steelyard.reports.bench_charts import against_load, over_time
 from steelyard.reports.bench_columns import (
@@ -106,7 +106,7 @@ def render(summary: BenchSummary, *, metrics: Metrics, configuration: object) ->
         over_time=_drawn(over_time(summary)),
         words=_glossary(summary, metrics),
         configuration=json.dumps(
-            plain(configuration), indent=2, sort_keys=True, ensure_ascii=False
+            shareable(configuration), indent=2, sort_keys=True, ensure_ascii=False
         ),
     )
     return page.encode("utf-8", "replace").decode("utf-8")

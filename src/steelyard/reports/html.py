@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final, final
 
 from steelyard.domain.errors import SteelyardError
-from steelyard.domain.ids import plain
+from steelyard.domain.private import shareable
 from steelyard.domain.reading import Reading
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.domain.vitals import Vitals
@@ -78,7 +78,7 @@ def render(
         words=_glossary(metrics, columns(summary, metrics)),
         logs=sorted(logs.items()),
         configuration=json.dumps(
-            plain(configuration), indent=2, sort_keys=True, ensure_ascii=False
+            shareable(configuration), indent=2, sort_keys=True, ensure_ascii=False
         ),
         drawn=[Drawn(chart, draw(chart)) for chart in _charts(summary, metrics, series)],
         by_family=[]

@@ -8,7 +8,7 @@ four of them (`FAMILIES`) or eight (`FULL`); the others run where they are named
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from random import Random
 from typing import Final, TypeAlias
 
@@ -39,6 +39,7 @@ from steelyard.tasks.multi_turn import MultiTurn
 from steelyard.tasks.rag import Rag
 from steelyard.tasks.reading import Reading
 from steelyard.tasks.robustness import Robustness
+from steelyard.tasks.thinking import roomier
 from steelyard.tasks.tools import Tools
 from steelyard.tasks.tools_prompted import ToolsPrompted
 from steelyard.tasks.video import Video
@@ -66,6 +67,7 @@ _SHIPPED: Final[dict[str, type[Family]]] = {
     "rag": Rag,
     "code": Code,
 }
+_MEMBERS: Final = ("name", "revision", "levels", "kinds", "draft")
 _FRUITLESS: Final = 4000  # draws of one kind without a new item: there are no more
 
 
@@ -82,8 +84,27 @@ def family(name: str) -> Family:
     found = {point.name: point for point in entry_points(group="steelyard.tasks")}
     if name not in found:
         raise UnknownName.among("task family", name, {*_SHIPPED, *found})
-    made: Family = found[name].load()()
-    return made
+    return _made(found[name])
+
+
+def _made(point: EntryPoint) -> Family:
+    """Return the family of an entry point; raise `BadInput` where it is not fit for one."""
+    whose = point.dist.name if point.dist is not None else "an unknown package"
+    where = f"the task family {point.name} ({point.value}, of {whose})"
+    hint = f"mend or remove {whose}"
+    try:
+        made = point.load()()
+        lacking = [name for name in _MEMBERS if not hasattr(made, name)]
+    except Exception as error:  # noqa: BLE001 - what somebody else's code may raise
+        raise BadInput(f"{where} cannot be loaded: {error!r}", hint=hint) from None
+    if lacking or not callable(made.kinds) or not callable(made.draft):
+        said = f"it has no {lacking[0]}" if lacking else "kinds and draft are no methods"
+        raise BadInput(f"{where} is no family, but a {type(made).__name__}: {said}", hint=hint)
+    if made.name != point.name or not made.levels:
+        said = "has no levels" if not made.levels else f"calls itself {made.name!r}"
+        raise BadInput(f"{where} {said}", hint=hint)
+    family: Family = made
+    return family
 
 
 def require(task: Task) -> None:
@@ -116,6 +137,12 @@ def questions(task: Task) -> list[Question]:
 
 
 def drawn(task: Task) -> list[Drawn]:
+    """Return the items of a task as they are asked, with the room to think that it gives."""
+    found = _drawn(task)
+    return [roomier(item, task.thinking) for item in found] if task.thinking else found
+
+
+def _drawn(task: Task) -> list[Drawn]:
     """Draw clusters until the task has its items; those of a file or a set are read."""
     if task.source is not None:
         return list(shelf.questions(task, task.source))

@@ -1,9 +1,9 @@
 """Scorers: read an answer out of a text, strictly and flexibly, and mark it four ways.
 
 `strict` takes only the form that the prompt demands; `flexible` also finds an answer inside a
-sentence. The flexible reading decides the mark, the strict one is kept beside it. A text that
-ended because the room was used up counts only as far as its last finished line: half a number is
-another number. Not aware of families.
+sentence. The flexible reading decides the mark, the strict one is kept beside it. Only what was
+said aloud is read. A text that ended because the room was used up counts only as far as its last
+finished line: half a number is another number. Not aware of families.
 """
 
 from __future__ import annotations
@@ -14,27 +14,29 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, final
 
+from steelyard.domain import thought
 from steelyard.domain.task import Answer, Invalid, Mark, Outcome, Right, Wrong
+from steelyard.tasks.numbers import as_number, is_number, said_number, the_answer
 
-_THOUGHT: Final = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
 _FINAL: Final = re.compile(r"^\W*(?:final )?answer\b\W*(?:is\b)?\s*(.+?)\W*$", re.IGNORECASE)
 _REFUSAL: Final = re.compile(
     r"\b(?:I(?:'m| am) sorry|I (?:can(?:'|no)t|am unable|am not able|won't|will not|must decline)|"
     r"as an AI|unable to (?:help|answer|assist))",
     re.IGNORECASE,
 )
-NUMBER: Final = re.compile(r"(?<![\w.])[-+\u2212]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
-_BARE_NUMBER: Final = re.compile(NUMBER.pattern + r"\.?")
+# What stands right before a number: its sign, and the point that it begins with.
+_SIGN: Final = re.compile(r"([-+\u2212]?)[$€£]?((?:(?<![\w.])\.)?)\Z")
+_ANSWER: Final = re.compile(r"\banswer\b[^\n.=:]{0,40}?(?:\bis\b|[:=])([^\n.;,(]*)", re.IGNORECASE)
 
 
 def without_thought(answer: Answer) -> str:
     """Return what was said aloud."""
-    return _THOUGHT.sub("", answer.text).strip()
+    return thought.aloud(answer.text, bare=not answer.reasoning).strip()
 
 
 def finished_part(answer: Answer) -> str:
     """Return the answer without thought, cut to its last whole line if the room ran out."""
-    text = _THOUGHT.sub("", answer.text).replace("\u2019", "'")
+    text = thought.aloud(answer.text, bare=not answer.reasoning).replace("\u2019", "'")
     if answer.finish_reason == "length":
         text = text[: text.rfind("\n") + 1]
     return text.strip()
@@ -49,25 +51,23 @@ def outcome_of(answer: Answer, extracted: str | None, *, right: bool) -> Outcome
     """Say why there is no answer, or whether it is the known one."""
     if extracted is not None:
         return Right() if right else Wrong()
-    if refuses(answer.text):
-        return Invalid("refused")
-    return Invalid("truncated" if answer.finish_reason == "length" else "unparsable")
+    if answer.finish_reason == "length":
+        return Invalid("truncated")
+    return Invalid("refused" if refuses(without_thought(answer)) else "unparsable")
 
 
 def final_line(text: str) -> str | None:
     """Return what follows the last `Answer:` that starts a line."""
     for line in reversed(text.splitlines()):
         if (found := _FINAL.match(line.strip())) is not None:
-            return found.group(1)
+            return _signed(line.strip()[: found.start(1)], found[1])
     return None
 
 
-def as_number(text: str) -> Fraction | None:
-    """Return the number that the text is."""
-    try:
-        return Fraction(text.rstrip(".").replace(",", "").replace("\u2212", "-"))
-    except (ValueError, ZeroDivisionError):
-        return None
+def _signed(before: str, said: str) -> str:
+    """Give a number its sign back, and the point that it begins with."""
+    sign = _SIGN.search(before)
+    return said if sign is None or not said[0].isdigit() else f"{sign[1]}{sign[2]}{said}"
 
 
 @final
@@ -98,16 +98,14 @@ class NumberScorer:
 
     def _strict(self, text: str) -> str | None:
         line = final_line(text) if self.worked else text
-        if line is None or _BARE_NUMBER.fullmatch(line.strip("* $")) is None:
-            return None
-        return line.strip("* $.")
+        bare = "" if line is None else line.strip("* $").removesuffix(".")
+        return bare if is_number(bare) else None
 
     def _flexible(self, text: str, answer: Answer) -> str | None:
         said = final_line(text)
         if said is None and answer.finish_reason == "length":
             return None
-        found = NUMBER.findall(said if said is not None else text)
-        return found[-1] if found else None
+        return the_answer(text) if said is None else said_number(said)
 
 
 @final
@@ -142,8 +140,15 @@ class ChoiceScorer:
         said = final_line(text)
         if said is None and answer.finish_reason == "length":
             return None
+        if (only := self._only(said if said is not None else text)) is not None or said is not None:
+            return only
+        told = (self._only(part) for part in reversed(_ANSWER.findall(text)))
+        return next(filter(None, told), None)
+
+    def _only(self, text: str) -> str | None:
+        """Return the one option that a text names."""
         named = "|".join(sorted((re.escape(option) for option in self.options), key=len)[::-1])
-        found = re.findall(rf"\b({named})\b", said if said is not None else text, re.IGNORECASE)
+        found = re.findall(rf"\b({named})\b", text, re.IGNORECASE)
         distinct = {word.lower() for word in found}
         return distinct.pop() if len(distinct) == 1 else None
 

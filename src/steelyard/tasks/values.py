@@ -15,14 +15,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
 from steelyard.domain.task import Answer, Mark
-from steelyard.tasks.scoring import (
-    NUMBER,
-    as_number,
-    final_line,
-    finished_part,
-    outcome_of,
-    without_thought,
-)
+from steelyard.tasks.numbers import as_number, is_number, said_number, the_answer
+from steelyard.tasks.scoring import final_line, finished_part, outcome_of, without_thought
 
 JsonObject: TypeAlias = dict[str, object]
 _BARE: Final = "* .\"'`"
@@ -32,9 +26,8 @@ _TOO_DEEP: Final = (ValueError, RecursionError)
 
 def same_value(left: str, right: str) -> bool:
     """Say whether two texts are one number, or one word whatever its case."""
-    if NUMBER.fullmatch(left) and NUMBER.fullmatch(right):
-        return as_number(left) == as_number(right)
-    return left.lower() == right.lower()
+    numbers = as_number(left), as_number(right)
+    return numbers[0] == numbers[1] if None not in numbers else left.lower() == right.lower()
 
 
 @final
@@ -69,7 +62,7 @@ class ValueScorer:
         if line is None:
             return None
         bare = self._without_aside(line).strip(_BARE)
-        if self.numeric and re.fullmatch(NUMBER, bare):
+        if self.numeric and is_number(bare):
             return bare
         return next((option for option in self.options if option.lower() == bare.lower()), None)
 
@@ -79,9 +72,9 @@ class ValueScorer:
             return None
         rest = self._without_aside(said if said is not None else text)
         named = {option.lower(): option for option in self.options if _names(rest, option)}
-        numbers = re.findall(NUMBER, rest) if self.numeric else []
-        if numbers:
-            return str(numbers[-1])
+        read = the_answer if said is None else said_number
+        if self.numeric and (number := read(rest)) is not None:
+            return number
         if len(named) == 1:
             return next(iter(named.values()))
         # One word that is none of those on offer is an answer too, and another one.
@@ -116,11 +109,13 @@ def found_object(text: str) -> JsonObject | None:
     for fenced in reversed(_FENCE.findall(text)):
         if (inner := bare_object(fenced)) is not None:
             return inner
-    return _last_object(text)
+    found = last_value(text, "{")
+    return found if isinstance(found, dict) else None
 
 
-def _last_object(text: str) -> JsonObject | None:
-    decoder, at, last = json.JSONDecoder(), text.find("{"), None
+def last_value(text: str, opens: str) -> JsonObject | list[object] | None:
+    """Return the last object ("{") or list ("[") that stands in a text, an outermost one."""
+    decoder, at, last = json.JSONDecoder(), text.find(opens), None
     while at >= 0:
         try:
             value, end = decoder.raw_decode(text, at)
@@ -129,9 +124,9 @@ def _last_object(text: str) -> JsonObject | None:
             value, end = None, max(error.pos, at + 1)
         except RecursionError:
             return last
-        if isinstance(value, dict):
+        if isinstance(value, dict | list):
             last = value
-        at = text.find("{", end)
+        at = text.find(opens, end)
     return last
 
 

@@ -27,7 +27,7 @@ def targets(request: ChooseRequest, dealt: Deal, folder: Path, emit: Emit) -> di
     """Find every subject, the reference first and then the candidates, cheapest first."""
     able.require_here(dealt.tasks)
     items = [one.item for one in dealt.items]
-    context = room.context(items) + max(
+    context = room.context(items, request.eval.thinking) + max(
         rag_request.room_tokens(task, counted=False) for task in dealt.tasks
     )
     words = (request.eval.bench.subject, *request.candidates)

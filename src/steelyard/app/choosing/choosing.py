@@ -111,6 +111,8 @@ def choose(request: ChooseRequest, emit: Emit) -> Chosen:
     with keeper(emit) as keep:
         for record in kept.values():
             keep(record)
+            for advice in evaluating.room_notices(record):
+                emit(Noted(advice, warning=True))
     return Chosen(found, folder)
 
 

@@ -47,7 +47,7 @@ def fitting(
     left_out: dict[str, str] = {}
     for task, items in drawn.items():
         passages = rag_request.room_tokens(task, counted=True)
-        needed = -(-(room.context(items) + passages + _ROUNDING) // _STEP) * _STEP
+        needed = -(-(room.context(items, task.thinking) + passages + _ROUNDING) // _STEP) * _STEP
         if trained and needed > trained:
             left_out[task.family] = (
                 f"its questions take {needed:,} tokens, the model was trained for {trained:,}"

@@ -107,14 +107,26 @@ def unreached(stopped: Stopped, tasks: Sequence[Task], begun: Collection[str]) -
     return {name: f"{stopped.why} before its turn" for name in names if name not in begun}
 
 
-def foresight(budget_s: float, items: int, variant: Variant | None, threads: int | None) -> str:
-    """Say before the start how many items the time should allow, and what those can show."""
+def foresight(
+    budget_s: float,
+    items: int,
+    variant: Variant | None,
+    threads: int | None,
+    *,
+    thinking: int = 0,
+) -> str:
+    """Say before the start how many items the time should allow, and what those can show.
+
+    Every answer is taken to use its whole room to think.
+    """
     rates = rates_of(variant.file if variant is not None else None, threads or 1)
     each_s = (
-        rates.task_prompt_tokens / rates.prompt_tps + rates.task_output_tokens / rates.output_tps
+        rates.task_prompt_tokens / rates.prompt_tps
+        + (rates.task_output_tokens + thinking) / rates.output_tps
     )
     fits = min(items, max(1, int((budget_s - rates.load_s) / each_s)))
-    return f"guessed for this machine: {_allowed(fits, items, budget_s)}"
+    told = f", with {thinking:,} tokens of thinking in every answer" if thinking else ""
+    return f"guessed for this machine{told}: {_allowed(fits, items, budget_s)}"
 
 
 def allowed(budget: Budget, item_s: float | None, streams: int) -> int:

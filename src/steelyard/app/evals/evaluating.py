@@ -93,6 +93,7 @@ class EvalRequest:
     suite: str | None = None
     series: Path | None = None
     judge: JudgeRequest = field(default_factory=JudgeRequest)
+    thinking: int = 0
 
 
 @final
@@ -281,7 +282,7 @@ def _bench(request: EvalRequest, drawn: Mapping[Task, Sequence[Item]]) -> BenchR
     """Return how the subject is reached or served: with room for the longest of the items."""
     counted = not bench_request.is_address(request.bench.subject)
     context = max(
-        room.context(each) + rag_request.room_tokens(task, counted=counted)
+        room.context(each, task.thinking) + rag_request.room_tokens(task, counted=counted)
         for task, each in drawn.items()
     )
     return replace(
@@ -337,7 +338,9 @@ def _foresight(
     elif request.budget is not None:
         threads = target.spec.controls.threads
         count = len(items) * request.samples
-        yield budgeted.foresight(request.budget, count, target.variant, threads)
+        yield budgeted.foresight(
+            request.budget, count, target.variant, threads, thinking=request.thinking
+        )
     elif request.series is None:
         yield texts.foresight(len(different), len({task.base for task in drawn}))
     yield from room.notices(items, request.streams)
@@ -377,7 +380,11 @@ def compare_text(
     if mine.simulated != theirs.simulated:
         raise BadInput("one run is simulated and the other measured: they share nothing")
     try:
-        differs = (*axes(mine, theirs), *scores.resettled(mine, theirs))
+        differs = (
+            *axes(mine, theirs),
+            *scores.resettled(mine, theirs),
+            *scores.rethought(mine, theirs),
+        )
         found = scores.contrast(mine, theirs, margin, differs, _again(mine, theirs, again))
     except ValueError:
         why = "; ".join(f"{task}: {each}" for task, each in scores.shared(mine, theirs)[1].items())
@@ -387,7 +394,17 @@ def compare_text(
         ) from None
     if explore:
         found = kinds.explored(found, mine, theirs)
-    return encode(found, indent=1) if as_json else contrasts.contrast_text(found)
+    if as_json:
+        return encode(found, indent=1)
+    notices = [notice for record in (mine, theirs) for notice in room_notices(record)]
+    return "\n".join((contrasts.contrast_text(found), *notices))
+
+
+def room_notices(record: RunRecord) -> Iterator[str]:
+    """Say of a run whose answers mostly ended at their limit how to give them room."""
+    found = scores.evaluate(record)
+    if advice := texts.room_advice(found.overall):
+        yield f"{found.model}: {advice}"
 
 
 def _again(first: RunRecord, second: RunRecord, named: str | None) -> RunRecord | None:
@@ -437,12 +454,13 @@ def tasks_of(request: EvalRequest, emit: Emit) -> tuple[Task, ...]:
             hint="leave --level and --private-seed out",
         )
     found = _families(replace(request, tasks=words)) if generated else ()
-    given = [standard_sets.task(name, emit) for name in dict.fromkeys(sets)]
+    wholes = [standard_sets.task(name, emit) for name in dict.fromkeys(sets)]
     if request.file is not None:
-        given.insert(0, own_files.task(request.file, request.columns, emit))
+        wholes.insert(0, own_files.task(request.file, request.columns, emit))
     seed = request.bench.seed
-    some = (own_files.some(whole, request.items, seed) for whole in given)
-    return (*(replace(task, samples=request.samples) for task in some), *found)
+    some = (own_files.some(whole, request.items, seed) for whole in wholes)
+    given = (replace(task, samples=request.samples, thinking=request.thinking) for task in some)
+    return (*given, *found)
 
 
 def _sets(request: EvalRequest) -> tuple[str, ...]:
@@ -468,6 +486,7 @@ def _families(request: EvalRequest) -> tuple[Task, ...]:
             revision=source.revision,
             private_seed=request.private_seed,
             samples=request.samples,
+            thinking=request.thinking,
         )
         if any((task.family, task.level) == (t.family, t.level) for t in found):
             raise BadInput(f"{name} at level {task.level} was named twice")

@@ -84,6 +84,8 @@ def repeat(request: RepeatRequest, emit: Emit) -> Repeated:
                 hint=going_on.hint(folder),
             )
         records.append(record)
+        for advice in evaluating.room_notices(record):
+            emit(Noted(advice, warning=True))
     anew = not bench_request.is_address(subject)
     return Repeated(determinism.determinism(records, anew=anew), folder, request.show)
 

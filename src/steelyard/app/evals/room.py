@@ -27,15 +27,21 @@ _PER_ROUNDING: Final = 65  # what a bench adds to the longest request before it 
 _ADDED: Final = _AROUND + _PER_ROUNDING
 
 
-def context(items: Sequence[Item]) -> int:
-    """Return the tokens of the longest request, as a bench is to be told."""
-    return max(_LEAST_CONTEXT, max(map(_tokens, items)) + _AROUND)
+def context(items: Sequence[Item], thinking: int = 0) -> int:
+    """Return the tokens of the longest request, as a bench is to be told.
+
+    So many tokens of each answer are `thinking`, which no later turn repeats.
+    """
+    return max(_LEAST_CONTEXT, max(_tokens(item, thinking) for item in items) + _AROUND)
 
 
 def hint(tasks: Sequence[Task]) -> str:
     """Say how less context would do."""
     longest = max(tasks, key=lambda task: task.level)
-    return f"ask less, e.g. a lower level than {longest.family}:{longest.level}"
+    less = f"ask less, e.g. a lower level than {longest.family}:{longest.level}"
+    return (
+        f"{less}, or give less --thinking than {longest.thinking:,}" if longest.thinking else less
+    )
 
 
 def require(target: Target, items: Sequence[Item], tasks: Sequence[Task]) -> None:
@@ -75,7 +81,7 @@ def _stretches(items: Sequence[Item]) -> list[Stretch]:
     return [stretch for item in items if (stretch := item.start().stretch) is not None]
 
 
-def _tokens(item: Item) -> int:
+def _tokens(item: Item, thinking: int) -> int:
     """Bound the tokens of an item's longest question and answer, playing it with long answers."""
     ask, most = item.start(), 0
     if ask.stretch is not None:
@@ -87,7 +93,8 @@ def _tokens(item: Item) -> int:
         said += sum(map(len, ask.tools))
         shown = sum(len(message.media) * TOKENS_OF_A_PICTURE for message in ask.messages)
         most = max(most, said // _CHARS_PER_TOKEN + shown + ask.max_tokens)
-        following = item.on(next(rehearsed, Answer("x " * ask.max_tokens, "stop")))
+        said_aloud = Answer("x " * (ask.max_tokens - thinking), "stop")
+        following = item.on(next(rehearsed, said_aloud))
         if not isinstance(following, Ask):
             break
         ask = following

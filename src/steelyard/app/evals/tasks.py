@@ -24,13 +24,28 @@ _TURN_ITEMS: Final = 16  # so many that every kind of question has had its turn
 
 
 def list_text(*, as_json: bool) -> str:
-    """List every family that is installed, one line each."""
-    found = [registry.family(name) for name in registry.names()]
+    """List every family that is installed, one line each; one that is broken with the reason."""
+    found = [_listed(name) for name in registry.names()]
     if as_json:
-        return json.dumps([_about(family) for family in found], indent=1)
+        rows = [
+            {"name": name, "broken": family} if isinstance(family, str) else _about(family)
+            for name, family in found
+        ]
+        return json.dumps(rows, indent=1)
     return "\n".join(
-        f"{family.name:<{_WIDTH}} levels {_levels(family):<8} {_what(family)}" for family in found
+        f"{name:<{_WIDTH}} broken: {family}"
+        if isinstance(family, str)
+        else f"{name:<{_WIDTH}} levels {_levels(family):<8} {_what(family)}"
+        for name, family in found
     )
+
+
+def _listed(name: str) -> tuple[str, Family | str]:
+    """Return a family by its name, or why it cannot be had."""
+    try:
+        return name, registry.family(name)
+    except BadInput as refused:
+        return name, str(refused)
 
 
 def show_text(name: str, *, as_json: bool) -> str:

@@ -16,6 +16,7 @@ from steelyard.stats.power import smallest_visible_loss
 
 _USUAL_FLIPS: Final = 0.1
 _SEVERAL: Final = 2
+_ROOM: Final = "each answer so many tokens more (give more than before)"
 _OTHERWISE: Final = "`tools_prompted` asks the same with the catalogue in the prompt"
 _ADVICE: Final = {
     "no_tools": f"the server takes no tools for this model; {_OTHERWISE}",
@@ -60,6 +61,7 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
     yield table([(*heads, "band"), *(_row(score) for score in scores)])
     yield from filter(None, map(_why, scores))
     yield from filter(None, map(_thought, scores))
+    yield from _room(scores)
     for score in found.tasks:
         yield from _parts(score)
     yield from _worth(found.overall.worth)
@@ -149,6 +151,26 @@ def _thought(score: TaskScore) -> str:
     if found.loops:
         parts.append(f"{found.loops} go round in circles")
     return f"  {score.task}: {'; '.join(parts)}" if parts else ""
+
+
+def _room(scores: Sequence[TaskScore]) -> Iterator[str]:
+    """Advise on all tasks together, or else on those that need it."""
+    last = scores[-1:]
+    told = last if any(map(room_advice, last)) else scores
+    yield from (f"  {one.task}: {advice}" for one in told if (advice := room_advice(one)))
+
+
+def room_advice(score: TaskScore) -> str:
+    """Say how to give more room where most answers ended at their limit; empty where they did not.
+
+    Thinking that nothing marks looks like an answer.
+    """
+    found = score.thinking
+    if isinstance(score.band, Missing) and score.band.code == "thinking_cut":
+        return f"{score.band.detail}, so there is no band: `--thinking 4096` gives {_ROOM}"
+    if 2 * found.cut > found.answers:
+        return f"if the model thinks before it answers, `--thinking 4096` gives {_ROOM}"
+    return ""
 
 
 def _estimated(reading: Reading[float]) -> bool:

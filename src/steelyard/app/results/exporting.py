@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias, assert_never, cast
 
 from steelyard.analysis.metrics.registry import OF_RUN
-from steelyard.domain.ids import plain
+from steelyard.domain.private import shareable
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import RunRecord
 from steelyard.store.query import RunRow
@@ -64,7 +64,7 @@ def row_values(row: RunRow) -> Mapping[str, object]:
 def _whole(record: RunRecord) -> dict[str, Any]:
     # Defaults are left out of JSON, but what leaves the house says its version.
     return {
-        **cast("dict[str, Any]", plain(record)),
+        **cast("dict[str, Any]", shareable(record)),
         "schema_version": record.schema_version,
     }
 

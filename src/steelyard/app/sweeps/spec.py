@@ -62,6 +62,7 @@ class SweepRequest:
     items: int | None = None
     level: int = 1
     private_seed: str | None = None
+    thinking: int = 0
     threads: int | None = None
     affinity: tuple[int, ...] | None = None
     seed: int = 0
@@ -121,7 +122,9 @@ def settled_for(
 
 def needs(request: SweepRequest, loads: tuple[Workload, ...]) -> EngineProfile:
     """Return the context and the slots that the work takes."""
-    context = request.context or max(suites.context_needed(loads), _TASK_CONTEXT[request.level])
+    context = request.context or max(
+        suites.context_needed(loads), _TASK_CONTEXT[request.level] + request.thinking
+    )
     slots = max(_TASK_STREAMS, suites.streams_needed(request.suite))
     return EngineProfile(context_tokens=context, slots=slots)
 
@@ -185,15 +188,20 @@ def families(request: SweepRequest, context_tokens: int) -> tuple[str, ...]:
     further = [name for name in FULL if name not in FAMILIES]
     return (
         *FAMILIES,
-        *(name for name in further if room_of(name, request.level) <= context_tokens),
+        *(
+            name
+            for name in further
+            if room_of(name, request.level, request.thinking) <= context_tokens
+        ),
     )
 
 
 @functools.cache
-def room_of(family: str, level: int) -> int:
+def room_of(family: str, level: int, thinking: int = 0) -> int:
     """Return the context in tokens that the items of a family take."""
-    task = Task(family, level=level, items=_TRIED, revision=registry.family(family).revision)
-    return room.context(registry.generate(task))
+    revision = registry.family(family).revision
+    task = Task(family, level=level, items=_TRIED, revision=revision, thinking=thinking)
+    return room.context(registry.generate(task), thinking)
 
 
 def _task(request: SweepRequest, family: str, items: int) -> Task:
@@ -204,6 +212,7 @@ def _task(request: SweepRequest, family: str, items: int) -> Task:
         seed=request.seed,
         revision=registry.family(family).revision,
         private_seed=request.private_seed,
+        thinking=request.thinking,
     )
 
 

@@ -28,7 +28,8 @@ from steelyard.tasks.given.texts import (
     Unscored,
 )
 from steelyard.tasks.items import Examiner, Scorer
-from steelyard.tasks.scoring import NumberScorer, as_number
+from steelyard.tasks.numbers import as_number
+from steelyard.tasks.scoring import NumberScorer
 from steelyard.tasks.sets.calls import CallsScorer
 from steelyard.tasks.sets.instructions import InstructionsScorer
 from steelyard.tasks.values import bare_object

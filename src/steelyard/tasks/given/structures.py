@@ -18,9 +18,10 @@ from typing import Any, Final, final
 from steelyard.domain.task import Answer, Mark, NotRun
 from steelyard.tasks.given.texts import plain, text_mark
 from steelyard.tasks.scoring import outcome_of, without_thought
-from steelyard.tasks.values import JsonObject, bare_object, json_mark, same_json
+from steelyard.tasks.values import JsonObject, bare_object, json_mark, last_value, same_json
 
 _BULLET: Final = re.compile(r"\s*(?:[-*•]|\d{1,3}[.)])\s+")
+_FENCES: Final = re.compile(r"```(?:json)?\s*\n(.*?)\n?```", re.DOTALL)
 _FENCE: Final = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)
 
 
@@ -76,26 +77,39 @@ def _complaint(schema: str, value: object) -> str | None:
 @final
 @dataclass(frozen=True, slots=True)
 class SchemaScorer:
-    """JSON that a schema (its JSON text) holds of; a fence around it is let be."""
+    """JSON that a schema (its JSON text) holds of; a fence and words around it are let be.
+
+    Strictly the answer is the JSON and nothing else.
+    """
 
     schema: str
 
     def mark(self, answer: Answer) -> Mark:
         """Right if the answer is JSON and valid; the first complaint is kept."""
         text = without_thought(answer)
-        fenced = _FENCE.match(text)
-        said = fenced[1] if fenced is not None else text
-        try:
-            value = json.loads(said)
-        except (ValueError, RecursionError):
+        read = _parsed(text)
+        bare = read is not None
+        if read is None:
+            read = self._within(text)
+        if read is None:
             none: dict[str, str | None] = {"strict": None, "flexible": None}
             return Mark(outcome_of(answer, None, right=False), none, {"json_only": False})
+        said, value = read
         complaint = _complaint(self.schema, value)
         if complaint is None:  # nothing is known of the model
             return Mark(NotRun("schema_of_no_use"))
         mark = text_mark(answer, lambda _: not complaint, cut_may_be_right=True)
-        read = {"strict": None if fenced else said, "flexible": said, "complaint": complaint}
-        return replace(mark, extracted=read, constraints={"json_only": fenced is None})
+        kept = {"strict": said if bare else None, "flexible": said, "complaint": complaint}
+        return replace(mark, extracted=kept, constraints={"json_only": bare})
+
+    def _within(self, text: str) -> tuple[str, object] | None:
+        """Find JSON in the last fence that holds some, else the last one among the words."""
+        for fenced in reversed(_FENCES.findall(text)):
+            if (read := _parsed(fenced)) is not None:
+                return read
+        opens = "[" if json.loads(self.schema).get("type") == "array" else "{"
+        found = last_value(text, opens)
+        return None if found is None else (json.dumps(found, ensure_ascii=False), found)
 
 
 @final
@@ -159,6 +173,14 @@ class ListScorer:
         both = {"strict": shown if strict is not None else None, "flexible": shown}
         held = {"json_list": strict is not None}
         return replace(mark, extracted={**both, **shares}, constraints=held)
+
+
+def _parsed(text: str) -> tuple[str, object] | None:
+    """Return a text with the JSON value that it is; the value may be null."""
+    try:
+        return text, json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _json_list(text: str) -> list[str] | None:
