@@ -7,10 +7,12 @@ forms by carrying out the demand). A disagreement is a bug in one of the two.
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Callable
+
+from tests.tasks.puzzle_solvers import solve_grid, solve_knights, solve_order, solve_seats
+from tests.tasks.quantity_solver import solve_quantities
 
 
 def singular(word: str) -> str:
@@ -26,6 +28,8 @@ def singular(word: str) -> str:
 
 def solve_math(prompt: str) -> str:
     """Keep an account for each (person, thing) and replay every sentence on it."""
+    if "Work it out" in prompt:
+        return solve_quantities(prompt)
     *story, question = re.split(r"(?<=[.?])\s+", prompt.split("? ", maxsplit=1)[0] + "?")
     account: dict[tuple[str, str], int] = {}
     asked = singular(re.findall(r"How many (?:more )?(\w+)", question)[0])
@@ -48,7 +52,7 @@ def _replay(sentence: str, account: dict[tuple[str, str], int], thing: str) -> i
     who = sentence.split(maxsplit=1)[0]
     key = (who, thing)
     numbers = [int(n) for n in re.findall(r"\d+", sentence)]
-    if "bags with" in sentence or "boxes with" in sentence:
+    if "bags with" in sentence:
         account[key] = account.get(key, 0) + numbers[0] * numbers[1]
     elif "are in a box" in sentence:
         for name, count in re.findall(r"(\w+) has (\d+)", sentence):
@@ -63,13 +67,6 @@ def _replay(sentence: str, account: dict[tuple[str, str], int], thing: str) -> i
         account[key] += numbers[0] - numbers[1]
     elif " gives " in sentence:
         account[key] -= numbers[0]
-    elif "times as many" in sentence:
-        for owner in account:
-            if owner[1] == thing:
-                account[owner] *= numbers[0]
-    elif "shares all" in sentence:
-        assert account[key] % numbers[0] == 0
-        account[key] //= numbers[0]
     else:
         _add_things(sentence, who, account)
     return 0
@@ -117,13 +114,17 @@ def solve_reading(prompt: str) -> str:
 
 def solve_logic(prompt: str) -> str:
     """Try every world that the clues allow; the answer must be the same in all of them."""
+    if "says: " in prompt:
+        return solve_knights(prompt)
+    if "all of them different" in prompt:
+        return solve_grid(prompt)
     if "one in each" in prompt:
-        return _solve_seats(prompt)
+        return solve_seats(prompt)
     if " like? " in prompt:
         return _solve_trait(prompt)
     if re.search(r"\b(?:All|No) \w+ are", prompt):
         return _solve_rules(prompt)
-    return _solve_order(prompt)
+    return solve_order(prompt) if " of " in prompt.partition("?")[0] else _solve_order(prompt)
 
 
 _PAIRS = {"shorter": "taller", "younger": "older", "slower": "faster", "poorer": "richer"}
@@ -176,23 +177,6 @@ def _solve_trait(prompt: str) -> str:
 
 def _names(plural: str, kinds: set[str]) -> bool:
     return any(plural in {kind + "s", kind + "es"} for kind in kinds)
-
-
-def _solve_seats(prompt: str) -> str:
-    head = prompt.split(", one in each.", maxsplit=1)[0]
-    who, where = head.split(" are in the ")
-    people = re.split(r", | and ", who)
-    places = re.split(r", the | and the ", where)
-    at = re.findall(r"(\w+) is in the (\w+)\.", prompt)
-    not_at = re.findall(r"(\w+) is not in the (\w+)\.", prompt)
-    asked = re.findall(r"Where is (\w+)\?", prompt)[0]
-    found = set()
-    for world in itertools.permutations(places):
-        home = dict(zip(people, world, strict=True))
-        if all(home[p] == w for p, w in at) and all(home[p] != w for p, w in not_at):
-            found.add(home[asked])
-    assert len(found) == 1, prompt
-    return found.pop()
 
 
 def solve_formats(prompt: str) -> str:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from steelyard.tasks import words
 from steelyard.tasks.items import split_of
-from steelyard.tasks.logic import ORDERS
+from steelyard.tasks.puzzles.order import ORDERS
 
 _EVEN: Final = 0.5
 _WORD: Final = "Answer with one word only."

@@ -23,31 +23,33 @@ CONTENT: Final = frozenset(
     form.lower() for listed in _LISTS for word in listed for form in (word, words.plural(word))
 )
 _SAID: Final = """
-a about access account act action add after age agreed ahead all among amount an and another
+a about access account act action add after age agreed ahead all always among amount an and another
 answer answers any apart archive are argument arguments arrived as ask asked assign at away back
-bags be before beginning begins behind between billing board booking boolean box boxes buys by
-call calls came can cancel cannot capital carries case change charged city closed closing colons
-color colour come comes commas contract copies correction cost costs crack csv customer date day
-days dd defect delivery description did discount discovers do does draft drop due each else end
-ended ending ends enum equally euros every everybody exactly extend facts far faster fastest fewer
-figures finds first for forget forgot form format friend from get gets give given gives go goes
-good group had hand handed hands has have heads help here high higher hold holds home hour how
-hyphens i id if in indeed inside integer inv invoice invoices is it its job json keeps kg know
-largest left let lets letters lie lies lifts like line lines live lives locked log longer loses
-low make makes many match me meeting memory minutes missing mm money more move moved my name need
+bags be before beginning begins behind between billing board booking boolean box boxes buys by call
+calls came can cancel cannot capital carries case change charged cities city closed closing cm
+colons color colour come comes commas contract copies correction cost costs crack csv customer date
+day days dd decimal defect delivery description did different discount discovers do does draft drop
+due each either else end ended ending ends enum equally euros every everybody exactly extend facts
+far faster fastest fewer figures finds first for forget forgot form format fraction friend from g
+get gets give given gives go goes good group had half hand handed hands has have heads help here
+high higher hold holds home hour hours how hyphens i id if in indeed inside integer inv invoice
+invoices is it its job jobs json keeps kg knave knaves knight knights know largest least left less
+let lets letters lie lies lifts like line lines live lives locked log long longer loses low m make
+makes many match me meeting memory minutes missing mm money more move moved much my name need
 neighbour next no nobody none normal not noted nothing notify now number numbers object objection
-obtains of off older oldest on one ones only open opened opening or order orders out over owner
-page paid paper parameters partial parts passed passes password pause payments people person pet
+obtains of off older oldest on one ones only open opened opening or order orders out over owner page
+paid paper parameters partial parts passed passes password pause payments people person pet pets
 picks place please plus poorer poorest postponed price print priority produce product purchase put
-question rank read reason received rejected remember reply request required respond responsible
-reverse richer richest run said say says see semicolons send separated set several share shares
-shift shorter shortest side slashes slower slowest slowly small smallest so some somebody
-something sorted space spaces stands starting starts stated step stop stopped sum t take takes
-taller tallest task tell telling text than thank thanks that the them then there these they thing
-think this through time times to today together told tool tools topic total totals travel treat
-turn twice type unit unknown until up upon upper urgent use value values van wait walks wanted
-wants was we week weigh weighed weighs weight weights went what where whether which who wipe wish
-with without word words work working write x yes yet you younger youngest your yours yyyy z
+quarter question rank read reason received rejected remember reply request required respond
+responsible reverse richer richest run said say says see semicolons send separated set several share
+shares shift shifts shorter shortest side slashes slower slowest slowly small smallest so some
+somebody something sorted space spaces stands starting starts stated step stop stopped such sum t
+take takes taller tallest task tell telling text than thank thanks that the them then there these
+they thing think third this those through time times to today together told too tool tools topic
+total totals travel treat truth turn twice two type unit unknown until up upon upper urgent use
+value values van wait walks wanted wants was we week weigh weighed weighs weight weights went what
+where whether which who wipe wish with without word words work working write x yes yet you younger
+youngest your yours yyyy z
 """
 SAID: Final = frozenset(_SAID.split())
 _EVERY: Final = CONTENT | SAID

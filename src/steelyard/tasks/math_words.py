@@ -1,27 +1,32 @@
 """Math word problems: a few quantities in a story, one asked for.
 
-A problem is a list of steps on named quantities. Level 1: one or two steps with small numbers and
-a bare number as the answer. Level 2: three or four steps, numbers to 60, a distractor. Level 3:
-five to seven steps with products and fair shares. What determines the answer is the kind and the
-numbers, so one sum never stands on both sides of the split under two names.
+Level 1: one or two steps with small numbers and a bare number as the answer. Levels 2 and 3: a
+graph of quantities told in any order, three to five and five to nine steps to the one that is asked
+for, beside others that play no part; a whole number, an exact fraction, or a number with its unit.
+What determines the answer is the kind and the numbers, so one sum never stands on both sides of the
+split under two names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 from typing import Final, NamedTuple, final
 
-from steelyard.tasks.items import Cluster, Draft, coin
+from steelyard.tasks.items import Cluster, Draft, Scorer, coin
+from steelyard.tasks.measures import MeasureScorer
+from steelyard.tasks.quantities import Graph, Numbers
+from steelyard.tasks.quantities import graph as drawn_graph
+from steelyard.tasks.quantity_words import MEASURED, decimal, things, told
 from steelyard.tasks.scoring import NumberScorer
 from steelyard.tasks.words import NAMES, OBJECTS, counted, first, plural
 
-_MOVES: Final = ("buys", "loses", "doubles", "shares", "packs")
-_HARDEST: Final = 3
-_FEW, _MANY = 3, 2000
+_SHORT: Final = 24
+_LONG: Final = {2: 320, 3: 640}
 _BARE: Final = "Answer with the number only."
-_WORKED: Final = "Work it out step by step. End with a line of the form 'Answer: NUMBER'."
+_WORKED: Final = "Work it out step by step. End with a line of the form 'Answer: {}'."
 
 
 class Story(NamedTuple):
@@ -134,46 +139,76 @@ _SHIPPED: Final[dict[str, Callable[[Random, Cast, int], Story]]] = {
 }
 
 
-def _chain(rng: Random, cast: Cast, level: int) -> Story:
-    """Tell a longer story about one person's things, with a distractor that must be ignored."""
-    top = {2: 60, 3: 400}[level]
-    steps = rng.randint(*{2: (3, 4), 3: (5, 7)}[level])
-    value = rng.randint(5, top)
-    numbers, said = [value], [f"{cast.one} starts with {counted(value, cast.thing)}."]
-    while len(numbers) < steps + 1:
-        value, number, sentence = _step(rng, cast, level, value)
-        numbers.append(number)
-        said.append(sentence)
-    spare = rng.randint(2, top)
-    said.insert(rng.randint(1, len(said)), f"{cast.two} has {counted(spare, cast.other)}.")
-    said.append(f"How many {plural(cast.thing)} does {cast.one} have in the end?")
-    return Story((*numbers, spare), " ".join(said), value)
+# By kind: the numbers that are told.
+_COUNTED: Final = {
+    2: Numbers(step=Fraction(1), most=Fraction(60), whole=True),
+    3: Numbers(step=Fraction(1), most=Fraction(200), whole=True),
+}
+_EXACT: Final = {
+    2: Numbers(step=Fraction(1, 2), most=Fraction(20), whole=False),
+    3: Numbers(step=Fraction(1, 4), most=Fraction(30), whole=False),
+}
+_FORM: Final = "Give it exactly, as a decimal or as a fraction such as 7/3."
 
 
-def _step(rng: Random, cast: Cast, level: int, value: int) -> tuple[int, int, str]:
-    moves = _MOVES[: 2 if level < _HARDEST else None]
-    move = rng.choice(moves)
-    things = plural(cast.thing)
-    if move == "loses" and value > _FEW:
-        n = rng.randint(1, value - 1)
-        return value - n, n, f"{cast.one} gives {counted(n, cast.thing)} away."
-    if move == "doubles" and value < _MANY:
-        n = rng.randint(2, 4)
-        return value * n, n, f"A friend makes it {n} times as many."
-    shares = [n for n in range(2, 9) if value % n == 0 and value > n]
-    if move == "shares" and shares:
-        n = rng.choice(shares)
-        return (
-            value // n,
-            n,
-            f"{cast.one} shares all {things} equally among {n} people and keeps one share.",
-        )
-    if move == "packs":
-        n, each = rng.randint(2, 9), rng.randint(2, 12)
-        said = f"{cast.one} gets {n} boxes with {counted(each, cast.thing)} in each."
-        return value + n * each, n * 100 + each, said
-    n = rng.randint(2, 60)
-    return value + n, n, f"{cast.one} buys {counted(n, cast.thing)}."
+def _count(rng: Random, level: int) -> Draft:
+    """Ask for a number of things."""
+    graph = drawn_graph(rng, _COUNTED[level], level)
+    noun, other = rng.sample(OBJECTS, 2)
+    people = rng.sample(NAMES, len(graph.nodes) + 1)
+    spare = f"{people.pop()} has {counted(rng.randint(2, 60), other)}."
+    text = told(rng, graph, people, things(noun), noun, (spare,))
+    return _worked("count", graph, text, NumberScorer(graph.answer, worked=True), level)
+
+
+def _rational(rng: Random, level: int) -> Draft:
+    """Ask for a measure that is no whole number, in the one unit in which all is told."""
+    scene = rng.choice(MEASURED)
+    while (graph := drawn_graph(rng, _EXACT[level], level)).answer.denominator == 1:
+        pass
+    unit = scene.units[1]
+    one = replace(scene, units=(unit, unit), ratio=1)
+    people = rng.sample(NAMES, len(graph.nodes))
+    text = f"{told(rng, graph, people, one)} Answer in {unit}. {_FORM}"
+    return _worked("rational", graph, text, NumberScorer(graph.answer, worked=True), level)
+
+
+def _unit(rng: Random, level: int) -> Draft:
+    """Ask for a measure with its unit, where the numbers are told in two."""
+    scene = rng.choice(MEASURED)
+    small, _ = scene.units
+    step = Fraction(scene.ratio, 20)
+    numbers = Numbers(step=step, most=step * 60, whole=False)
+    while decimal((graph := drawn_graph(rng, numbers, level)).answer) is None:
+        pass
+    larger = decimal(graph.answer / scene.ratio) is not None and coin(rng)
+    unit = scene.units[1] if larger else small
+    value = graph.answer / scene.ratio if larger else graph.answer
+    people = rng.sample(NAMES, len(graph.nodes))
+    text = f"{told(rng, graph, people, scene)} Answer in {unit}, and give the unit too."
+    scorer = MeasureScorer(value, unit, scene.units)
+    return _worked("unit", graph, text, scorer, level, f"{decimal(value)} {unit}")
+
+
+def _worked(
+    kind: str, graph: Graph, text: str, scorer: Scorer, level: int, answer: str = ""
+) -> Draft:
+    measure = "NUMBER UNIT" if kind == "unit" else "NUMBER"
+    return Draft(
+        kind,
+        (kind, *graph.key(), text),
+        f"{text} {_WORKED.format(measure)}",
+        answer or decimal(graph.answer) or str(graph.answer),
+        _LONG[level],
+        scorer,
+    )
+
+
+_HARDER: Final[dict[str, Callable[[Random, int], Draft]]] = {
+    "count": _count,
+    "rational": _rational,
+    "unit": _unit,
+}
 
 
 @final
@@ -185,23 +220,25 @@ class MathWords:
     levels: Final = (1, 2, 3)
 
     def kinds(self, level: int) -> tuple[str, ...]:
-        """Return the story forms of this level."""
-        return tuple(_SHIPPED) if level <= 1 else ("chain",)
+        """Return the story forms of this level, or what is answered with at the harder ones."""
+        return tuple(_SHIPPED) if level <= 1 else tuple(_HARDER)
 
     def draft(self, kind: str, level: int, rng: Random) -> Cluster:
         """Write one problem."""
+        if level > 1:
+            draft = _HARDER[kind](rng, level)
+            # The same sum about other people is the same problem; the text is not.
+            return Cluster(draft.key[:-1], (draft,))
         one, two = rng.sample(first(NAMES, level), 2)
         thing, other = rng.sample(first(OBJECTS, level), 2)
-        cast = Cast(one, two, thing, other)
-        story = _SHIPPED[kind](rng, cast, level) if level <= 1 else _chain(rng, cast, level)
-        # A longer story's words carry its steps, so they are part of what determines the answer.
-        content = (kind, *map(str, story.numbers), *(() if level <= 1 else (story.text,)))
+        story = _SHIPPED[kind](rng, Cast(one, two, thing, other), level)
+        content = (kind, *map(str, story.numbers))
         draft = Draft(
             kind,
             (*content, one, two, thing, other),
-            f"{story.text} {_BARE if level <= 1 else _WORKED}",
+            f"{story.text} {_BARE}",
             str(story.answer),
-            (24, 24, 320, 640)[level],
-            NumberScorer(Fraction(story.answer), worked=level > 1),
+            _SHORT,
+            NumberScorer(Fraction(story.answer)),
         )
         return Cluster(content, (draft,))

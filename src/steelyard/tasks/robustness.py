@@ -22,6 +22,7 @@ from steelyard.tasks.formats import Formats
 from steelyard.tasks.items import Cluster, Dialogue, Draft, Examiner, Family, Turn
 from steelyard.tasks.logic import Logic
 from steelyard.tasks.math_words import MathWords
+from steelyard.tasks.measures import MeasureScorer
 from steelyard.tasks.multi_turn import MultiTurn, TurnScorer
 from steelyard.tasks.reading import Reading
 from steelyard.tasks.scoring import ChoiceScorer, NumberScorer
@@ -39,7 +40,7 @@ _BASES: Final[dict[str, type[Family]]] = {
     "tools_prompted": ToolsPrompted,
 }
 _RATES: Final = (5, 10, 15)  # percent of the words of running text
-_CASELESS: Final = (NumberScorer, ChoiceScorer, ValueScorer, TurnScorer)
+_CASELESS: Final = (NumberScorer, ChoiceScorer, ValueScorer, TurnScorer, MeasureScorer)
 # What a reader fills in without noticing; nothing here tells one answer from another.
 _SMALL: Final = frozenset(
     {"the", "a", "an", "is", "are", "of", "does", "do", "it", "them", "there"}
@@ -206,7 +207,11 @@ def _kept(answers: tuple[str, ...], scorers: tuple[Examiner, ...]) -> frozenset[
 
 def _options(scorer: Examiner) -> tuple[str, ...]:
     match scorer:
-        case ChoiceScorer(options=options) | ValueScorer(options=options):
+        case (
+            ChoiceScorer(options=options)
+            | ValueScorer(options=options)
+            | MeasureScorer(options=options)
+        ):
             return options
         case TurnScorer(value=value):
             return value.options
