@@ -15,7 +15,7 @@ from steelyard.domain.task import Task
 from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.registry import drawn
 
-TALK, FORMS = Task("multi_turn", items=8), Task("robustness", items=30)
+TALK, FORMS = Task("multi_turn", items=8), Task("robustness", items=30, revision=2)
 
 
 def answered(*tasks: Task, but: str = "") -> dict[str, str]:
@@ -58,7 +58,7 @@ def test_turns_are_sampled_with_their_answers(tmp_path: Path) -> None:
         [{"prompt": turn.prompt, "answer": turn.answer} for turn in item.turns] for item in known
     ]
     shown = steelyard(tmp_path, "tasks", "show", "business").stdout
-    assert shown.count("→") == 15
+    assert shown.count("→") == 18
 
 
 def test_a_level_that_a_family_does_not_have_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from steelyard.app.evals.rescoring import rescore_text
 from steelyard.domain.task import Answer, Call, Task
 from steelyard.tasks.tool_catalogue import EVERY
 
-TOOLS = Task("tools", level=2, items=36)
+TOOLS = Task("tools", revision=2, level=2, items=36)
 WORDS = ("--tasks", "tools:2", "--items", "36", "--engine", "openai")
 
 

@@ -24,7 +24,10 @@ from steelyard.scripted.plan import Plan
 from steelyard.tasks.items import Question
 from steelyard.tasks.registry import questions
 
-SHORT, LONGER = Task("long_context", level=1, items=19), Task("long_context", level=2, items=19)
+SHORT, LONGER = (
+    Task("long_context", revision=2, level=1, items=19),
+    Task("long_context", revision=2, level=2, items=19),
+)
 
 
 @contextmanager

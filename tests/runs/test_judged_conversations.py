@@ -16,7 +16,7 @@ from steelyard.runs import judged
 from steelyard.scripted import plan as scripts
 from steelyard.scripted.plan import Fault, Plan
 from steelyard.tasks.conversation import Conversation
-from steelyard.tasks.registry import drawn
+from steelyard.tasks.registry import drawn, family
 
 TALK = Task("multi_turn", items=6)
 
@@ -81,7 +81,7 @@ def test_a_turn_that_breaks_off_begins_the_conversation_anew(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["business", "tools_prompted", "robustness"])
 def test_other_families_run_on_the_same_road(tmp_path: Path, name: str) -> None:
-    task = Task(name, items=30)
+    task = Task(name, items=30, revision=family(name).revision)
     found = drawn(task)
     answers: dict[str, str] = {}
     for item in found:

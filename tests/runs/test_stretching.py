@@ -20,7 +20,7 @@ from steelyard.scripted.plan import Plan
 from steelyard.tasks.items import Question
 from steelyard.tasks.registry import generate, questions
 
-TASK = Task("long_context", level=1, items=19)
+TASK = Task("long_context", revision=2, level=1, items=19)
 TEMPLATE = 7  # what the scripted engine adds to a message of a user
 
 
@@ -49,7 +49,7 @@ def test_a_prompt_is_short_of_its_length_by_less_than_a_sentence(per_char: float
     by = ruler(lambda text: len(text) * per_char)
     longest = 140 * per_char  # a sentence has no more characters
     for level in (4, 16):
-        for item in questions(Task("long_context", level=level, items=7)):
+        for item in questions(Task("long_context", revision=2, level=level, items=7)):
             found, ask = fitted(item, by), item.start()
             room = level * 1024 - ask.max_tokens - 16
             assert room - longest < found.tokens <= room

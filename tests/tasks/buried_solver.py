@@ -47,6 +47,7 @@ def _value(question: str, said: list[str]) -> str:
     for who, city in (
         *_all(r"(\w+) lives in (\w+)\.", said),
         *_all(r"The home of (\w+) is in (\w+)\.", said),
+        *_all(r"(\w+) is at home in (\w+)\.", said),
     ):
         homes.setdefault(who, set()).add(city)
     (liar,) = [who for who, cities in homes.items() if len(cities) > 1]

@@ -181,7 +181,7 @@ def _ticket_json(documents: list[str], question: str) -> str:
 
 _SIGNS = {
     "billing": ("charged", "price", "money"),
-    "delivery": ("arrived", "parcel", "van"),
+    "delivery": ("arrived", "parcel with", "Where is the van"),
     "access": ("password", "account", "log in"),
     "defect": ("came apart", "crack", "stopped working"),
 }
@@ -275,7 +275,27 @@ def _overlap(documents: list[str], _question: str) -> str:
     return wrong[0] if wrong else "none"
 
 
+def _summed_up(documents: list[str], question: str) -> str:
+    """Ask the class of each document on its own, then list those that belong in."""
+    found = re.findall(r"sums up the (\w+)s (.*?): name each", question)
+    noun, which = found[0]
+    classes = which.split()
+    rows: dict[str, tuple[str, str]] = {}
+    if noun == "invoice":
+        for number, invoice in _invoices(documents).items():
+            rows[number] = (_state(documents, number), invoice["Customer"])
+    elif noun == "ticket":
+        for name, ticket in _tickets(documents).items():
+            rows[name] = (_ticket_class(documents, name), ticket["Product"])
+    else:
+        for topic in _topics(documents):
+            rows[topic["name"]] = (_outcome(documents, f"topic {topic['name']}"), topic["owner"])
+    listed = ", ".join(f"{name} ({fact})" for name, (kind, fact) in rows.items() if kind in classes)
+    return f"{noun.capitalize()}s {which}: {listed}."
+
+
 _BUSINESS: dict[str, Callable[[list[str], str], str]] = {
+    "sums up": _summed_up,
     "Write invoice": _invoice_json,
     "paid, partial or open": _state,
     "sum of the stated totals": _sum,
@@ -295,32 +315,55 @@ _BUSINESS: dict[str, Callable[[list[str], str], str]] = {
 
 
 # ── tools_prompted ──────────────────────────────────────────────────────────────────────────
+_OF = r"(?P<o>[a-z ]+?) (?P<id>\d+)"
+_WHO, _DAY, _SUM = r"(?P<x>[A-Z]\w+)", r"(?P<x>\d{4}-\d\d-\d\d)", r"(?P<x>[\d.]+) EUR"
 TOOL_WAYS: tuple[tuple[str, str, str], ...] = (
-    ("cancel", r"Call off (?P<o>.+?) (?P<id>\d+) for good", ""),
-    ("archive", r"Put (?P<o>.+?) (?P<id>\d+) away with closed ones", ""),
-    ("pause", r"Put (?P<o>.+?) (?P<id>\d+) on hold until (?P<x>\S+)", "until"),
-    ("move", r"Shift (?P<o>.+?) (?P<id>\d+) to (?P<x>\d\S+)", "date"),
-    ("extend", r"Let (?P<o>.+?) (?P<id>\d+) run (?P<x>\d+) days longer", "days"),
-    ("assign", r"Make (?P<x>[A-Z]\w+) responsible for (?P<o>.+?) (?P<id>\d+)", "person"),
-    ("share", r"Let (?P<x>[A-Z]\w+) read (?P<o>.+?) (?P<id>\d+)", "person"),
-    ("rank", r"Treat (?P<o>.+?) (?P<id>\d+) with (?P<x>[a-z]+) priority", "priority"),
-    ("label", r"Mark (?P<o>.+?) (?P<id>\d+) in (?P<x>red|blue|green|yellow)", "colour"),
-    ("price", r"Let (?P<o>.+?) (?P<id>\d+) cost (?P<x>[\d.]+) euros", "amount"),
-    ("discount", r"Take (?P<x>[\d.]+) euros off (?P<o>.+?) (?P<id>\d+)", "amount"),
-    ("print", r"Print (?P<x>\d+) copies of (?P<o>.+?) (?P<id>\d+)", "copies"),
+    ("cancel", rf"Drop {_OF} once and for all|Nobody will ever need {_OF} again, so scrap it", ""),
+    ("archive",
+     rf"File {_OF}, it is over and done with|Everything about {_OF} is settled, so file it", ""),
+    ("pause", rf"Freeze {_OF}, we go on with it on {_DAY}"
+     rf"|Nothing is to happen with {_OF} before {_DAY}", "until"),
+    ("move", rf"Reschedule {_OF} to {_DAY}|The day of {_OF} is now {_DAY}", "date"),
+    ("extend", rf"Lengthen {_OF} by (?P<x>\d+) days|Everybody needs (?P<x>\d+) days more for {_OF}",
+     "days"),
+    ("assign", rf"From now on {_WHO} looks after {_OF}|Put {_OF} into the hands of {_WHO}",
+     "person"),
+    ("share", rf"Show {_WHO} what is in {_OF}|Open {_OF} to the eyes of {_WHO}", "person"),
+    ("rank", rf"Handle {_OF} as (?P<x>[a-z]+)|The importance of {_OF} is (?P<x>[a-z]+) now",
+     "priority"),
+    ("label", rf"Paint {_OF} (?P<x>[a-z]+) in the list"
+     rf"|In the list, {_OF} is to show up (?P<x>[a-z]+)", "colour"),
+    ("price", rf"The sum for {_OF} is {_SUM} now|Sell {_OF} at {_SUM}", "amount"),
+    ("discount", rf"Reduce {_OF} by {_SUM}|Grant a rebate of {_SUM} on {_OF}", "amount"),
+    ("print", rf"Run {_OF} off (?P<x>\d+) times for the folder"
+     rf"|Bring me {_OF} (?P<x>\d+) times, in ink on sheets", "copies"),
 )  # fmt: skip
 # What the request looks like that leaves the last required argument out.
 TOOL_VAGUE: dict[str, str] = {
-    r"(?:Call off|Put) the ": "id",
-    "on hold for some time": "until",
-    "to another date": "date",
-    "run longer": "days",
-    "somebody else": "person",
-    "another priority": "priority",
-    "another colour": "colour",
-    "something": "amount",
-    "several copies": "copies",
+    r"(?:Drop|File|need|about) the ": "id",
+    "for a while": "until",
+    "the old day": "date",
+    "it needs more time": "days",
+    "a colleague": "person",
+    "importance of [^.]* has changed": "priority",
+    "differently": "colour",
+    r"sum for [^.]* has changed|Grant a rebate on": "amount",
+    "more than once": "copies",
 }
+# What requests call the things that tools are about.
+TOOL_THINGS: dict[str, str] = {
+    "sale": "order", "recurring sale": "standing order", "bill": "invoice",
+    "unsent bill": "draft invoice", "support case": "ticket", "boarding pass": "travel ticket",
+    "reservation": "booking", "party reservation": "group booking", "gathering": "meeting",
+    "executive gathering": "board meeting", "chore": "task", "minor chore": "side task",
+    "agreement": "contract", "employment agreement": "work contract",
+}  # fmt: skip
+
+
+def tool_requests(said: str) -> list[str]:
+    """Return the requests of a text, without the subject of another mail."""
+    rest = re.sub(r'^Subject of the mail before this one: "[^"]*" ', "", said)
+    return [one for one in re.split(r"(?<=[A-Za-z\d])\.\s*(?=[A-Z]|$)", rest) if one]
 
 
 def solve_tools_prompted(prompt: str) -> str:
@@ -332,9 +375,7 @@ def solve_tools_prompted(prompt: str) -> str:
         if re.search(sign, said):
             assert any(argument in tool["required"] for tool in catalogue)
             return json.dumps({"calls": [], "missing": [argument]})
-    calls = [
-        tool_call(request) for request in re.split(r"(?<=[a-z\d])\.\s*(?=[A-Z]|$)", said) if request
-    ]
+    calls = [tool_call(request) for request in tool_requests(said)]
     calls = [call for call in calls if call["tool"] in known]
     for call in calls:
         arguments = call["arguments"]
@@ -346,18 +387,22 @@ def solve_tools_prompted(prompt: str) -> str:
 
 def tool_call(request: str) -> dict[str, object]:
     """Match one request with the way of saying it, and return the call."""
-    for verb, pattern, argument in TOOL_WAYS:
-        found = re.fullmatch(
-            pattern + r"(?P<n>| and tell the customer| without telling the customer)", request
-        )
-        if found is None:
-            continue
-        arguments: dict[str, object] = {"id": int(found["id"])}
-        if argument:
-            value = found["x"]
-            bare = argument in {"days", "copies", "amount"}
-            arguments[argument] = json.loads(value) if bare else value
-        if found["n"]:
-            arguments["notify"] = found["n"].startswith(" and")
-        return {"tool": f"{verb}_{found['o'].replace(' ', '_')}", "arguments": arguments}
+    for verb, patterns, argument in TOOL_WAYS:
+        for pattern in patterns.split("|"):
+            found = re.fullmatch(
+                pattern + "(?P<n>|; let the client know|; the client is not to hear of it)", request
+            )
+            if found is not None:
+                return _call(verb, argument, found)
     raise AssertionError(request)
+
+
+def _call(verb: str, argument: str, found: re.Match[str]) -> dict[str, object]:
+    arguments: dict[str, object] = {"id": int(found["id"])}
+    if argument:
+        bare = argument in {"days", "copies", "amount"}
+        arguments[argument] = json.loads(found["x"]) if bare else found["x"]
+    if found["n"]:
+        arguments["notify"] = "let" in found["n"]
+    thing = TOOL_THINGS[found["o"]].replace(" ", "_")
+    return {"tool": f"{verb}_{thing}", "arguments": arguments}

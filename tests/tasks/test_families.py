@@ -16,7 +16,9 @@ LEVELS = [(name, level) for name in FAMILIES for level in family(name).levels]
 every_set = pytest.mark.parametrize(("name", "level"), LEVELS)
 # What a guesser gets who knows the kind of question: one over the answers that its prompts allow.
 # Small sums cluster around their middle, which one fifth allows for.
-CHANCE = {"rule": 1 / 3, "order": 1 / 3, "seats": 1 / 4, "count": 1 / 2}
+CHANCE = {"rule": 1 / 3, "order": 1 / 3, "seats": 1 / 4}
+# Is a shortcut and stays one, as its page says; `test_shortcuts` holds how much of one.
+KNOWN = {("reading", "count")}
 
 
 def drawn(name: str, level: int = 1, **fields: object) -> list[Question]:
@@ -84,6 +86,8 @@ def test_the_commonest_answer_is_no_shortcut(name: str) -> None:
     for question in drawn(name, items=1200):
         by_kind.setdefault(question.kind, Counter())[question.answer] += 1
     for kind, answers in by_kind.items():
+        if (name, kind) in KNOWN:
+            continue
         share = answers.most_common(1)[0][1] / answers.total()
         assert share <= CHANCE.get(kind, 1 / 5) + 0.05, (kind, answers.most_common(3))
 

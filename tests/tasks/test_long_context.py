@@ -25,7 +25,7 @@ SOME = [4, *(pytest.param(n, marks=pytest.mark.full) for n in LEVELS if n != 4)]
 
 @cache
 def items(level: int = 4, count: int = 360) -> tuple[Question, ...]:
-    return tuple(questions(Task("long_context", level=level, items=count)))
+    return tuple(questions(Task("long_context", revision=2, level=level, items=count)))
 
 
 def buried(item: Question) -> Buried:
@@ -80,12 +80,12 @@ def test_the_known_answer_is_right_and_anothers_is_wrong(level: int) -> None:
 def test_no_item_comes_twice_and_the_same_task_gives_the_same_ones() -> None:
     found = items()
     assert len({item.id for item in found}) == len({item.prompt for item in found}) == 360
-    again = questions(Task("long_context", level=4, items=40))
+    again = questions(Task("long_context", revision=2, level=4, items=40))
     assert [item.id for item in again] == [item.id for item in found[:40]]
     assert [buried(i).text(LONG) for i in again] == [buried(i).text(LONG) for i in found[:40]]
-    private = questions(Task("long_context", level=4, items=60, private_seed="mine"))
+    private = questions(Task("long_context", revision=2, level=4, items=60, private_seed="mine"))
     assert not {item.id for item in private} & {item.id for item in found}
-    trained = questions(Task("long_context", level=4, items=60, split="train"))
+    trained = questions(Task("long_context", revision=2, level=4, items=60, split="train"))
     assert not {item.cluster for item in trained} & {item.cluster for item in found}
 
 
@@ -160,17 +160,6 @@ def test_no_answer_is_common_and_no_place_gives_it_away(level: int) -> None:
             assert hits <= (chance + 0.05) * len(found) + 4, (kind, pick)
 
 
-def test_who_is_contradicted_is_not_told_by_order_or_by_a_city_named_once() -> None:
-    found = of_kind("contradiction")
-    first = last = 0
-    for item in found:
-        names = re.findall(r"(\w+) lives in|home of (\w+)", item.prompt)
-        order = [a or b for a, b in names]
-        first += order[0] == value(item)
-        last += order[-1] == value(item)
-    assert max(first, last) <= 0.35 * len(found)  # 1 in 7, and more where the depth puts it there
-
-
 # ── the reading ─────────────────────────────────────────────────────────────────────────────
 def scorer(**fields: object) -> BuriedScorer:
     values = {"values": ("48213",), "canaries": ("kuzosok", "sasirag", "memagik"), **fields}
@@ -232,6 +221,6 @@ def test_an_answer_that_ran_out_of_room_is_truncated() -> None:
 
 def test_a_level_is_a_length_and_leaves_room_for_the_answer() -> None:
     for level in LEVELS:
-        (item,) = questions(Task("long_context", level=level, items=1))
+        (item,) = questions(Task("long_context", revision=2, level=level, items=1))
         assert buried(item).tokens == level * K
         assert item.start().max_tokens <= K / 8

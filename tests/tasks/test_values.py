@@ -11,6 +11,7 @@ from steelyard.tasks.conversation import Conversation, joined
 from steelyard.tasks.items import Question
 from steelyard.tasks.multi_turn import Standing, TurnScorer
 from steelyard.tasks.registry import drawn
+from steelyard.tasks.summary import SummaryScorer
 from steelyard.tasks.values import FieldsScorer, ValueScorer
 
 INVOICE = ValueScorer("INV-12", ("INV-12", "INV-123", "none"))
@@ -99,7 +100,7 @@ def test_a_thought_before_the_json_is_no_part_of_it() -> None:
 
 # ── tool calls ──────────────────────────────────────────────────────────────────────────────
 def tool_items(kind: str) -> list[Question]:
-    found = drawn(Task("tools_prompted", level=2, items=200))
+    found = drawn(Task("tools_prompted", revision=2, level=2, items=200))
     return [item for item in found if isinstance(item, Question) and item.kind == kind]
 
 
@@ -208,3 +209,24 @@ def test_nothing_said_ends_a_conversation() -> None:
     mark = item.on(Answer("<think>what if", "length"))
     assert isinstance(mark, Mark)
     assert mark.outcome == Invalid("truncated")
+
+
+SUMMARY = SummaryScorer("ticket", ("T-1", "lamp"), ("T-12", "Will"), 12)
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ("Tickets about billing: T-1 (lamp).", Right()),
+        ("I will say: it is T-1 with its lamp.", Right()),
+        ("T-1 (lamp) and T-12", Wrong()),
+        ("T-1 (lamp) of Will", Wrong()),
+        ("T-1 is about billing.", Wrong()),
+        ("T-1 (lamp)" + " and so on" * 4, Wrong()),
+        ("There is no such ticket.", Wrong()),
+        ("fog and mist", Invalid("unparsable")),
+    ],
+)
+def test_a_summary_holds_its_facts_and_no_others(said: str, outcome: object) -> None:
+    assert SUMMARY.mark(Answer(said, "stop")).outcome == outcome
+    assert SUMMARY.mark(Answer(said, "length")).outcome == Invalid("truncated")

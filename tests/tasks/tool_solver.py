@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tests.tasks.second_solvers import TOOL_VAGUE, TOOL_WAYS, tool_call
+from tests.tasks.second_solvers import TOOL_THINGS, TOOL_VAGUE, tool_call, tool_requests
 
 from steelyard.domain.task import Answer, Ask, Call
 
@@ -26,8 +26,7 @@ def solve(ask: Ask) -> Answer:
         if re.search(sign, said):
             assert any(argument in tool["parameters"]["required"] for tool in tools.values())
             return Answer(f"missing: {argument}", "stop")
-    requests = re.split(r"(?<=[a-z\d])\.\s*(?=[A-Z]|$)", said)
-    calls = [tool_call(request) for request in requests if request]
+    calls = [tool_call(request) for request in tool_requests(said)]
     fitting = [call for call in calls if call["tool"] in tools]
     if not fitting:
         return Answer("no tool", "stop")
@@ -39,7 +38,7 @@ def _call(call: dict[str, object]) -> Call:
 
 
 _PART = re.compile(
-    r"If the (?P<o>[a-z ]+) of (?P<who>\w+) costs more than (?P<limit>\d+) euros, "
+    r"If the (?P<o>[a-z ]+) of (?P<who>\w+) comes to more than (?P<limit>\d+) EUR, "
     r"(?P<yes>.+?); if not, (?P<no>.+?)\.(?= |$)"
 )
 
@@ -48,8 +47,8 @@ def _errand(ask: Ask, said: str) -> Answer:
     """Look up what is not known yet, then act once for each part, then name the ids."""
     body = re.split(r" When (?:it is|both are) done, reply with", said)[0]
     conditions = list(_PART.finditer(body))
-    rest = _PART.sub("", body).strip()
-    parts = [_Step(rest.rstrip("."), None)] if rest else []
+    rest = tool_requests(_PART.sub("", f"{body} ").strip() + " ")
+    parts = [_Step(text, None) for text in map(str.strip, rest) if text]
     parts += [_Step("", found) for found in conditions]
     results = [json.loads(m.content) for m in ask.messages if m.role == "tool"]
     made = [call for m in ask.messages for call in m.calls]
@@ -82,7 +81,7 @@ class _Step:
             assert named, text
             self.which, self.thing, self.who = (named[1] or "").strip(), named[2], named[3]
             self.named = named[0]
-        self.finder = f"find_{self.thing.replace(' ', '_')}"
+        self.finder = f"find_{TOOL_THINGS[self.thing].replace(' ', '_')}"
 
     def chosen(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         assert len(records) == (2 if self.which else 1)
@@ -92,15 +91,10 @@ class _Step:
 
     def act(self, record: dict[str, Any]) -> dict[str, object]:
         if self.found is None:
-            return _acted(self.text.replace(self.named, f"{self.thing} {record['id']}"))
+            return tool_call(self.text.replace(self.named, f"{self.thing} {record['id']}"))
         word = "yes" if record["price"] > int(self.found["limit"]) else "no"
         said = self.found[word]
         named = said[0].upper() + said[1:].replace(
             f"that {self.thing}", f"{self.thing} {record['id']}"
         )
-        return _acted(named)
-
-
-def _acted(request: str) -> dict[str, object]:
-    assert any(re.match(pattern.split("(")[0], request) for _, pattern, _ in TOOL_WAYS), request
-    return tool_call(request)
+        return tool_call(named)

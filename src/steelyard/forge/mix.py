@@ -22,6 +22,7 @@ from steelyard.forge.recipes import Recipe
 from steelyard.forge.tokenizer import END, START, Codec
 from steelyard.tasks import words
 from steelyard.tasks.items import PRACTICE, content_hash, split_of
+from steelyard.tasks.reading import TAUGHT
 from steelyard.tasks.registry import FAMILIES, family
 
 _EVEN: Final = 0.5
@@ -60,7 +61,8 @@ def _family_turns(shares: tuple[int, int, int, int], rng: Random) -> list[Turn]:
     if level == 1 and name in _PRACTISED:
         level = PRACTICE
     while True:
-        cluster = source.draft(rng.choice(source.kinds(level)), level, rng)
+        kinds = (TAUGHT,) if (name, level) == ("reading", 2) else source.kinds(level)
+        cluster = source.draft(rng.choice(kinds), level, rng)
         if split_of(name, cluster.key) == "train":
             break
     turns = [Turn(draft.prompt, draft.answer) for draft in cluster.drafts]

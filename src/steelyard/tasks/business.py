@@ -8,13 +8,14 @@ whole amounts; levels 2 and 3 have more of them, cents, days between the times, 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
 from typing import Final, final
 
-from steelyard.tasks import documents
+from steelyard.tasks import documents, summary
 from steelyard.tasks.items import Cluster, Draft, Scorer
 from steelyard.tasks.scoring import NumberScorer
 from steelyard.tasks.values import FieldsScorer, ValueScorer
@@ -25,6 +26,9 @@ _BARE: Final = "Answer with the number only."
 _WORKED: Final = "Work it out step by step. End with a line of the form 'Answer: {}'."
 _SHORT, _LONG = 24, (0, 24, 400, 640)
 _JSON_TOKENS: Final = 120
+_TOKENS_A_DOCUMENT: Final = 16
+# Of so many classes, the share of summaries that are of two of them.
+_PAIRS: Final = {3: 0.2, 4: 1.0}
 
 
 @final
@@ -64,10 +68,47 @@ def _pick(kind: str, question: str, answer: str, options: list[str], level: int)
     return _Asked(kind, f"{question} {demand}", answer, scorer, _LONG[level])
 
 
+def _summary(
+    rng: Random,
+    noun: str,
+    said: str,
+    fact: str,
+    rows: list[tuple[str, str, str]],
+    classes: tuple[str, ...],
+) -> _Asked:
+    """Ask for a sentence on the documents of one or two classes; `rows` are id, class and fact.
+
+    How often it is two makes any choice of documents about as likely as another.
+    """
+    pairs = _PAIRS[len(classes)]
+    while True:
+        chosen = rng.sample(classes, 2 if rng.random() < pairs else 1)
+        wanted = {name: of for name, kind, of in rows if kind in chosen}
+        if wanted:
+            break
+    which = f"{said} {' or '.join(chosen)}"
+    words = summary.room(len(rows))
+    question = (
+        f"Write one sentence of at most {words} words that sums up the {noun}s {which}: name each "
+        f"of them with its {fact}, as written here, and name no other {noun} and no other {fact}."
+    )
+    told = (*wanted, *wanted.values())
+    others = dict.fromkeys(text for name, _, of in rows for text in (name, of) if text not in told)
+    return _Asked(
+        f"{noun}_summary",
+        question,
+        summary.sentence(noun, wanted, which),
+        summary.SummaryScorer(noun, tuple(dict.fromkeys(told)), tuple(others), words),
+        _SHORT * 2 + _TOKENS_A_DOCUMENT * len(rows),
+    )
+
+
 def _invoices(rng: Random, level: int) -> tuple[list[str], list[_Asked]]:
     made, statement, wrong = documents.invoices(rng, level)
     one, other, third = (rng.choice(made) for _ in range(3))
-    who = rng.choice(sorted({invoice.customer for invoice in made}))
+    # Of one invoice the sum would be a number of the text.
+    owners = Counter(invoice.customer for invoice in made)
+    who = rng.choice(sorted(owner for owner, count in owners.items() if count > 1))
     owed = sum(invoice.stated for invoice in made if invoice.customer == who)
     ids = [invoice.number for invoice in made]
     found: dict[str, str | int | float] = {
@@ -105,6 +146,14 @@ def _invoices(rng: Random, level: int) -> tuple[list[str], list[_Asked]]:
             _NONE if wrong is None else ids[wrong],
             [*ids, _NONE],
             level,
+        ),
+        _summary(
+            rng,
+            "invoice",
+            "that by the payments received are",
+            "customer",
+            [(invoice.number, invoice.state, invoice.customer) for invoice in made],
+            documents.PAID,
         ),
     ]
     return [*(invoice.text for invoice in made), statement], asked
@@ -150,6 +199,14 @@ def _tickets(rng: Random, level: int) -> tuple[list[str], list[_Asked]]:
             [*ids, _NONE],
             level,
         ),
+        _summary(
+            rng,
+            "ticket",
+            "about",
+            "product",
+            [(ticket.id, ticket.case, ticket.product) for ticket in made],
+            tuple(documents.CASES),
+        ),
     ]
     return [ticket.text for ticket in made], asked
 
@@ -192,6 +249,14 @@ def _meetings(rng: Random, level: int) -> tuple[list[str], list[_Asked]]:
             [*names, _NONE],
             level,
         ),
+        _summary(
+            rng,
+            "topic",
+            "that were",
+            "owner",
+            [(topic.name, topic.outcome, topic.owner) for topic in made],
+            tuple(documents.OUTCOMES),
+        ),
     ]
     return [documents.minutes_of(*one) for one in enumerate(meetings, 1)], asked
 
@@ -208,7 +273,7 @@ class Business:
     """The family behind `business`."""
 
     name: Final = "business"
-    revision: Final = 1
+    revision: Final = 2
     levels: Final = (1, 2, 3)
 
     def kinds(self, _level: int) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def _invoice(rng: Random, level: int, number: int, customer: str, *, wrong: bool
 
 def invoices(rng: Random, level: int) -> tuple[list[Invoice], str, int | None]:
     """Draw invoices, the payments received, and the place of one whose total is wrong."""
-    size = {1: 2, 2: 4, 3: 7}[level]
+    size = {1: 3, 2: 4, 3: 7}[level]
     wrong = rng.randrange(size + 1)
     people = rng.sample(first(NAMES, level), {1: 2, 2: 2, 3: 3}[level])
     numbers = rng.sample(range(1000, 9999), size)

@@ -23,33 +23,37 @@ CONTENT: Final = frozenset(
     form.lower() for listed in _LISTS for word in listed for form in (word, words.plural(word))
 )
 _SAID: Final = """
-a about access account act action add after age agreed ahead all always among amount an and another
-answer answers any apart archive are argument arguments arrived as ask asked assign at away back
-bags be before beginning begins behind between billing board booking boolean box boxes buys by call
-calls came can cancel cannot capital carries case change charged cities city closed closing cm
-colons color colour come comes commas contract copies correction cost costs crack csv customer date
-day days dd decimal defect delivery description did different discount discovers do does draft drop
-due each either else end ended ending ends enum equally euros every everybody exactly extend facts
-far faster fastest fewer figures finds first for forget forgot form format fraction friend from g
-get gets give given gives go goes good group had half hand handed hands has have heads help here
-high higher hold holds home hour hours how hyphens i id if in indeed inside integer inv invoice
-invoices is it its job jobs json keeps kg knave knaves knight knights know largest least left less
-let lets letters lie lies lifts like line lines live lives locked log long longer loses low m make
-makes many match me meeting memory minutes missing mm money more move moved much my name need
-neighbour next no nobody none normal not noted nothing notify now number numbers object objection
-obtains of off older oldest on one ones only open opened opening or order orders out over owner page
-paid paper parameters partial parts passed passes password pause payments people person pet pets
+a about access account act action add after again age agreed agreement ahead all always among amount
+an and another answer answers any apart archive are argument arguments arrived as ask asked assign
+at away back bags be before beginning begins behind between bill billing board boarding booking
+boolean box boxes bring buys by call calls came can cancel cannot capital carries case change
+changed charged chore cities city cleans client closed closing cm colleague colons color colour come
+comes commas contract copies correction cost costs crack csv customer date day days dd decimal
+defect delivery description did different differently discount discovers do does done draft drop due
+each either else employment end ended ending ends enum equally eur euros ever every everybody
+everything exactly executive extend eyes facts far faster fastest fewer figures file finds first
+folder for forget forgot form format fraction freeze friend from g gathering get gets give given
+gives go goes good grant group had half hand handed handle hands happen has have heads hear help
+here high higher hold holds home hour hours how hyphens i id if importance in indeed ink inside
+integer into inv invoice invoices is it its job jobs json keeps kg knave knaves knight knights know
+largest least left lengthen less let lets letters lie lies lifts like line lines list live lives
+locked log long longer looks loses low m mail make makes many match me meeting memory minor minutes
+missing mm money more most move moved much my name need needs neighbour next no nobody none normal
+not noted notes nothing notify now number numbers object objection obtains of off old older oldest
+on once one ones only open opened opening or order orders other out over owner page paid paint paper
+parameters partial parts party pass passed passes password pause payments people person pet pets
 picks place please plus poorer poorest postponed price print priority produce product purchase put
-quarter question rank read reason received rejected remember reply request required respond
-responsible reverse richer richest run said say says see semicolons send separated set several share
-shares shift shifts shorter shortest side slashes slower slowest slowly small smallest so some
-somebody something sorted space spaces stands starting starts stated step stop stopped such sum t
-take takes taller tallest task tell telling text than thank thanks that the them then there these
-they thing think third this those through time times to today together told too tool tools topic
-total totals travel treat truth turn twice two type unit unknown until up upon upper urgent use
-value values van wait walks wanted wants was we week weigh weighed weighs weight weights went what
-where whether which who wipe wish with without word words work working write x yes yet you younger
-youngest your yours yyyy z
+quarter question rank read reason rebate received recurring reduce rejected remember repairs reply
+request required reschedule reservation respond responsible reverse richer richest run said sale say
+says scrap see sell semicolons send sentence separated set settled several share shares sheets shift
+shifts shorter shortest show side slashes slower slowest slowly small smallest so some somebody
+something sorted space spaces standing stands starting starts stated step stop stopped subject such
+suit sum sums support t take takes taller tallest task tell telling text than thank thanks that the
+them then there these they thing think third this those through tickets time times to today together
+told too tool tools topic topics total totals travel treat truth turn twice two type unit unknown
+unsent until up upon upper urgent us use value values van wait walks wanted wants was we week weigh
+weighed weighs weight weights went were what where whether which while who whom will wipe wish with
+without word words work working write written x yes yet you younger youngest your yours yyyy z
 """
 SAID: Final = frozenset(_SAID.split())
 _EVERY: Final = CONTENT | SAID

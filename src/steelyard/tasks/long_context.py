@@ -29,6 +29,9 @@ _HOPS: Final = 4
 _AT_ENDS: Final = 4
 _LONE: Final = 6  # boxes from which no other one takes its number
 _PEOPLE: Final = 6
+_THRICE: Final = 0.2  # of people, those whose home is told three times
+_SHARED: Final = 3  # people to a city
+_HOMES: Final = ("{} lives in {}.", "The home of {} is in {}.", "{} is at home in {}.")
 _DELIVERIES: Final = (3, 6)
 _AMOUNTS: Final = (2, 29)
 # Near misses with a value of their own: at least, at most, and tokens for each one more.
@@ -71,11 +74,17 @@ def _among(rng: Random, place: int, fact: str, others: list[str]) -> list[tuple[
     Else the first or the last value of a text would be the answer of what stands at its ends.
     """
     before, after = rng.randint(1, _AT_ENDS), rng.randint(1, _AT_ENDS)
-    rest = others[before + after :]
+    return _at_ends(rng, others, before, after, (place, fact))
+
+
+def _at_ends(
+    rng: Random, others: list[str], before: int, after: int, fact: tuple[int, str]
+) -> list[tuple[int, str]]:
+    """Put so many others before and behind everything, the rest of them anywhere."""
     return [
         *((0, other) for other in others[:before]),
-        (place, fact),
-        *((_anywhere(rng), other) for other in rest),
+        fact,
+        *((_anywhere(rng), other) for other in others[before + after :]),
         *((_PLACES, other) for other in others[before : before + after]),
     ]
 
@@ -193,24 +202,37 @@ def _aggregation(rng: Random, tokens: int) -> _Content:
 
 
 def _contradiction(rng: Random, place: int, tokens: int) -> _Content:
-    """Everybody's home is told twice; of one person the two do not agree.
+    """Homes are told once, twice or three times; of one person they do not agree.
 
-    One of those two stands at the asked depth, the other one anywhere.
+    One of that person's stands at the asked depth. Cities are shared, so that neither how often a
+    person is told nor how often a city is says whose home is in doubt.
     """
     people = rng.sample(NAMES, _PEOPLE + _near(tokens) // _NEAR_LEAST)
-    liar = rng.choice(people)
-    cities = rng.sample(CITIES, len(people) + 1)
-    facts = []
-    for person, city in zip(people, cities, strict=False):
-        told = [city, cities[-1] if person == liar else city]
-        rng.shuffle(told)
-        places = [_anywhere(rng), _anywhere(rng)]
-        if person == liar:
-            places[rng.randrange(2)] = place
-        facts.append((places[0], f"{person} lives in {told[0]}."))
-        facts.append((places[1], f"The home of {person} is in {told[1]}."))
+    once, *others = people
+    liar = rng.choice(others)
+    times = {who: 3 if rng.random() < _THRICE else 2 for who in others} | {once: 1}
+    cities = rng.sample(CITIES, len(people) // _SHARED)
+    # Each city is the home of two or more.
+    homes = [*cities, *cities, *rng.choices(cities, k=len(people) - 2 * len(cities))]
+    rng.shuffle(homes)
+    home = dict(zip(people, homes, strict=True))
+    told = {who: [home[who]] * count for who, count in times.items()}
+    told[liar][0] = rng.choice([city for city in cities if city != home[liar]])
+    facts = [
+        (who, form.format(who, city))
+        for who, where in told.items()
+        for form, city in zip(rng.sample(_HOMES, len(where)), where, strict=True)
+    ]
+    rng.shuffle(facts)
+    at_depth, *more = [fact for who, fact in facts if who == liar]
+    others = [fact for who, fact in facts if who != liar]
+    # Of what stands at an end many others stand before, or the first one of a city would tell.
+    before, after = (
+        rng.randrange(len(others) * 4 // 5 if place == end else 3) for end in (0, _PLACES)
+    )
+    placed = _at_ends(rng, others, before, after, (place, at_depth))
     return _Content(
-        facts,
+        [*placed, *((rng.randint(1, _PLACES - 1), fact) for fact in more)],
         "Of one person the notes name two different homes. Who is it?",
         "the name",
         (liar,),
@@ -252,7 +274,7 @@ class LongContext:
     """The family behind `long_context`."""
 
     name: Final = "long_context"
-    revision: Final = 1
+    revision: Final = 2
     levels: Final = (4, 8, 16, 32, 64, 128, 1, 2)
 
     def kinds(self, _level: int) -> tuple[str, ...]:

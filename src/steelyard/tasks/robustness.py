@@ -224,7 +224,7 @@ class Robustness:
     """The family behind `robustness`."""
 
     name: Final = "robustness"
-    revision: Final = 1
+    revision: Final = 2
     levels: Final = (1, 2, 3)
 
     def kinds(self, _level: int) -> tuple[str, ...]:

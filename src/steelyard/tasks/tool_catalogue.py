@@ -1,9 +1,10 @@
 """The tools that families call: what each does, what it takes, and requests that need them.
 
 A tool does one thing (`Action`) to one kind of object, so that each has near-duplicates: other
-things to do to the same object, the same thing done to another one. A `Wish` is a catalogue with a
-request and the calls that it needs. How a catalogue is shown and a call is written is the
-families' business: as text in `tools_prompted`, through the tools API in `tools`.
+things to do to the same object, the same thing done to another one. A request says what it wants
+in other words than the tools do. A `Wish` is a catalogue with a request and the calls that it
+needs. How a catalogue is shown and a call is written is the families' business: as text in
+`tools_prompted`, through the tools API in `tools`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,22 @@ from steelyard.tasks.words import NAMES, first
 Kind: TypeAlias = Literal["id", "date", "count", "person", "priority", "colour", "amount"]
 Value: TypeAlias = str | int | float | bool
 
-OBJECTS: Final = (
-    "order", "purchase order", "invoice", "draft invoice", "ticket", "travel ticket", "booking",
-    "group booking", "meeting", "board meeting", "task", "side task", "contract", "work contract",
-)  # fmt: skip
+# What tools are about, and what requests call it.
+SAID: Final[Mapping[str, str]] = {
+    "order": "sale", "standing order": "recurring sale",
+    "invoice": "bill", "draft invoice": "unsent bill",
+    "ticket": "support case", "travel ticket": "boarding pass",
+    "booking": "reservation", "group booking": "party reservation",
+    "meeting": "gathering", "board meeting": "executive gathering",
+    "task": "chore", "side task": "minor chore",
+    "contract": "agreement", "work contract": "employment agreement",
+}  # fmt: skip
+OBJECTS: Final = tuple(SAID)
 _PRIORITIES: Final = ("low", "normal", "high", "urgent")
 _COLOURS: Final = ("red", "blue", "green", "yellow")
 SIZES: Final = {1: 4, 2: 8, 3: 24, 4: 64}
+# Actions and objects of the tools from which a catalogue is drawn: more than it takes.
+_GRIDS: Final = {1: (2, 3), 2: (3, 3), 3: (5, 5), 4: (8, 9)}
 KINDS: Final = ("simple", "multiple", "parallel", "irrelevant", "missing")
 _TOLD: Final = 0.5
 
@@ -35,47 +45,58 @@ _TOLD: Final = 0.5
 class Action:
     """What can be done to an object: one tool for each of the objects.
 
-    `ask` words the request, `vague` the one that leaves the last required argument out. Where
-    `tells`, an optional `notify` says whether the customer hears of it.
+    `asks` word the request, in other words than the description, and `vague` the one that leaves
+    the argument out. Where `tells`, an optional `notify` says whether the customer hears of it.
     """
 
     verb: str
     does: str
-    ask: str
-    vague: str
+    asks: tuple[str, ...] = ()
+    vague: str = ""
     argument: tuple[str, Kind] | None = None
     tells: bool = False
 
 
 _ACTIONS: Final = (
-    Action("cancel", "Call off {a} for good", "Call off {o} {id} for good",
-           "Call off the {o} for good", tells=True),
-    Action("archive", "Put {a} away with closed ones", "Put {o} {id} away with closed ones",
-           "Put the {o} away with closed ones"),
-    Action("pause", "Put {a} on hold until a date", "Put {o} {id} on hold until {x}",
-           "Put {o} {id} on hold for some time", ("until", "date"), tells=True),
-    Action("move", "Give {a} another date", "Shift {o} {id} to {x}",
-           "Shift {o} {id} to another date", ("date", "date"), tells=True),
-    Action("extend", "Let {a} run some days longer", "Let {o} {id} run {x} days longer",
-           "Let {o} {id} run longer", ("days", "count"), tells=True),
-    Action("assign", "Make a person responsible for {a}", "Make {x} responsible for {o} {id}",
-           "Make somebody else responsible for {o} {id}", ("person", "person")),
-    Action("share", "Let a person read {a}", "Let {x} read {o} {id}",
-           "Let somebody else read {o} {id}", ("person", "person")),
-    Action("rank", "Set the priority of {a}", "Treat {o} {id} with {x} priority",
-           "Treat {o} {id} with another priority", ("priority", "priority")),
-    Action("label", "Mark {a} with a colour", "Mark {o} {id} in {x}",
-           "Mark {o} {id} in another colour", ("colour", "colour")),
-    Action("price", "Set what {a} costs, in euros", "Let {o} {id} cost {x} euros",
-           "Let {o} {id} cost something else", ("amount", "amount"), tells=True),
-    Action("discount", "Take some euros off the price of {a}", "Take {x} euros off {o} {id}",
-           "Take something off the price of {o} {id}", ("amount", "amount"), tells=True),
-    Action("print", "Print copies of {a} on paper", "Print {x} copies of {o} {id}",
-           "Print several copies of {o} {id}", ("copies", "count")),
+    Action("cancel", "Call off {a} for good",
+           ("Drop {o} once and for all", "Nobody will ever need {o} again, so scrap it"),
+           tells=True),
+    Action("archive", "Put {a} away with closed ones",
+           ("File {o}, it is over and done with", "Everything about {o} is settled, so file it")),
+    Action("pause", "Put {a} on hold until a date",
+           ("Freeze {o}, we go on with it on {x}", "Nothing is to happen with {o} before {x}"),
+           "Freeze {o} for a while", ("until", "date"), tells=True),
+    Action("move", "Give {a} another date",
+           ("Reschedule {o} to {x}", "The day of {o} is now {x}"),
+           "Reschedule {o}, the old day does not suit us", ("date", "date"), tells=True),
+    Action("extend", "Let {a} run some days longer",
+           ("Lengthen {o} by {x} days", "Everybody needs {x} days more for {o}"),
+           "Lengthen {o}, it needs more time", ("days", "count"), tells=True),
+    Action("assign", "Make a person responsible for {a}",
+           ("From now on {x} looks after {o}", "Put {o} into the hands of {x}"),
+           "Put {o} into the hands of a colleague", ("person", "person")),
+    Action("share", "Let a person read {a}",
+           ("Show {x} what is in {o}", "Open {o} to the eyes of {x}"),
+           "Show a colleague what is in {o}", ("person", "person")),
+    Action("rank", "Set the priority of {a}",
+           ("Handle {o} as {x}", "The importance of {o} is {x} now"),
+           "The importance of {o} has changed", ("priority", "priority")),
+    Action("label", "Mark {a} with a colour",
+           ("Paint {o} {x} in the list", "In the list, {o} is to show up {x}"),
+           "Paint {o} differently in the list", ("colour", "colour")),
+    Action("price", "Set what {a} costs, in euros",
+           ("The sum for {o} is {x} EUR now", "Sell {o} at {x} EUR"),
+           "The sum for {o} has changed", ("amount", "amount"), tells=True),
+    Action("discount", "Take some euros off the price of {a}",
+           ("Reduce {o} by {x} EUR", "Grant a rebate of {x} EUR on {o}"),
+           "Grant a rebate on {o}", ("amount", "amount"), tells=True),
+    Action("print", "Print copies of {a} on paper",
+           ("Run {o} off {x} times for the folder", "Bring me {o} {x} times, in ink on sheets"),
+           "Run {o} off for the folder, more than once", ("copies", "count")),
 )  # fmt: skip
 # Looks something up and changes nothing.
-FIND: Final = Action("find", "List every {o} of a customer, with id, date and price", "", "",
-                     ("customer", "person"))  # fmt: skip
+FIND: Final = Action("find", "List every {o} of a customer, with id, date and price",
+                     argument=("customer", "person"))  # fmt: skip
 _TYPES: Final[Mapping[Kind, Mapping[str, object]]] = {
     "id": {"type": "integer"},
     "count": {"type": "integer"},
@@ -101,6 +122,11 @@ class Tool:
     required: Mapping[str, Kind]
     line: str
     api: str
+
+    @property
+    def last(self) -> str:
+        """The name of its last required argument."""
+        return list(self.required)[-1]
 
     def accepts(self, arguments: object) -> bool:
         """Say whether the arguments are all there, known and of the right type."""
@@ -189,17 +215,37 @@ def request(
     rng: Random, tool: Tool, level: int, *, missing: bool = False
 ) -> tuple[str, dict[str, Value]]:
     """Word a request; return it with the arguments that it gives."""
-    action = tool.action
     given = {name: value(rng, kind, level) for name, kind in tool.required.items()}
     last = list(given)[-1]
-    template = action.vague if missing else action.ask
-    said = template.format(o=tool.thing, id=given["id"], x=spoken(given[last]))
+    named = SAID[tool.thing]
+    which = f"the {named}" if missing and last == "id" else f"{named} {given['id']}"
+    said = worded(rng, tool.action, which, given[last], vague=missing)
     if missing:
         del given[last]
-    if action.tells and rng.random() < _TOLD:
-        given["notify"] = rng.random() < _TOLD
-        said += " and tell the customer" if given["notify"] else " without telling the customer"
+    if tool.action.tells and rng.random() < _TOLD:
+        given["notify"] = told = rng.random() < _TOLD
+        said += notified(told=told)
     return f"{said}.", given
+
+
+def worded(rng: Random, action: Action, which: str, last: Value, *, vague: bool = False) -> str:
+    """Say what is to be done to an object; `last` is the value of the last argument."""
+    ask = action.vague if vague and action.vague else rng.choice(action.asks)
+    return ask.format(o=which, x=spoken(last))
+
+
+def notified(*, told: bool) -> str:
+    """Return how a request says whether the customer hears of it."""
+    return "; let the client know" if told else "; the client is not to hear of it"
+
+
+def aside(rng: Random, tools: Sequence[Tool]) -> str:
+    """Name a chance tool of a catalogue in its own words, beside the request.
+
+    Whoever takes the tool that shares most words with the request then takes a chance one.
+    """
+    about = json.loads(rng.choice(tools).line)["description"]
+    return f'Subject of the mail before this one: "{about}"'
 
 
 def spoken(value: Value) -> str:
@@ -207,25 +253,26 @@ def spoken(value: Value) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def catalogue(
-    rng: Random,
-    size: int,
-    wanted: Sequence[Tool],
-    absent: Tool | None = None,
-    pool: Sequence[Tool] = EVERY,
+def grid(
+    rng: Random, level: int, actions: Sequence[Action] = _ACTIONS, *, finders: bool = False
 ) -> list[Tool]:
-    """Return `size` tools with the wanted ones, near-duplicates of those first."""
-    close = [*wanted, *([] if absent is None else [absent])]
-    things, verbs = {tool.thing for tool in close}, {tool.action.verb for tool in close}
-    near = [tool for tool in pool if tool.thing in things or tool.action.verb in verbs]
-    # Half of the rest is close to what is wanted, so that one word of a name decides.
-    share = (size - len(wanted) + 1) // 2 + len(close)
-    rest = [*rng.sample(near, min(share, len(near))), *rng.sample(pool, size + share + 1)]
-    picked = {tool.name: tool for tool in wanted}
-    for tool in rest:
-        if len(picked) < size and tool is not absent:
-            picked.setdefault(tool.name, tool)
-    return rng.sample(list(picked.values()), len(picked))
+    """Draw a few actions on a few objects: every tool has as many near-duplicates as another.
+
+    What is wanted is drawn from them afterwards, so that a catalogue does not tell which it is.
+    With `finders`, one of the actions is looking up.
+    """
+    verbs, things = _GRIDS[level]
+    chosen = rng.sample(actions, verbs - finders)
+    about = rng.sample(OBJECTS, things)
+    cells = [tool for tool in EVERY if tool.action in chosen and tool.thing in about]
+    return [*cells, *(FINDERS[thing] for thing in about if finders)]
+
+
+def catalogue(rng: Random, size: int, cells: Sequence[Tool], wanted: Sequence[Tool]) -> list[Tool]:
+    """Return `size` tools of a grid, in any order, the wanted ones among them."""
+    rest = [tool for tool in cells if tool not in wanted]
+    tools = [*wanted, *rng.sample(rest, max(0, size - len(wanted)))]
+    return rng.sample(tools, len(tools))
 
 
 @final
@@ -245,24 +292,33 @@ class Wish:
 
 def wish(rng: Random, kind: str, level: int) -> Wish:
     """Draw one of `KINDS`."""
-    size = 1 if kind == "simple" else SIZES[level]
-    if level == 1 and kind != "simple":
-        size = rng.randint(1, size)
-    count = rng.randint(2, 3) if kind == "parallel" else 1
-    # Several calls may go to one tool: once each, or all to the same.
     # In a short catalogue, a request that says neither which one nor when would come again soon.
     terse = kind == "missing" and level == 1
-    eligible = [tool for tool in EVERY if tool.action.argument] if terse else EVERY
-    wanted = rng.choices(rng.sample(eligible, count), k=count)
+    cells = grid(rng, level, [a for a in _ACTIONS if a.argument] if terse else _ACTIONS)
+    size = rng.randint(1, SIZES[level]) if level == 1 else SIZES[level]
+    tools = catalogue(rng, 1 if kind == "simple" else size, cells, ())
+    wanted = _wanted(rng, kind, cells, tools)
     requests = [request(rng, tool, level, missing=kind == "missing") for tool in wanted]
-    distinct = list(dict.fromkeys(wanted))
-    listed, absent = ([], wanted[0]) if kind == "irrelevant" else (distinct, None)
-    tools = catalogue(rng, max(size, len(listed)), listed, absent)
     calls = [(tool, given) for tool, (_, given) in zip(wanted, requests, strict=True)]
     return Wish(
         tuple(tools),
-        " ".join(said for said, _ in requests),
+        " ".join((aside(rng, tools), *(said for said, _ in requests))),
         () if kind in {"irrelevant", "missing"} else tuple(calls),
-        list(wanted[0].required)[-1] if kind == "missing" else "",
-        count,
+        wanted[0].last if kind == "missing" else "",
+        len(wanted),
     )
+
+
+def _wanted(rng: Random, kind: str, cells: list[Tool], tools: list[Tool]) -> list[Tool]:
+    """Draw what is wanted: of a catalogue each as likely, or what it lacks."""
+    if kind == "irrelevant":
+        return [rng.choice([tool for tool in cells if tool not in tools])]
+    if kind == "missing":
+        # The argument first: one that more tools take would else be the likelier answer.
+        last = rng.choice(sorted({tool.last for tool in tools}))
+        return [rng.choice([tool for tool in tools if tool.last == last])]
+    if kind != "parallel":
+        return [rng.choice(tools)]
+    # Several calls may go to one tool: once each, or all to the same.
+    count = rng.randint(2, 3)
+    return rng.choices(rng.sample(tools, min(count, len(tools))), k=count)

@@ -10,7 +10,6 @@ what is wanted. The same requests with the catalogue in the prompt are `tools_pr
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
@@ -20,17 +19,20 @@ from steelyard.tasks.errand import ErrandDraft
 from steelyard.tasks.items import Cluster, Draft, coin
 from steelyard.tasks.tool_calls import NO_TOOL, ToolScorer
 from steelyard.tasks.tool_catalogue import (
-    EVERY,
+    FIND,
     FINDERS,
     KINDS,
-    OBJECTS,
+    SAID,
     SIZES,
     Tool,
     Value,
+    aside,
     catalogue,
-    spoken,
+    grid,
+    notified,
     value,
     wish,
+    worded,
 )
 from steelyard.tasks.tool_world import World
 from steelyard.tasks.words import NAMES, first
@@ -59,7 +61,6 @@ _CHOICES: Final = {
     "earlier": ("date", False),
     "later": ("date", True),
 }
-_POOL: Final = (*EVERY, *FINDERS.values())
 
 
 def _single(rng: Random, kind: str, level: int) -> Cluster:
@@ -91,22 +92,25 @@ class _Part:
 
 
 def _errand(rng: Random, level: int) -> Cluster:
-    thing, forms = rng.choice(OBJECTS), _FORMS[level]
+    cells = grid(rng, level, finders=True)
+    thing, forms = rng.choice(sorted({tool.thing for tool in cells})), _FORMS[level]
+    own = [tool for tool in cells if tool.thing == thing and tool.action is not FIND]
     people = rng.sample(first(NAMES, level), 3 + level)
     records = _records(rng, people, forms, level)
     parts = [
-        _part(rng, form, thing, [r for r in records if r["customer"] == who], level)
+        _part(rng, form, own, [r for r in records if r["customer"] == who], level)
         for form, who in zip(forms, people, strict=False)
     ]
     wanted = tuple(step for part in parts for step in part.steps)
     needed = list(dict.fromkeys(tool for part in parts for tool in part.tools))
     size = rng.randint(len(needed), SIZES[level]) if level == 1 else SIZES[level]
-    tools = catalogue(rng, max(size, len(needed)), needed, pool=_POOL)
-    told = " ".join(part.said for part in parts)
+    tools = catalogue(rng, size, cells, needed)
+    beside = aside(rng, [tool for tool in tools if tool.action is not FIND])
+    told = " ".join((beside, *(part.said for part in parts)))
     closing = (
         "When it is done, reply with its id."
         if len(parts) == 1
-        else f"When both are done, reply with the ids of the two {thing}s, in this order."
+        else "When both are done, reply with the two ids, in this order."
     )
     ids = tuple(part.id for part in parts)
     draft = ErrandDraft(
@@ -145,54 +149,51 @@ def _records(
     return rng.sample(found, len(found))
 
 
-def _part(rng: Random, form: str, thing: str, own: list[dict[str, Any]], level: int) -> _Part:
-    who, finder = own[0]["customer"], FINDERS[thing]
+def _part(
+    rng: Random, form: str, tools: list[Tool], own: list[dict[str, Any]], level: int
+) -> _Part:
+    """Draw one thing to do with one of these tools; `own` are the records of who is asked about."""
+    who, thing = own[0]["customer"], tools[0].thing
+    finder = FINDERS[thing]
     look: Step = (finder, {"customer": who})
     if form == "condition":
-        return _condition(rng, thing, own[0], look, level)
-    chosen, which = own[0], thing
+        return _condition(rng, tools, own[0], look, level)
+    chosen, which = own[0], SAID[thing]
     if form == "choice":
         word, (key, most) = rng.choice(list(_CHOICES.items()))
         pick = max if most else min
-        chosen, which = pick(own, key=lambda record: record[key]), f"{word} {thing}"
-    said, step = _action(rng, f"the {which} of {who}", thing, chosen["id"], level)
+        chosen, which = pick(own, key=lambda record: record[key]), f"{word} {which}"
+    said, step = _action(rng, rng.choice(tools), f"the {which} of {who}", chosen["id"], level)
     return _Part(f"{said}.", (look, step), chosen["id"], (finder, step[0]))
 
 
-def _condition(rng: Random, thing: str, record: dict[str, Any], look: Step, level: int) -> _Part:
+def _condition(
+    rng: Random, tools: list[Tool], record: dict[str, Any], look: Step, level: int
+) -> _Part:
     holds = coin(rng)
     apart = rng.randint(1, 9)
     limit = int(record["price"]) + (-apart if holds else apart)
-    one, other = _two_actions(rng, thing, record["id"], level)
+    named = SAID[tools[0].thing]
+    one, other = (
+        _action(rng, tool, f"that {named}", record["id"], level) for tool in rng.sample(tools, 2)
+    )
     said = (
-        f"If the {thing} of {record['customer']} costs more than {limit} euros, "
+        f"If the {named} of {record['customer']} comes to more than {limit} EUR, "
         f"{_small(one[0])}; if not, {_small(other[0])}."
     )
     step = one[1] if holds else other[1]
     return _Part(said, (look, step), record["id"], (look[0], one[1][0], other[1][0]))
 
 
-def _two_actions(
-    rng: Random, thing: str, number: int, level: int
-) -> tuple[tuple[str, Step], tuple[str, Step]]:
-    """Draw two things that can be done to one object."""
-    one = other = _action(rng, f"that {thing}", thing, number, level)
-    while other[1][0] is one[1][0]:
-        other = _action(rng, f"that {thing}", thing, number, level)
-    return one, other
-
-
-def _action(rng: Random, named: str, thing: str, number: int, level: int) -> tuple[str, Step]:
-    """Draw something to do; return how it is said of what is `named`, and the call."""
-    tool = rng.choice([tool for tool in EVERY if tool.thing == thing])
+def _action(rng: Random, tool: Tool, named: str, number: int, level: int) -> tuple[str, Step]:
+    """Say what a tool is to do to what is `named`; return it with the call."""
     given: dict[str, Value] = {"id": number}
     given |= {name: value(rng, kind, level) for name, kind in tool.required.items() if name != "id"}
-    last = given[list(given)[-1]]
-    said = tool.action.ask.format(o=named, id="", x=spoken(last))
+    said = worded(rng, tool.action, named, given[tool.last])
     if tool.action.tells and coin(rng):
-        given["notify"] = coin(rng)
-        said += " and tell the customer" if given["notify"] else " without telling the customer"
-    return re.sub(r" {2,}", " ", said).strip(), (tool, given)
+        given["notify"] = told = coin(rng)
+        said += notified(told=told)
+    return said, (tool, given)
 
 
 def _small(said: str) -> str:
@@ -205,7 +206,7 @@ class Tools:
     """The family behind `tools`."""
 
     name: Final = "tools"
-    revision: Final = 1
+    revision: Final = 2
     levels: Final = (1, 2, 3, 4)
 
     def kinds(self, _level: int) -> tuple[str, ...]:

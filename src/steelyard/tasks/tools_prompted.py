@@ -105,7 +105,7 @@ class ToolsPrompted:
     """The family behind `tools_prompted`."""
 
     name: Final = "tools_prompted"
-    revision: Final = 1
+    revision: Final = 2
     levels: Final = (1, 2, 3, 4)
 
     def kinds(self, _level: int) -> tuple[str, ...]:
