@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
+from random import Random
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.task import Answer, Ask, Invalid, Mark, Outcome, Right, Split, Task, Wrong
 from steelyard.tasks import lexicon, words
 from steelyard.tasks.conversation import Conversation
-from steelyard.tasks.items import Question, split_of
+from steelyard.tasks.formats import Forms
+from steelyard.tasks.items import Draft, Question, split_of
 from steelyard.tasks.multi_turn import TurnScorer
 from steelyard.tasks.registry import FAMILIES, drawn, family, generate, questions
 
@@ -144,12 +146,26 @@ def test_every_form_undone_is_its_clean_item_and_that_one_is_solved_twice(level:
             assert (spoken(item)[0] == spoken(clean)[0]) == (form == "clean")
 
 
-def test_the_lexicon_knows_every_word_that_is_not_drawn() -> None:
-    for name in ("math_words", "reading", "logic", "formats", "business", "tools_prompted"):
-        for level in (1, 2, 3):
-            said = {p for item in asked_of(task(name, level=level, items=60)) for p in spoken(item)}
-            found = {word.lower() for text in said for word in re.findall(r"[A-Za-z]+", text)}
-            assert found <= lexicon.SAID | lexicon.CONTENT, name
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_the_lexicon_knows_every_word_that_is_not_drawn(level: int) -> None:
+    said = [draft.prompt for draft in forms_of(level)]
+    for name in ("math_words", "reading", "logic", "business", "tools_prompted"):
+        said += [p for item in asked_of(task(name, level=level, items=60)) for p in spoken(item)]
+    found = {word.lower() for text in said for word in re.findall(r"[A-Za-z]+", text)}
+    assert found <= lexicon.SAID | lexicon.CONTENT
+
+
+def forms_of(level: int) -> list[Draft]:
+    """Draw what the robustness family borrows of formats, in every size."""
+    drawn_from = Random(level)
+    made = [Forms().draft(kind, level, drawn_from) for kind in Forms().kinds(level) * 9]
+    return [draft for cluster in made for draft in cluster.drafts]
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_a_second_solver_agrees_on_every_form_that_is_borrowed(level: int) -> None:
+    for draft in forms_of(level):
+        assert same_truth(SOLVERS["formats"](draft.prompt), draft.answer), draft
 
 
 def test_typos_and_dropped_words_are_as_many_as_they_say() -> None:

@@ -21,6 +21,7 @@ from steelyard.forge.drills import Turn, drill, retold
 from steelyard.forge.recipes import Recipe
 from steelyard.forge.tokenizer import END, START, Codec
 from steelyard.tasks import words
+from steelyard.tasks.formats import Forms
 from steelyard.tasks.items import PRACTICE, content_hash, split_of
 from steelyard.tasks.reading import TAUGHT
 from steelyard.tasks.registry import FAMILIES, family
@@ -33,7 +34,7 @@ _WANDER_SHARE: Final = 0.1  # of conversations that go on about something else, 
 _REPEAT_SHARE: Final = 0.8
 _RETOLD_SHARE: Final = 0.25
 _FACT_SHARE: Final = 0.02
-SOURCES: Final = {name: family(name) for name in FAMILIES}
+SOURCES: Final = {**{name: family(name) for name in FAMILIES}, "formats": Forms()}
 
 
 class Batch(NamedTuple):

@@ -1,9 +1,9 @@
-"""Format following: the same few facts, to be written in a demanded form.
+"""Format following: a few facts, to be written in a demanded form.
 
 Each demand is a set of named constraints that are checked one by one; their pooled share is
 adherence. An item is right when all of them hold and the content is right too. Level 1 asks for
-one form of three or four words or numbers, a few of them rare ones; levels 2 and 3 take more of
-them and add rules.
+one of seven forms of three or four words or numbers, a few of them rare ones; level 2 for one of
+the named constraints alone, level 3 for two to five of them at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Final, final
 
+from steelyard.tasks.demands import drawing
+from steelyard.tasks.demands.together import NAMES as CONSTRAINTS
 from steelyard.tasks.items import Cluster, Draft, alone
 from steelyard.tasks.scoring import Constraint, FormScorer
 from steelyard.tasks.words import ANIMALS, CITIES, COLOURS, JOBS, NAMES, OBJECTS, pool
@@ -169,17 +171,43 @@ _KINDS: Final[dict[str, Callable[[Random, int], Draft]]] = {
 
 
 @final
-class Formats:
-    """The family behind `formats`."""
+class Forms:
+    """The seven forms in each of their sizes: what else is made of them, here and elsewhere."""
 
     name: Final = "formats"
     revision: Final = 1
     levels: Final = (1, 2, 3)
 
     def kinds(self, _level: int) -> tuple[str, ...]:
-        """Return the forms, the same at every level."""
+        """Return the forms, the same in every size."""
         return tuple(_KINDS)
 
     def draft(self, kind: str, level: int, rng: Random) -> Cluster:
         """Write one demand."""
         return alone(_KINDS[kind](rng, level))
+
+
+_ALONE, _COMBINED = 2, 3
+
+
+@final
+class Formats:
+    """The family behind `formats`."""
+
+    name: Final = "formats"
+    revision: Final = 1
+    levels: Final = (1, _ALONE, _COMBINED)
+
+    def kinds(self, level: int) -> tuple[str, ...]:
+        """Return the forms; above the shipped level the constraints, or how many at once."""
+        if level == _ALONE:
+            return CONSTRAINTS
+        return tuple(drawing.SIZES) if level == _COMBINED else Forms().kinds(level)
+
+    def draft(self, kind: str, level: int, rng: Random) -> Cluster:
+        """Write one demand."""
+        if level == _ALONE:
+            return alone(drawing.alone(rng, kind))
+        if level == _COMBINED:
+            return alone(drawing.combined(rng, kind))
+        return Forms().draft(kind, level, rng)

@@ -18,7 +18,7 @@ from typing import Final, final
 
 from steelyard.tasks import lexicon
 from steelyard.tasks.business import Business
-from steelyard.tasks.formats import Formats
+from steelyard.tasks.formats import Forms
 from steelyard.tasks.items import Cluster, Dialogue, Draft, Examiner, Family, Turn
 from steelyard.tasks.logic import Logic
 from steelyard.tasks.math_words import MathWords
@@ -34,7 +34,7 @@ _BASES: Final[dict[str, type[Family]]] = {
     "math_words": MathWords,
     "reading": Reading,
     "logic": Logic,
-    "formats": Formats,
+    "formats": Forms,
     "multi_turn": MultiTurn,
     "business": Business,
     "tools_prompted": ToolsPrompted,
