@@ -44,6 +44,12 @@ def test_a_good_variant_meets_all_four_in_the_order_shown() -> None:
     assert found[0].demanded == "less than 3.0 points lost"
 
 
+def test_a_speed_is_written_out_with_what_it_was_taken_under() -> None:
+    fast = replace(GOOD, output_tps=estimate(1290.0, 60.0), taken_at="at 512 prompt tokens")
+    found = gate(OUTPUT_SPEED, fast).found
+    assert found == "1,290 tok/s [1,230, 1,350], at 512 prompt tokens"
+
+
 @pytest.mark.parametrize(
     ("name", "state"),
     [

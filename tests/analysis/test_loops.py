@@ -42,6 +42,24 @@ def test_a_loop_in_which_one_word_of_twenty_changes_is_found() -> None:
         assert found.period == 20
 
 
+@pytest.mark.parametrize("unit", [260, 500])
+def test_a_loop_of_a_long_unit_is_found(unit: int) -> None:
+    for seed in range(5):
+        draw = Random(f"long/{unit}/{seed}")
+        before, again = prose(draw, draw.randrange(400)), prose(draw, unit).split()
+        turns = [" ".join([*again[:-1], str(number)]) for number in range(4)]
+        found = loops.find(f"{before} {' '.join(turns)}")
+        assert found is not None
+        assert found.period == unit
+
+
+@pytest.mark.parametrize(("word", "period"), [("a", 1), ("haha", 2), ("nextstep", 8)])
+def test_a_loop_within_one_word_is_found(word: str, period: int) -> None:
+    found = loops.find(f"so then {word * 200} and")
+    assert found is not None
+    assert found.period == period
+
+
 def test_it_says_where_the_loop_begins() -> None:
     assert loops.find("so then " + "wait , " * 20) == Loop(period=2, start=2, repeated=38)
 
@@ -55,6 +73,9 @@ def test_it_says_where_the_loop_begins() -> None:
         "\n".join(f"Step {n}: {n} + {n * 7 % 31} = {n + n * 7 % 31}" for n in range(80)),
         ", ".join(f'{{"name": "{w}", "size": {i}}}' for i, w in enumerate(LEXICON[:60])),
         prose(Random(0), 3000),
+        f"Name: {'_' * 80} Date: {'_' * 80}",
+        f"A googol is 1{'0' * 100}.",
+        "".join(Random(1).choices("0123456789abcdef", k=4000)),
     ],
 )
 def test_counting_rows_and_prose_are_no_loops(text: str) -> None:

@@ -48,7 +48,7 @@ def test_the_smallest_that_qualifies_and_the_one_of_best_value() -> None:
     assert best.evidence == ("Q4_K_M-0", "Q4_K_M-1")
     assert "4 of 5 variants" in minimum.reason
     assert "900 right answers in 64.3 s = 14 right/s" in best.reason
-    assert "adherence_per_latency 0.014" in best.reason
+    assert "format kept by latency 0.014 1/s" in best.reason
 
 
 def test_the_order_of_rows_changes_nothing() -> None:

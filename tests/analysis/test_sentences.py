@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.analysis.rows import gates, row, verdict
 
 from steelyard.analysis.recommend import picks
-from steelyard.analysis.sentences import leading, of_variant
+from steelyard.analysis.sentences import leading, loss_words, of_variant
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.summary import VariantRow, VerdictName
 
@@ -41,24 +41,24 @@ def said(found: VariantRow) -> str:
 def test_what_to_use_leads_with_its_loss_and_its_interval() -> None:
     use, smallest, avoid = leading(ROWS, picks(ROWS), "F16")
     assert use.startswith(
-        "USE Q4_K_M: 1.2 points of right answers lost against F16 "
-        "(loss [0.1, 2.4], 1200 items): within margin; the most right answers a second"
+        "USE Q4_K_M: 1.2 fewer of 100 right than F16, more than chance "
+        "(95 %: 0.1 to 2.4 fewer; 1,200 items): within margin; the most right answers a second"
     )
-    assert smallest.startswith("SMALLEST Q4_K_M: 1.2 points")
+    assert smallest.startswith("SMALLEST Q4_K_M: 1.2 fewer")
     assert avoid == (
-        "AVOID Q2_K: 9.0 points of right answers lost against F16 "
-        "(loss [7.9, 10.2], 1200 items): worse."
+        "AVOID Q2_K: 9.0 fewer of 100 right than F16, more than chance "
+        "(95 %: 7.9 to 10.2 fewer; 1,200 items): worse."
     )
 
 
 def test_every_variant_has_a_sentence_that_is_true_of_it() -> None:
     assert said(ROWS[0]) == "F16 is the reference."
     assert said(ROWS[1]) == (
-        "Q8_0 qualifies: 0.2 points of right answers gained against F16 "
-        "(loss [-1.3, 1.0], 1200 items): no loss shown."
+        "Q8_0 qualifies: 0.2 more of 100 right than F16, which could be chance "
+        "(95 %: 1.3 more to 1.0 fewer; 1,200 items): no loss shown."
     )
     assert said(ROWS[2]).startswith("USE Q4_K_M: ")
-    assert "SMALLEST Q4_K_M: 4.90 bits per weight; 1.2 points" in said(ROWS[2])
+    assert "SMALLEST Q4_K_M: 4.90 bits per weight; 1.2 fewer" in said(ROWS[2])
     assert said(ROWS[3]).startswith("UNDECIDED Q3_K_M: ")
     assert said(ROWS[3]).endswith("about 2000 items would decide it.")
     assert said(ROWS[4]).startswith("AVOID Q2_K: ")
@@ -88,7 +88,7 @@ def test_an_undecided_verdict_without_a_number_of_items_says_why() -> None:
 
 def test_the_aa_row_says_what_it_is() -> None:
     twin = replace(ROWS[1], variant=replace(ROWS[0].variant, label="F16 A/A"), role="aa")
-    assert said(twin).startswith("F16 A/A is F16 run a second time: 0.2 points")
+    assert said(twin).startswith("F16 A/A is F16 run a second time: 0.2 more of")
     unknown = replace(twin, verdict=Missing("polluted", "its run was polluted"))
     assert said(unknown) == "F16 A/A is F16 run a second time: its run was polluted."
 
@@ -118,7 +118,7 @@ def of_families(row: VariantRow, **losses: tuple[float, float, float]) -> Varian
     return replace(row, family_verdicts=found)
 
 
-def test_a_family_that_suffers_is_warned_of_at_the_largest_variant_that_shows_it() -> None:
+def test_a_family_that_suffers_is_warned_of_at_every_variant_that_shows_it() -> None:
     reference, q8, q4, q3, q2 = ROWS
     rows = (
         reference,
@@ -130,8 +130,24 @@ def test_a_family_that_suffers_is_warned_of_at_the_largest_variant_that_shows_it
     warnings = [s for s in leading(rows, picks(rows), "F16") if s.startswith("WARNING")]
     (warning,) = warnings
     assert warning == (
-        "WARNING at Q3_K_M (3.9 bits per weight) this model loses 6.0 points of math words "
-        "[2.0, 10.0]; no larger variant shows a loss there."
+        "WARNING math words: this model loses 6.0 points at Q3_K_M (3.9 bits per weight), "
+        "95 % 2.0 to 10.0 (1,200 items: 20 lost, 15 won); 14.0 points at Q2_K (3.2 bits per "
+        "weight), 95 % 9.0 to 19.0 (1,200 items: 20 lost, 15 won). "
+        "No larger variant shows a loss there."
+    )
+
+
+def test_what_cannot_be_told_from_another_run_of_the_reference_is_said_so() -> None:
+    beyond = replace(verdict(loss=0.02), floor=0.015)
+    assert loss_words(beyond, "F16", 0.9) == (
+        "2.0 fewer of 100 right than F16, which another run of F16 could do too "
+        "(90 %: 0.9 to 3.2 fewer; 1,200 items)"
+    )
+    assert loss_words(verdict(loss=0.0), "F16", 0.95).startswith(
+        "as many of 100 right as with F16 (95 %"
+    )
+    assert "more than chance (95 %: 0.8 to 3.1 more;" in loss_words(
+        verdict(loss=-0.02), "F16", 0.95
     )
 
 

@@ -109,9 +109,9 @@ def test_the_smallest_and_the_best_value_are_named_with_their_reasons(
     assert (minimum.label, best.label) == ("Q4_K_M", "Q4_K_M")
     assert good.efficiency_frontier == ("Q4_K_M",)
     assert [r.variant.label for r in good.per_quant if r.on_frontier] == ["Q4_K_M"]
-    assert good.sentences[0].startswith("USE Q4_K_M: 0.7 points of right answers lost against F16")
+    assert good.sentences[0].startswith("USE Q4_K_M: 0.7 fewer of 100 right than F16")
     assert any(s.startswith("AVOID Q2_K") for s in good.sentences)
-    assert sum(s.startswith("WARNING at Q2_K") for s in good.sentences) == 4
+    assert sum(s.startswith("WARNING ") and "at Q2_K (" in s for s in good.sentences) == 4
     assert row(good, "Q8_0").sentences[0].startswith("Q8_0 qualifies")
     assert set(minimum.evidence) == set(row(good, "Q4_K_M").run_ids)
 
@@ -312,6 +312,22 @@ def test_over_one_percent_not_run_leaves_a_variant_undecided() -> None:
     assert candidate.marks.not_run == 40
     assert verdict(candidate).name == "undecided"
     assert value_of(candidate.marks.worst_share) != value_of(candidate.marks.best_share)
+
+
+def test_the_twin_says_how_much_of_the_reference_comes_again() -> None:
+    found = summarise(World(aa_flips=40).evidence()).noise
+    assert value_of(found.aa_same_text.value) == 1.0
+    items = found.aa_same_mark.n
+    assert value_of(found.aa_same_mark.value) == pytest.approx(1 - 80 / items)
+
+
+def test_every_variant_has_a_ledger_of_its_thinking(good: SweepSummary) -> None:
+    found = row(good, "Q2_K")
+    assert isinstance(found.thinking, Measured)
+    assert found.thinking.value.answers == good.items
+    assert found.thinking.value.thought == 0
+    assert value_of(found.length_ratio.value) == 1.0
+    assert isinstance(row(good, "F16").length_ratio.value, Missing)
 
 
 def test_flips_of_the_twin_lift_the_floor() -> None:

@@ -15,6 +15,7 @@ from steelyard.app.sweeps.ladder import Order
 from steelyard.app.sweeps.spec import SweepRequest
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Noted, Progress
+from steelyard.tasks import registry
 
 
 def foresee(subject: Path, **options: object) -> foreseeing.Foreseen:
@@ -38,6 +39,15 @@ def test_files_that_are_there_take_no_further_disk(ladder: stage.Stage) -> None:
     apart = whole.plan.disk_bytes - two.plan.disk_bytes
     files = sum(v.artifact.size_bytes for v in whole.sweep.variants[2:])
     assert whole.disk_bytes - two.disk_bytes == apart - files
+
+
+def test_families_that_no_sweep_asks_are_named_with_their_reason(ladder: stage.Stage) -> None:
+    ahead = foresee(ladder.ladder, quants=("Q8_0",), suite="full")
+    asked = {task.family for task in ahead.sweep.tasks}
+    told = {skip.label: skip.reason for skip in ahead.plan.skipped}
+    assert set(registry.names()) - asked <= told.keys()
+    assert "`steelyard eval --tasks rag` asks it" in told["rag"]
+    assert "rag" not in {s.label for s in foresee(ladder.ladder, quants=("Q8_0",)).plan.skipped}
 
 
 def test_a_file_to_be_made_is_counted_once(tmp_path: Path) -> None:

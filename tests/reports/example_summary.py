@@ -28,6 +28,7 @@ from steelyard.domain.summary import (
     Soak,
     Speed,
     SweepSummary,
+    Thinking,
     Throughput,
     VariantRow,
     Verdict,
@@ -365,6 +366,8 @@ def summary() -> SweepSummary:
             aa_flips=Measured(8, "derived"),
             aa_floor=measured(0.004),
             drift_share=Missing("too_few_sentinels", "two sentinels ran and three are needed"),
+            aa_same_text=estimate(0.97, 0.01, ITEMS),
+            aa_same_mark=estimate(0.9933, 0.005, ITEMS),
         ),
         per_quant=rows,
         runs=_runs(rows),
@@ -373,7 +376,7 @@ def summary() -> SweepSummary:
         sentences=(
             "USE Q4_K_M: 24.4 right answers a second, and at most 2.3 points below F16.",
             "SMALLEST that qualifies: Q4_K_M at 4.87 bits per weight.",
-            "AVOID Q2_K: it loses 9.2 points of right answers [8.1, 10.4].",
+            "AVOID Q2_K: 9.2 fewer of 100 right than F16 (95 %: 8.1 to 10.4 fewer): worse.",
         ),
         not_measured=(
             NotMeasured("energy", "this machine has no RAPL counter"),
@@ -405,6 +408,21 @@ def _picks() -> tuple[Pick, ...]:
             ("Q8_0-timing", "Q8_0-tasks"),
         ),
     )
+
+
+def thoughtful() -> SweepSummary:
+    """The same sweep of a model that thinks, and that goes round in circles when it is small."""
+    whole = summary()
+
+    def thinks(row: VariantRow, loops: int) -> VariantRow:
+        found = Thinking(ITEMS, 800, estimate(312.4, 20.0, 800), measured(0.81), 44, 31, loops)
+        return replace(row, thinking=Measured(found, "derived"), length_ratio=estimate(1.2, 0.1))
+
+    rows = [
+        thinks(row, 7 * place) if row.outcome == "completed" else replace(row, thinking=GONE)
+        for place, row in enumerate(whole.per_quant)
+    ]
+    return replace(whole, per_quant=tuple(rows))
 
 
 def nothing_qualifies() -> SweepSummary:

@@ -38,6 +38,30 @@ def test_a_loss_has_both_ends_of_its_interval_as_shares() -> None:
     assert row["verdict"] == "worse"
 
 
+def test_levels_verdicts_and_what_they_rest_on_have_columns_by_family_too() -> None:
+    row = next(row for row in rows() if row["label"] == "Q2_K")
+    assert (row["band"], row["band.math_words"], row["band.logic"]) == ("good", "acceptable", "")
+    assert row["verdict.math_words"] == "worse"
+    assert (row["flips_lost"], row["flips_won"], row["items"]) == ("130", "20", "1200")
+    assert (row["margin_share"], row["floor_share"], row["p_adjusted"]) == (
+        "0.03",
+        "0.004",
+        "0.0004",
+    )
+    assert (row["flips_lost.logic"], row["items.logic"]) == ("130", "300")
+    assert float(row["loss_share.logic.low"]) == pytest.approx(0.0417)
+
+
+def test_thinking_has_columns() -> None:
+    text = summary_csv.write(example.thoughtful(), metrics={})
+    row = next(r for r in csv.DictReader(io.StringIO(text)) if r["label"] == "Q2_K")
+    names = ("answers_thought", "answers_cut", "answers_cut_thinking", "answers_looping")
+    assert [row[name] for name in names] == ["800", "44", "31", "42"]
+    assert float(row["thinking_tokens"]) == pytest.approx(312.4)
+    assert float(row["output_length_ratio.high"]) == pytest.approx(1.3)
+    assert rows()[0]["thinking_tokens"] == ""
+
+
 def test_an_absent_number_is_empty_and_its_reason_is_told() -> None:
     failed = rows()[-1]
     assert failed["memory_bytes"] == ""

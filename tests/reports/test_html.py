@@ -59,6 +59,34 @@ def test_every_part_that_a_reader_may_look_for_is_there() -> None:
     assert [words for words in wanted if words not in text] == []
 
 
+def test_level_and_loss_are_two_scales_and_say_so() -> None:
+    text = Reader(page()).text
+    assert "level: good" in text
+    assert "level: acceptable against F16: worse 130 lost, 20 won" in text
+    assert "The level says how good the answers are in themselves" in text
+    assert "rated" not in text.split("Families")[1].split("Fidelity")[0]
+    assert "cannot be seen" not in text
+
+
+def test_the_words_that_lead_are_told_apart_and_run_ids_stand_in_details() -> None:
+    tags = Reader(page()).tags
+    leads = [attrs["class"] for tag, attrs in tags if tag == "li" and "class" in attrs]
+    assert leads[:3] == ["s-use", "s-smallest", "s-avoid"]
+    lead = page().split('<ul class="sentences">')[0].rsplit('class="picks"', 1)[1]
+    bare = re.sub(r"<details.*?</details>", "", lead, flags=re.DOTALL)
+    assert "right_per_second" in lead
+    assert "right_per_second" not in bare
+    assert "16 in, depth 0" in bare
+
+
+def test_thinking_has_a_table_where_there_is_any() -> None:
+    whole = example.thoughtful()
+    text = Reader(rendered(per_quant=whole.per_quant)).text
+    assert "cut while thinking" in text
+    assert "312 [292, 332] 81.0 % 44 31 42 1.20 [1.10, 1.30]" in text
+    assert "How it thinks" not in Reader(page()).text
+
+
 def test_it_leads_with_the_two_picks() -> None:
     text = Reader(page()).text
     assert text.index("Best value Q8_0") < text.index("Minimum viable Q4_K_M")

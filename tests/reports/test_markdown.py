@@ -30,9 +30,37 @@ def test_a_label_cannot_add_a_column_or_a_line() -> None:
 
 
 def test_every_row_of_the_table_has_as_many_cells() -> None:
-    table = [line for line in text().splitlines() if line.startswith("|")]
-    assert len({line.replace(r"\|", "").count("|") for line in table}) == 1
-    assert len(table) == 2 + len(example.summary().per_quant)
+    rows, families = len(example.summary().per_quant), len(example.FAMILIES)
+    table, by_task, thinking = tables(markdown.write(example.thoughtful(), metrics={}))
+    for lines in (table, by_task, thinking):
+        assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
+    assert (len(table), len(by_task), len(thinking)) == (2 + rows, 2 + rows * (1 + families), 10)
+
+
+def tables(written: str) -> list[list[str]]:
+    """Return the lines of each table."""
+    found = [
+        [line for line in part.splitlines() if line.startswith("|")]
+        for part in written.split("\n## ")
+    ]
+    return [lines for lines in found if lines]
+
+
+def test_each_family_of_each_variant_has_its_level_its_flips_and_its_verdict() -> None:
+    assert r"| Q2\_K | 3.21 |" in text()
+    assert "| good | worse | CLEAN |" in text()
+    wanted = (
+        r"| math words | Q2\_K | 75.0 % | acceptable | 130 | 20 | +9.2 \[+4.2, +14.2\] | worse |"
+    )
+    assert wanted in text()
+    assert "| formats | F16 | 69.0 % | — | — | — | — | reference |" in text()
+
+
+def test_thinking_has_a_part_of_its_own_where_there_is_any() -> None:
+    written = markdown.write(example.thoughtful(), metrics={})
+    line = next(one for one in written.splitlines() if one.startswith(r"| Q2\_K | 1,200 | 800 |"))
+    assert r"| 312 \[292, 332\] | 81.0 % | 44 | 31 | 42 | 1.20 \[1.10, 1.30\] |" in line
+    assert "How it thinks" not in text()
 
 
 def test_where_nothing_qualifies_the_binding_gate_is_named() -> None:

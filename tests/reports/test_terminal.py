@@ -51,6 +51,32 @@ def test_every_variant_has_a_row_with_its_verdict() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("width", [80, 160])
+def test_each_family_stands_beside_level_and_divergence_with_its_flips(width: int) -> None:
+    text = shown(example.summary(), width)
+    tasks = text.split("Task by task")[1].split("What was not measured")[0]
+    row = next(line for line in tasks.splitlines() if line.startswith("Q2_K"))
+    assert row.split()[:7] == ["Q2_K", "67.6", "good", "0.032", "59.7", "-130+20", "!"]
+    assert tasks.count("reading") == 1
+    assert "! worse" in " ".join(tasks.split())
+
+
+def test_thinking_is_told_where_there_is_any() -> None:
+    text = " ".join(shown(example.thoughtful()).split())
+    assert (
+        "Q2_K: 800 of 1,200 answers think; 312 [292, 332] tokens each, 81.0 % of all output; 44 "
+        "cut at the limit, 31 of them while thinking; 42 go round in circles; 1.20 [1.10, 1.30] "
+        "times as long as the reference's"
+    ) in text
+    assert f"IQ2_M: {example.GONE.detail}" in text
+    assert "How it thinks" not in shown(example.summary())
+
+
+def test_the_aa_row_says_how_much_of_it_was_the_same() -> None:
+    text = " ".join(shown(example.summary()).split())
+    assert "A/A same text 97.0 % of 1,200 items; A/A same mark 99.3 % of 1,200 items" in text
+
+
 def test_picks_and_polluted_rows_are_marked() -> None:
     text = shown(example.summary())
     assert "\nQ4_K_M* " in text

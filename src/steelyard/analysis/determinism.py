@@ -95,6 +95,14 @@ def identical(first: RunRecord, second: RunRecord, tasks: Iterable[str]) -> Esti
     return _share([item.same_text for item in items], items)
 
 
+def of_pair(first: RunRecord, second: RunRecord) -> tuple[Estimate, Estimate]:
+    """Return the shares of items with the same text, and with the same mark, in both runs."""
+    items = [i for task in first.spec.tasks for i in _items([first, second], task.section)[0]]
+    marked = [item for item in items if all(map(_marked, item.marks))]
+    texts, marks = [item.same_text for item in items], [item.same_mark for item in marked]
+    return _share(texts, items), _share(marks, marked)
+
+
 def _items(records: Sequence[RunRecord], name: str) -> tuple[list[_Item], int]:
     """Return the items of a task that every repeat ran, and how many are left out."""
     sections = [_section(record, name) for record in records]

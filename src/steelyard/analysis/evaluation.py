@@ -26,7 +26,7 @@ from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Contrast, Evaluation, Pairing, TaskScore
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section, Stopped
-from steelyard.domain.summary import Estimate
+from steelyard.domain.summary import Estimate, Thinking
 from steelyard.domain.task import Mark, Task
 from steelyard.stats.families import holm
 from steelyard.stats.paired import mcnemar_exact
@@ -112,6 +112,7 @@ def contrast(
             for name, (mine, theirs) in {**sides, OVERALL: (both[0], both[1])}.items()
         },
         lengths=_lengths(first, second, tuple(sides)),
+        thinking=_thinking(first, second, tuple(sides)),
         stopped=tuple(
             f"{record.id}: {_stopped(record.stopped)}"
             for record in (first, second)
@@ -148,6 +149,15 @@ def _lengths(first: RunRecord, second: RunRecord, names: Sequence[str]) -> dict[
     mine, theirs = _tasks(first), _beside(first, second)
     found = {name: length_ratio([mine[name]], [theirs[name]]) for name in names}
     whole = length_ratio([mine[name] for name in names], [theirs[name] for name in names])
+    return {**found, OVERALL: whole}
+
+
+def _thinking(
+    first: RunRecord, second: RunRecord, names: Sequence[str]
+) -> dict[str, tuple[Thinking, Thinking]]:
+    mine, theirs = _tasks(first), _beside(first, second)
+    found = {name: (ledger([mine[name]]), ledger([theirs[name]])) for name in names}
+    whole = (ledger([mine[name] for name in names]), ledger([theirs[name] for name in names]))
     return {**found, OVERALL: whole}
 
 

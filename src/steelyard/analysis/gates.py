@@ -8,6 +8,7 @@ the pooled items; families are shown and never gated. Not aware of what a gate i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, final
 
 from steelyard.analysis.verdict import QUALIFYING
@@ -30,7 +31,8 @@ class Found:
     """What one variant brings to the gates.
 
     `adherence_loss` is the paired loss against the reference (of the reference itself: None), and
-    `formats` says whether any item of the sweep states a format at all.
+    `formats` says whether any item of the sweep states a format at all. `taken_at` names what the
+    speeds were taken under.
     """
 
     verdict: Reading[Verdict]
@@ -40,23 +42,25 @@ class Found:
     formats: bool
     ttft_s: Estimate
     output_tps: Estimate
+    taken_at: str = ""
 
 
 def judge(found: Found, limits: Gates) -> tuple[Gate, ...]:
     """Hold one variant against the limits; where no item states a format there is no such gate."""
     quality = _quality(found, limits)
+    at = f", {found.taken_at}" if found.taken_at else ""
     speed = (
         Gate(
             TTFT,
             _at_most(found.ttft_s, limits.ttft_s_max),
             f"at most {limits.ttft_s_max:g} s",
-            _shown(found.ttft_s, "s"),
+            _shown(found.ttft_s, "s") + at,
         ),
         Gate(
             OUTPUT_SPEED,
             _at_least(found.output_tps, limits.output_tps_min),
             f"at least {limits.output_tps_min:g} tok/s",
-            _shown(found.output_tps, "tok/s"),
+            _shown(found.output_tps, "tok/s") + at,
         ),
     )
     return (quality, _adherence(found, limits), *speed) if found.formats else (quality, *speed)
@@ -128,9 +132,14 @@ def _shown(estimate: Estimate, unit: str, scale: float = 1.0) -> str:
         case Estimate(
             value=Measured(value=value), low=Measured(value=low), high=Measured(value=high)
         ):
-            numbers = f"[{scale * low:.3g}, {scale * high:.3g}]"
-            return f"{scale * value:.3g} {unit} {numbers}"
+            numbers = f"[{_digits(scale * low)}, {_digits(scale * high)}]"
+            return f"{_digits(scale * value)} {unit} {numbers}"
         case Estimate(value=Measured(value=value)):
-            return f"{scale * value:.3g} {unit}, {estimate.n} samples: too few for an interval"
+            return f"{_digits(scale * value)} {unit}, {estimate.n} samples: too few for an interval"
         case _:
             return f"not measured: {estimate.value}"
+
+
+def _digits(value: float) -> str:
+    """Write a number with three digits that count, never in exponent form."""
+    return f"{Decimal(f'{value:.3g}'):,f}"

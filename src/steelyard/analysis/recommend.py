@@ -86,7 +86,7 @@ def utility_inputs(row: VariantRow) -> str:
     if rate is None or rate <= 0:
         return f"{UTILITY}: {row.throughput.right_per_second}"
     beside = value_of(row.throughput.adherence_per_latency)
-    adherence = "" if beside is None else f"; adherence_per_latency {beside:.3g}"
+    adherence = "" if beside is None else f"; format kept by latency {beside:.3g} 1/s"
     return (
         f"{row.marks.right} right answers in {row.marks.right / rate:.1f} s = {rate:.3g} right/s"
         f"{adherence}"

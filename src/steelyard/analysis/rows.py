@@ -19,6 +19,7 @@ from steelyard.analysis.metrics.speeds import speeds
 from steelyard.analysis.metrics.worth import joules_per_right, seconds_per_right, tokens_per_right
 from steelyard.analysis.optimisation import signals
 from steelyard.analysis.roster import Entrant
+from steelyard.analysis.thinking import ledger, length_ratio
 from steelyard.analysis.verdict import Marked
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.caution import Caution
@@ -28,6 +29,7 @@ from steelyard.domain.serverside import Sidecar
 from steelyard.domain.subject import ReferenceKind, ServedFacts, Variant
 from steelyard.domain.summary import (
     NO_SIDECAR,
+    NO_TASKS,
     BaselineStatus,
     Estimate,
     Fidelity,
@@ -36,6 +38,7 @@ from steelyard.domain.summary import (
     Optimisation,
     RawSide,
     Speed,
+    Thinking,
     Throughput,
     VariantRow,
     Verdict,
@@ -96,6 +99,8 @@ def build(entrant: Entrant, verdict: Reading[Verdict], setting: Setting) -> Vari
         optimisation=(found := _optimisation(entrant, verdict, setting)),
         vibe_delta=found.vibe_delta,
         raw=_raw(entrant, taken, setting),
+        thinking=_thinking(entrant, setting.confidence),
+        length_ratio=_length_ratio(entrant, setting),
     )
 
 
@@ -133,6 +138,7 @@ def _gates(entrant: Entrant, verdict: Reading[Verdict], setting: Setting) -> tup
             formats=formats,
             ttft_s=by_name.get("ttft_s", nothing),
             output_tps=by_name.get("output_tps", nothing),
+            taken_at=f"at {at.prompt_tokens:,} prompt tokens" if at and taken else "",
         ),
         setting.sweep.gates,
     )
@@ -264,6 +270,23 @@ def _raw(entrant: Entrant, speeds: Sequence[Speed], setting: Setting) -> Reading
     sidecar = setting.raw.get(entrant.variant.label, NO_SIDECAR)
     absent = Missing("nothing_timed", "no workload was timed")
     return rawspeed.of_sweep(sidecar, speeds, absent if entrant.included else entrant.absent)
+
+
+def _thinking(entrant: Entrant, confidence: float) -> Reading[Thinking]:
+    if entrant.tasks:
+        return Measured(ledger(entrant.tasks, confidence), "derived")
+    return NO_TASKS if entrant.included else entrant.absent
+
+
+def _length_ratio(entrant: Entrant, setting: Setting) -> Estimate:
+    why = IS_REFERENCE if entrant.role == "reference" else None
+    if not entrant.tasks:
+        why = NO_TASKS if entrant.included else entrant.absent
+    elif not setting.reference.tasks:
+        why = Missing("no_reference", "the reference has no answers to set these against")
+    if why is not None:
+        return Estimate(why, why, why, 0)
+    return length_ratio(setting.reference.tasks, entrant.tasks, setting.confidence)
 
 
 def _memory(entrant: Entrant) -> Reading[int]:

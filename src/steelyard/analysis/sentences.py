@@ -1,7 +1,8 @@
 """What the numbers say, in plain words: one sentence for each variant, and the ones that lead.
 
 Every sentence is built from the row it speaks of, so it cannot say more than was measured: a loss
-never stands without its interval, and what is undecided is called so. Not aware of layout.
+never stands without its interval, and what is undecided is called so. An interval in words needs no
+signs: `0.7 more to 1.7 fewer`. Not aware of layout.
 """
 
 from __future__ import annotations
@@ -18,77 +19,112 @@ _MINIMUM: Final = "minimum_viable_quant"
 _BEST: Final = "best_value_quant"
 
 
-def of_variant(row: VariantRow, picked: Sequence[Pick], reference: str) -> tuple[str, ...]:
+def of_variant(
+    row: VariantRow, picked: Sequence[Pick], reference: str, confidence: float = 0.95
+) -> tuple[str, ...]:
     """Return the sentences of one row."""
     label = row.variant.label
     if row.role == "reference":
         return (f"{label} is the reference.", *_undecidable(row))
     if row.role == "aa":
-        return (f"{label} is {reference} run a second time: {_loss(row, reference)}.",)
+        return (f"{label} is {reference} run a second time: {_loss(row, reference, confidence)}.",)
     if isinstance(row.verdict, Missing):
         return (f"UNDECIDED {label}: {row.verdict}.",)
     names = {pick.name for pick in picked if pick.label == label}
     found = []
     if _BEST in names:
-        found.append(f"USE {label}: {_loss(row, reference)}; {utility_inputs(row)}.")
+        found.append(f"USE {label}: {_loss(row, reference, confidence)}; {utility_inputs(row)}.")
     if _MINIMUM in names:
-        found.append(f"SMALLEST {label}: {size_text(row)}; {_loss(row, reference)}.")
-    return tuple(found) or (_unpicked(row, row.verdict.value, reference),)
+        found.append(f"SMALLEST {label}: {size_text(row)}; {_loss(row, reference, confidence)}.")
+    return tuple(found) or (_unpicked(row, row.verdict.value, reference, confidence),)
 
 
 def leading(
     rows: Sequence[VariantRow],
     picked: Sequence[Pick],
     reference: str,
+    confidence: float = 0.95,
 ) -> tuple[str, ...]:
     """Return the sentences that lead the report: use, smallest, avoid, warnings."""
     by_label = {row.variant.label: row for row in rows if row.role != "aa"}
-    found = [_use(pick, by_label, reference) for pick in reversed(picked)]
+    found = [_use(pick, by_label, reference, confidence) for pick in reversed(picked)]
     bad = [row for row in rows if row.role == "candidate" and _is_worse(row)]
-    found += [f"AVOID {row.variant.label}: {_loss(row, reference)}." for row in bad]
-    found += _warnings(rows)
+    found += [f"AVOID {row.variant.label}: {_loss(row, reference, confidence)}." for row in bad]
+    found += _warnings(rows, confidence)
     return tuple(found)
 
 
-def _use(pick: Pick, rows: Mapping[str, VariantRow], reference: str) -> str:
+def _use(pick: Pick, rows: Mapping[str, VariantRow], reference: str, confidence: float) -> str:
     lead = "USE" if pick.name == _BEST else "SMALLEST"
     if pick.label is None:
         return f"{lead}: none. {_capital(pick.reason)}."
     row = rows[pick.label]
     if pick.binding_gate is not None or row.role == "reference":
         return f"{lead} {pick.label}, the reference: {pick.reason}."
-    return f"{lead} {pick.label}: {_loss(row, reference)}; {pick.reason}."
+    return f"{lead} {pick.label}: {_loss(row, reference, confidence)}; {pick.reason}."
 
 
-def _unpicked(row: VariantRow, verdict: Verdict, reference: str) -> str:
+def _unpicked(row: VariantRow, verdict: Verdict, reference: str, confidence: float) -> str:
     label = row.variant.label
     match verdict.name:
         case "worse":
-            return f"AVOID {label}: {_loss(row, reference)}."
+            return f"AVOID {label}: {_loss(row, reference, confidence)}."
         case "undecided":
-            return f"UNDECIDED {label}: {_loss(row, reference)}; {_to_decide(verdict)}."
+            return f"UNDECIDED {label}: {_loss(row, reference, confidence)}; {_to_decide(verdict)}."
         case _:
             stopped = binding_gate([row])
             if stopped is None:
-                return f"{label} qualifies: {_loss(row, reference)}."
+                return f"{label} qualifies: {_loss(row, reference, confidence)}."
             gate = next(gate for gate in row.gates if gate.name == stopped)
             return (
-                f"{label}: {_loss(row, reference)}, but the gate '{gate.name}' is {gate.state} "
-                f"({gate.found}; demanded {gate.demanded})."
+                f"{label}: {_loss(row, reference, confidence)}, but the gate '{gate.name}' is "
+                f"{gate.state} ({gate.found}; demanded {gate.demanded})."
             )
 
 
-def _loss(row: VariantRow, reference: str) -> str:
-    """Say the loss with its interval, which is always that of a loss: below 0 it is a gain."""
+def _loss(row: VariantRow, reference: str, confidence: float) -> str:
+    """Say the loss with its interval and what it means."""
     if isinstance(row.verdict, Missing):
         return str(row.verdict)
     seen = row.verdict.value
-    interval = f"[{points(seen.low)}, {points(seen.high)}]"
-    size = f"{points(abs(seen.loss))} points of right answers"
+    return f"{loss_words(seen, reference, confidence)}: {seen.name}"
+
+
+def loss_words(seen: Verdict, reference: str, confidence: float) -> str:
+    """Say how many fewer of 100 are right, whether that may be chance, and what it rests on."""
     return (
-        f"{size} {'gained' if seen.loss < 0 else 'lost'} against {reference} "
-        f"(loss {interval}, {seen.items} items): {seen.name}"
+        f"{_of_100(seen.loss)} of 100 right {_than(seen, reference)}{_chance(seen, reference)} "
+        f"({confidence * 100:g} %: {_range(seen)}; {seen.items:,} items)"
     )
+
+
+def _chance(seen: Verdict, reference: str) -> str:
+    """Say whether what was seen could be chance; where nothing was, nothing."""
+    if not seen.loss:
+        return ""
+    if seen.low <= 0 <= seen.high:
+        return ", which could be chance"
+    if 0 < seen.low <= seen.floor:
+        return f", which another run of {reference} could do too"
+    return ", more than chance"
+
+
+def _than(seen: Verdict, reference: str) -> str:
+    return f"than {reference}" if seen.loss else f"as with {reference}"
+
+
+def _of_100(loss: float) -> str:
+    """Write a loss as a number of items in a hundred: a gain is more of them."""
+    if not loss:
+        return "as many"
+    return f"{points(abs(loss))} {'more' if loss < 0 else 'fewer'}"
+
+
+def _range(seen: Verdict) -> str:
+    low, high = points(abs(seen.low)), points(abs(seen.high))
+    if seen.low >= 0:
+        return f"{low} to {high} fewer"
+    return f"{high} to {low} more" if seen.high < 0 else f"{low} more to {high} fewer"
 
 
 def _to_decide(verdict: Verdict) -> str:
@@ -107,37 +143,42 @@ def _undecidable(row: VariantRow) -> tuple[str, ...]:
     return (f"It did not finish ({row.outcome_reason}), so nothing can be compared with it.",)
 
 
-def _warnings(rows: Sequence[VariantRow]) -> list[str]:
-    """Warn where one family suffers: name the largest variant that shows a loss in it.
-
-    Of those whose size is not known, name each: which is the larger, nobody can say.
-    """
-    found = []
+def _warnings(rows: Sequence[VariantRow], confidence: float) -> list[str]:
+    """Warn of each family that suffers: of every variant that shows a loss in it, largest first."""
     by_size = sorted(
         (row for row in rows if row.role == "candidate"),
         key=lambda row: -(value_of(row.variant.file_bpw) or 0.0),
     )
+    found = []
     for family in sorted({family for row in rows for family in row.family_verdicts}):
-        for row in by_size:
-            seen = row.family_verdicts.get(family)
-            if seen is not None and seen.low > seen.floor:
-                found.append(_warning(row, family, seen))
-                if isinstance(row.variant.file_bpw, Measured):
-                    break
+        suffers = [
+            (row, seen)
+            for row in by_size
+            if (seen := row.family_verdicts.get(family)) is not None and seen.low > seen.floor
+        ]
+        if suffers:
+            found.append(_warning(family, suffers, by_size, confidence))
     return found
 
 
-def _warning(row: VariantRow, family: str, shown: Verdict) -> str:
-    loses = (
-        f"{points(shown.loss)} points of {family.replace('_', ' ')} "
-        f"[{points(shown.low)}, {points(shown.high)}]"
-    )
+def _warning(
+    family: str,
+    suffers: Sequence[tuple[VariantRow, Verdict]],
+    by_size: Sequence[VariantRow],
+    confidence: float,
+) -> str:
+    losses = "; ".join(_family_loss(row, seen, confidence) for row, seen in suffers)
+    text = f"WARNING {family.replace('_', ' ')}: this model loses {losses}."
+    sized = all(isinstance(row.variant.file_bpw, Measured) for row in by_size)
+    return f"{text} No larger variant shows a loss there." if sized else text
+
+
+def _family_loss(row: VariantRow, seen: Verdict, confidence: float) -> str:
     bpw = value_of(row.variant.file_bpw)
-    if bpw is None:
-        return f"WARNING {row.variant.label} loses {loses}."
+    where = row.variant.label if bpw is None else f"{row.variant.label} ({bpw:.1f} bits per weight)"
     return (
-        f"WARNING at {row.variant.label} ({bpw:.1f} bits per weight) this model loses {loses}; "
-        "no larger variant shows a loss there."
+        f"{points(seen.loss)} points at {where}, {confidence * 100:g} % {points(seen.low)} to "
+        f"{points(seen.high)} ({seen.items:,} items: {seen.flips_lost} lost, {seen.flips_won} won)"
     )
 
 

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Final
 
-from steelyard.analysis import by_family, noise, recommend, sentences, soak, timing, verdict
+from steelyard.analysis import (
+    by_family,
+    determinism,
+    noise,
+    recommend,
+    sentences,
+    soak,
+    timing,
+    verdict,
+)
 from steelyard.analysis import drift as drifts
 from steelyard.analysis.controls import in_force
 from steelyard.analysis.diagnostics import not_measured, proofs, run_line
@@ -65,7 +74,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         replace(
             row,
             on_frontier=row.role != "aa" and row.variant.label in frontier,
-            sentences=sentences.of_variant(row, picks, label),
+            sentences=sentences.of_variant(row, picks, label, sweep.gates.confidence),
         )
         for row in rows
     )
@@ -94,7 +103,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         efficiency_frontier=frontier,
         recommendation=picks,
         sentences=(
-            *sentences.leading(rows, picks, label),
+            *sentences.leading(rows, picks, label, sweep.gates.confidence),
             *([soak.sentence(soaked.value)] if isinstance(soaked, Measured) else []),
             *_remarks(evidence, seats, found_drift, include_polluted=include_polluted),
         ),
@@ -105,6 +114,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         drift_corrected=found_drift.corrects,
         applied_controls=in_force(_ordered(evidence)),
         soak=soaked,
+        confidence=sweep.gates.confidence,
         schema_version=SUMMARY_VERSION if sweep.reference.file else SERVED_VERSION,
     )
 
@@ -154,6 +164,10 @@ def _noise(evidence: Evidence, seats: Roster) -> Noise:
     if seats.canary is not None:
         found = noise.canary(seats.canary.sections, seats.canary.spec.controls.profile)
         cv, smallest = found.latency_cv, found.smallest_difference
+    again = Missing("no_aa_row", "the reference was not run twice")
+    same_text = same_mark = Estimate(again, again, again, 0)
+    if (one := seats.reference.task_run) and (other := seats.twin.task_run):
+        same_text, same_mark = determinism.of_pair(one, other)
     return Noise(
         client_error_ttft_s=evidence.instrument.ttft_error_s,
         client_error_gap_s=evidence.instrument.gap_error_s,
@@ -162,6 +176,8 @@ def _noise(evidence: Evidence, seats: Roster) -> Noise:
         aa_flips=verdict.flip_count(reference, twin),
         aa_floor=verdict.floor(reference, twin, evidence.sweep.gates.confidence),
         drift_share=Missing("not_computed"),
+        aa_same_text=same_text,
+        aa_same_mark=same_mark,
     )
 
 

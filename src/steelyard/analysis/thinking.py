@@ -10,11 +10,10 @@ from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis import loops
-from steelyard.domain.ledger import Thinking
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Section
 from steelyard.domain.stream import Attempt, Usage
-from steelyard.domain.summary import Estimate
+from steelyard.domain.summary import Estimate, Thinking
 from steelyard.stats.ratios import ratio_estimate
 
 _CUT: Final = "length"

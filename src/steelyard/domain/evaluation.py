@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
-from steelyard.domain.ledger import Thinking, Worth
+from steelyard.domain.ledger import Worth
 from steelyard.domain.metric import Band
 from steelyard.domain.reading import Missing, Reading
-from steelyard.domain.summary import Estimate, Marks, Verdict
+from steelyard.domain.summary import Estimate, Marks, Thinking, Verdict
 
 
 @final
@@ -312,7 +312,8 @@ class Contrast:
     the share of items with the same text in both, None where subject or seed differ. `judged` says
     of each judged task what the second lost of the judge's score, from 0 to 1. `again` is the run
     that repeats the first, if one was given, and `floors` the A/A floors of it. `left_out` says
-    which of the two did not ask a family at all, and why.
+    which of the two did not ask a family at all, and why. `thinking` has both ledgers of each task
+    and of all.
     """
 
     first: str
@@ -334,3 +335,4 @@ class Contrast:
     floors: Mapping[str, Reading[float]] = field(default_factory=dict)
     judged: Mapping[str, Graded] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    thinking: Mapping[str, tuple[Thinking, Thinking]] = field(default_factory=dict)

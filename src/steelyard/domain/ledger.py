@@ -1,6 +1,6 @@
-"""What answers took beside being right: their thinking, and what each right one cost.
+"""What each right answer cost, here or at a service.
 
-Shares are fractions, energy in joules, money in US dollars unless a tariff names another currency.
+Energy in joules, money in US dollars unless a tariff names another currency.
 Not aware of how any of it was counted.
 """
 
@@ -11,28 +11,6 @@ from typing import final
 
 from steelyard.domain.reading import Reading
 from steelyard.domain.summary import Estimate
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Thinking:
-    """How the answers of a task were thought about.
-
-    `tokens` is the mean for each answer that has thinking, by the engine's count, or else estimated
-    from the share of letters (its source says which); `share` is that of all output tokens. `cut`
-    answers ended at their limit, `cut_thought` of them with thinking in them, and `cut_thinking` of
-    those before any answer had begun. `loops` went round in circles: in their thinking, or in an
-    answer that ended at its limit.
-    """
-
-    answers: int
-    thought: int
-    tokens: Estimate
-    share: Reading[float]
-    cut: int
-    cut_thinking: int
-    loops: int
-    cut_thought: int = 0
 
 
 @final

@@ -23,6 +23,7 @@ VerdictName: TypeAlias = Literal["no loss shown", "within margin", "undecided", 
 GateState: TypeAlias = Literal["met", "failed", "undecided"]
 BaselineStatus: TypeAlias = Literal["OK", "NO_BASELINE", "HW_MISMATCH", "REV_MISMATCH"]
 NO_SIDECAR = Missing("no_sidecar", "raw speed was not measured (--sidecar)")
+NO_TASKS = Missing("no_tasks", "no task was run")
 
 SUMMARY_VERSION = 1
 # Of models that somebody else's server serves: there the facts of a variant are its word.
@@ -38,6 +39,31 @@ class Estimate:
     low: Reading[float]
     high: Reading[float]
     n: int
+
+
+NO_ESTIMATE = Estimate(NO_TASKS, NO_TASKS, NO_TASKS, 0)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """How the answers of a task were thought about.
+
+    `tokens` is the mean for each answer that has thinking, by the engine's count, or else estimated
+    from the share of letters (its source says which); `share` is that of all output tokens. `cut`
+    answers ended at their limit, `cut_thought` of them with thinking in them, and `cut_thinking` of
+    those before any answer had begun. `loops` went round in circles: in their thinking, or in an
+    answer that ended at its limit.
+    """
+
+    answers: int
+    thought: int
+    tokens: Estimate
+    share: Reading[float]
+    cut: int
+    cut_thinking: int
+    loops: int
+    cut_thought: int = 0
 
 
 @final
@@ -198,6 +224,8 @@ class VariantRow:
     `family_verdicts` are of a candidate, their bounds corrected over all families of all
     candidates: a warning may rest on one, no gate does. `family_flips` is the share of a family's
     items that are right on one side only. `bands` rate right shares, by family and `overall`.
+    `length_ratio` says how many times as many output tokens the same items took as with the
+    reference, thinking included.
     """
 
     variant: Variant
@@ -225,6 +253,8 @@ class VariantRow:
     family_verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     family_flips: Mapping[str, Estimate] = field(default_factory=dict)
     bands: Mapping[str, Band] = field(default_factory=dict)
+    thinking: Reading[Thinking] = NO_TASKS
+    length_ratio: Estimate = NO_ESTIMATE
 
 
 @final
@@ -268,7 +298,11 @@ class RunLine:
 @final
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What the instrument, the engine and the machine themselves contribute."""
+    """What the instrument, the engine and the machine themselves contribute.
+
+    `aa_same_text` and `aa_same_mark` are the shares of items on which the reference, run against
+    itself, said the same and was marked the same.
+    """
 
     client_error_ttft_s: Reading[float]
     client_error_gap_s: Reading[float]
@@ -277,6 +311,8 @@ class Noise:
     aa_flips: Reading[int]
     aa_floor: Reading[float]
     drift_share: Reading[float]
+    aa_same_text: Estimate = NO_ESTIMATE
+    aa_same_mark: Estimate = NO_ESTIMATE
 
 
 @final
@@ -328,7 +364,7 @@ class Soak:
 @final
 @dataclass(frozen=True, slots=True)
 class SweepSummary:
-    """What one sweep found, whole."""
+    """What one sweep found, whole. `confidence` is that of every interval and verdict."""
 
     campaign_id: str
     model: str
@@ -358,3 +394,4 @@ class SweepSummary:
     applied_controls: tuple[AppliedControl, ...] = ()
     schema_version: int = SUMMARY_VERSION
     soak: Reading[Soak] = Missing("not_asked", "no soak was asked for (--soak)")
+    confidence: float = 0.95

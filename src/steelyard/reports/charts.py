@@ -117,7 +117,8 @@ _FIXED: Final[tuple[tuple[str, str, Mapping[str, bool]], ...]] = (
      {"level": True}),
     (
         "kl_divergence",
-        "Lower is closer to the reference. Logarithmic scale; it screens and never decides.",
+        "Lower is closer to the reference. Logarithmic scale. Bars with ends are intervals; short"
+        " ones lie under their point. It screens and never decides.",
         {"log": True},
     ),
 )  # fmt: skip
@@ -237,7 +238,11 @@ def _series(
     data = {"values": sorted(points, key=lambda point: point["role"] != "aa")}
     line = [point for point in points if point["role"] != "aa"]
     y = _y(column, scale)
-    shape: Spec = {"filled": True, "size": 60, "stroke": colour, "strokeWidth": 2, "opacity": 1}
+    # On a logarithmic scale intervals are short: a small point and ends leave them to be seen.
+    log = scale.get("type") == "log"
+    size = 16 if log else 60
+    shape: Spec = {"filled": True, "size": size, "stroke": colour, "strokeWidth": 2, "opacity": 1}
+    ends = [_end(column, colour, data, scale, field) for field in ("low", "high")] if log else []
     return [
         {
             "data": {"values": line},
@@ -250,6 +255,7 @@ def _series(
             "mark": {"type": "rule", "color": colour, "strokeWidth": 2, "aria": False},
             "encoding": {"x": _x(), "y": _y(column, scale, "low"), "y2": {"field": "high"}},
         },
+        *ends,
         {
             "data": data,
             "mark": {"type": "point", **shape},
@@ -261,6 +267,16 @@ def _series(
             },
         },
     ]  # fmt: skip
+
+
+def _end(column: Column, colour: str, data: Spec, scale: Spec, field: str) -> Spec:
+    """Draw the ends of the intervals on one side."""
+    return {
+        "data": data,
+        "mark": {"type": "tick", "orient": "horizontal", "color": colour, "size": 11,
+                 "thickness": 2, "aria": False},
+        "encoding": {"x": _x(), "y": _y(column, scale, field)},
+    }  # fmt: skip
 
 
 def _labels(column: Column, points: Sequence[Spec], scale: Spec) -> list[Spec]:

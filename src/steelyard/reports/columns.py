@@ -12,7 +12,15 @@ from typing import Final, final
 
 from steelyard.domain.metric import Better
 from steelyard.domain.reading import Measured, Missing, Reading, value_of
-from steelyard.domain.summary import Estimate, RawBeside, Speed, SweepSummary, VariantRow
+from steelyard.domain.summary import (
+    Estimate,
+    RawBeside,
+    Speed,
+    SweepSummary,
+    Thinking,
+    VariantRow,
+    Verdict,
+)
 from steelyard.reports.declared import Declared, Metrics
 from steelyard.reports.figures import NOTHING, Display, display
 
@@ -131,6 +139,62 @@ def of_family(summary: SweepSummary, family: str) -> tuple[Column, Column]:
     )  # fmt: skip
     right, flips = (_column(measure, rows, {}) for measure in measures)
     return right, flips
+
+
+def of_verdicts(summary: SweepSummary) -> tuple[Column, ...]:
+    """Return what verdicts rest on, of all tasks and of each family."""
+    rows = summary.per_quant
+    families = sorted({name for row in rows for name in row.family_verdicts})
+    measures = [
+        Measure(
+            f"{key}{end}", key.replace("_", " "), unit, better, "", _verdict_reader(key, family)
+        )
+        for family, end in (("", ""), *((name, f".{name}") for name in families))
+        for key, unit, better in _OF_VERDICT
+        if family or key != "loss"
+    ]
+    return tuple(_column(measure, rows, {}) for measure in measures)
+
+
+def of_thinking(summary: SweepSummary) -> tuple[Column, ...]:
+    """Return the reasoning ledger of every variant."""
+    measures = [
+        Measure(key, key.replace("_", " "), unit, "neither", "", _thinking_reader(read))
+        for key, unit, read in _OF_THINKING
+    ]
+    length = Measure(
+        "output_length_ratio", "Length by the reference's", "", "neither", "",
+        lambda row: of_estimate(row.length_ratio),
+    )  # fmt: skip
+    return tuple(_column(measure, summary.per_quant, {}) for measure in (*measures, length))
+
+
+def _verdict_reader(key: str, family: str) -> Callable[[VariantRow], Found]:
+    def read(row: VariantRow) -> Found:
+        seen: Reading[Verdict] = row.verdict
+        if family:
+            known = row.family_verdicts.get(family)
+            seen = _NOT_TAKEN if known is None else Measured(known, "derived")
+        if isinstance(seen, Missing):
+            return Found(seen)
+        found = seen.value
+        if key == "to_decide":
+            return _of(found.to_decide_items)
+        if key == "loss":
+            low, high = Measured(found.low, "derived"), Measured(found.high, "derived")
+            return Found(Measured(found.loss, "derived"), low, high)
+        return Found(Measured(float(getattr(found, key)), "derived"))
+
+    return read
+
+
+def _thinking_reader(read: Callable[[Thinking], Found]) -> Callable[[VariantRow], Found]:
+    def found(row: VariantRow) -> Found:
+        return (
+            Found(row.thinking) if isinstance(row.thinking, Missing) else read(row.thinking.value)
+        )
+
+    return found
 
 
 def by_key(found: Sequence[Column], key: str) -> Column | None:
@@ -305,6 +369,24 @@ def _fidelity(name: str) -> Callable[[VariantRow], Found]:
     return read
 
 
+_OF_VERDICT: Final[tuple[tuple[str, str, Better], ...]] = (
+    ("loss", "points", "lower"),
+    ("flips_lost", "count", "lower"),
+    ("flips_won", "count", "higher"),
+    ("items", "count", "higher"),
+    ("margin", "points", "neither"),
+    ("floor", "points", "neither"),
+    ("p_adjusted", "", "neither"),
+    ("to_decide", "count", "lower"),
+)
+_OF_THINKING: Final[tuple[tuple[str, str, Callable[[Thinking], Found]], ...]] = (
+    ("answers_thought", "count", lambda found: _count(found.thought)),
+    ("thinking_tokens", "", lambda found: of_estimate(found.tokens)),
+    ("thinking_share", "share", lambda found: Found(found.share)),
+    ("answers_cut", "count", lambda found: _count(found.cut)),
+    ("answers_cut_thinking", "count", lambda found: _count(found.cut_thinking)),
+    ("answers_looping", "count", lambda found: _count(found.loops)),
+)
 _FILE: Final = (
     Measure(
         "file_bpw", "Bits per weight", "bpw", "lower",

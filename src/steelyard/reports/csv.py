@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from steelyard.domain.reading import Measured
 from steelyard.domain.summary import SweepSummary, VariantRow
-from steelyard.reports.columns import Cell, Column, columns, of_family
+from steelyard.reports.columns import Cell, Column, columns, of_family, of_thinking, of_verdicts
 from steelyard.reports.declared import Metrics
 from steelyard.reports.story import verdict_word
 
@@ -25,17 +25,22 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 def write(summary: SweepSummary, *, metrics: Metrics) -> str:
     """Return the file's text; lines end as RFC 4180 has it."""
-    found = (*columns(summary, metrics), *_by_family(summary))
+    explained = (*columns(summary, metrics), *_by_family(summary), *of_thinking(summary))
+    # Why there is no verdict is told once, of the loss.
+    found = (*explained, *of_verdicts(summary))
+    families = _families(summary)
     out = io.StringIO()
     writer = csv.writer(out)
     names = (name for column in found for name in _headings(column))
     timed = any(isinstance(row.raw, Measured) for row in summary.per_quant)
-    writer.writerow([*_TEXT_HEADINGS, *(("sidecar",) if timed else ()), *names, "missing"])
+    states = ("sidecar",) if timed else ()
+    writer.writerow([*_TEXT_HEADINGS, *states, *names, *_words(families), "missing"])
     for place, row in enumerate(summary.per_quant):
         cells = [(column, column.cells[place]) for column in found]
         numbers = (value for column, cell in cells for value in _values(column, cell))
         state = [_sidecar(row)] if timed else []
-        writer.writerow([*_texts(row, summary), *state, *numbers, _reasons(cells)])
+        words, why = _said(row, families), _reasons(cells[: len(explained)])
+        writer.writerow([*_texts(row, summary), *state, *numbers, *words, why])
     return out.getvalue().encode("utf-8", "replace").decode("utf-8")
 
 
@@ -45,9 +50,27 @@ _TEXT_HEADINGS: Final = (
 )  # fmt: skip
 
 
+def _families(summary: SweepSummary) -> list[str]:
+    return sorted({name for row in summary.per_quant for name in row.family_marks})
+
+
 def _by_family(summary: SweepSummary) -> Iterator[Column]:
-    for family in sorted({name for row in summary.per_quant for name in row.family_marks}):
+    for family in _families(summary):
         yield from of_family(summary, family)
+
+
+def _words(families: Sequence[str]) -> Iterator[str]:
+    """Name the columns of levels and verdicts, which are words."""
+    yield "band"
+    yield from (f"band.{family}" for family in families)
+    yield from (f"verdict.{family}" for family in families)
+
+
+def _said(row: VariantRow, families: Sequence[str]) -> Iterator[str]:
+    yield row.bands.get("overall", "")
+    yield from (row.bands.get(family, "") for family in families)
+    verdicts = (row.family_verdicts.get(family) for family in families)
+    yield from ("" if seen is None else seen.name for seen in verdicts)
 
 
 def heading(column: Column) -> str:

@@ -20,7 +20,10 @@ WORDS: Final = {
     " right, won ones the other way.",
     "gate": "A hard condition for a recommendation: met, failed or undecided.",
     "interval": "The range that the true value is expected in, in brackets. A verdict's interval"
-    " is corrected for the number of variants that were compared.",
+    " is corrected for the number of variants that were compared. One that begins at 0, where a"
+    " speed cannot be less, rests on few samples that scatter widely.",
+    "level": "How good right answers are in themselves, from excellent to failed, by declared"
+    " limits. It says nothing of a loss: a poor level without one is the model's own.",
     "margin": "The loss of right answers that is still good enough.",
     "rating": "A soft band from excellent to failed with four limits; it never decides.",
     "reference": "The variant that the others are compared with: native as published, or lossy"

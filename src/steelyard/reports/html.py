@@ -21,7 +21,7 @@ from steelyard.domain.private import shareable
 from steelyard.domain.reading import Reading
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.domain.vitals import Vitals
-from steelyard.reports import forest, rawspeed, soaked, story
+from steelyard.reports import forest, rawspeed, reasoned, soaked, story, task_by_task
 from steelyard.reports.charts import Chart, against_bpw, families_against_bpw
 from steelyard.reports.columns import Cell, Column, by_key, columns
 from steelyard.reports.declared import Metrics
@@ -72,6 +72,8 @@ def render(
         summary=summary,
         story=story,
         rawspeed=rawspeed,
+        reasoned=reasoned,
+        task_by_task=task_by_task,
         style=style,
         script=script,
         policy=policy_of(style, script),
@@ -148,6 +150,7 @@ def _tables(summary: SweepSummary, metrics: Metrics) -> dict[str, object]:
         "applied": applied(summary.applied_controls),
         "totals": run_totals(summary.runs),
         "soak": soaked.lines(summary),
+        "thinking": reasoned.of_sweep(rows),
         "raw_tables": rawspeed.of_sweep(rows),
         "raw_made_by": rawspeed.made_by([row.raw for row in rows]),
         "files_here": any(row.variant.file for row in rows),

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from steelyard.domain.summary import SweepSummary
-from steelyard.reports import rawspeed, soaked, story
+from steelyard.reports import rawspeed, reasoned, soaked, story, task_by_task
 from steelyard.reports.columns import Column, by_key, columns
 from steelyard.reports.declared import Metrics
 from steelyard.reports.headlines import headlines
+from steelyard.reports.task_by_task import TaskLine
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|!~&$])")
 _KEYS: Final = ("right_share", "loss", "seconds_per_right", "kl_divergence")
@@ -29,6 +30,8 @@ def write(summary: SweepSummary, *, metrics: Metrics) -> str:
         ["## What it loses", "", *_bullets(story.costs_of_picks(summary))],
         ["## What was proved", "", *_proofs(summary)],
         ["## Variants", "", *_table(summary, found)],
+        [f"## {task_by_task.TITLE}", "", *_task_by_task(summary)],
+        list(_thinking(summary)),
         list(raw_part(rawspeed.of_sweep(summary.per_quant), _made_by(summary))),
         _soak(summary),
         ["## What was not measured, and why", "", *_not_measured(summary, found)],
@@ -78,13 +81,41 @@ def _table(summary: SweepSummary, found: Sequence[Column]) -> Iterator[str]:
     chosen += [by_key(found, key) for key in _KEYS]
     shown = [column for column in chosen if column is not None]
     headings = [_heading(column) for column in shown]
-    yield f"| variant | {' | '.join(headings)} | verdict | run quality |"
-    yield f"|---|{'---:|' * len(shown)}---|---|"
+    against = escaped(task_by_task.against(summary))
+    yield f"| variant | {' | '.join(headings)} | level | {against} | run quality |"
+    yield f"|---|{'---:|' * len(shown)}---|---|---|"
     for place, row in enumerate(summary.per_quant):
         cells = [f"{cell.text} {cell.interval}".strip() for cell in (c.cells[place] for c in shown)]
         verdict = story.verdict_word(row.verdict, row.role)
-        label = escaped(row.variant.label)
-        yield f"| {label} | {' | '.join(map(escaped, cells))} | {verdict} | {row.quality} |"
+        told = (story.level(row), verdict, row.quality)
+        yield f"| {' | '.join(map(escaped, (row.variant.label, *cells, *told)))} |"
+
+
+def _task_by_task(summary: SweepSummary) -> Iterator[str]:
+    yield escaped(task_by_task.explained(summary))
+    yield ""
+    against = escaped(task_by_task.against(summary))
+    yield f"| task | variant | right | level | lost | won | loss, points | {against} |"
+    yield "|---|---|---:|---|---:|---:|---:|---|"
+    by_task: dict[str, list[TaskLine]] = {}
+    for row in summary.per_quant:
+        for line in task_by_task.lines(summary, row):
+            by_task.setdefault(line.task, []).append(line)
+    for task, lines in by_task.items():
+        for line in lines:
+            told = (line.right, line.level, line.lost, line.won, line.loss, line.against)
+            yield f"| {' | '.join(map(escaped, (task, line.label, *told)))} |"
+
+
+def _thinking(summary: SweepSummary) -> Iterator[str]:
+    found = reasoned.of_sweep(summary.per_quant)
+    if not found:
+        return
+    yield from (f"## {reasoned.TITLE}", "", escaped(reasoned.ABOUT), "")
+    yield f"| variant | {' | '.join(reasoned.HEADS)} |"
+    yield f"|---|{'---:|' * len(reasoned.HEADS)}"
+    for one in found:
+        yield f"| {' | '.join(map(escaped, (one.label, *one.texts)))} |"
 
 
 def raw_part(tables: Sequence[rawspeed.RawTable], made_by: str) -> Iterator[str]:

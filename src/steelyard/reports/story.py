@@ -10,16 +10,21 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.analysis import recommend
+from steelyard.analysis.sentences import loss_words
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.subject import ServedFacts
-from steelyard.domain.summary import Pick, SweepSummary, VariantRow, Verdict
+from steelyard.domain.summary import Estimate, Pick, SweepSummary, VariantRow, Verdict
 from steelyard.reports.columns import Column
-from steelyard.reports.figures import Display, duration, percent, points, said, size
+from steelyard.reports.figures import NOTHING, Display, duration, percent, said, size
 
 PICK_TITLES: Final = {
     "best_value_quant": "Best value",
     "minimum_viable_quant": "Minimum viable",
 }
+# Words that lead a sentence of a report, in capitals.
+LEADS: Final = frozenset(
+    {"USE", "SMALLEST", "AVOID", "UNDECIDED", "WARNING", "POLLUTED", "DRIFT", "MIXED"}
+)
 _LISTED: Final = 3
 _NOISE_WORDS: Final = {
     "clock error, first token": "how far the client's own stamp of a first token is off, at most",
@@ -27,6 +32,8 @@ _NOISE_WORDS: Final = {
     "engine noise": "scatter of one fixed cell, run again and again: standard deviation by mean",
     "smallest speed difference": "a speed difference below this is no difference",
     "A/A flips": "answers that changed when the reference ran against itself",
+    "A/A same text": "of the items, how many texts the reference gave again, run against itself",
+    "A/A same mark": "of the items, how many marks the reference got again",
     "A/A floor": "no variant may be called worse for a loss below this",
     "drift": "how far the sentinel cell moved from the first to the last block",
 }
@@ -82,11 +89,6 @@ def choices(summary: SweepSummary) -> tuple[Choice, ...]:
     return tuple(Choice(PICK_TITLES[p.name], p, rows.get(p.label or "")) for p in picks)
 
 
-def loss_text(verdict: Verdict) -> str:
-    """Return loss and interval in points."""
-    return f"{points(verdict.loss)} {interval(verdict.low, verdict.high)}"
-
-
 def tenths(share: float) -> str:
     """Return a share in points, without a sign."""
     return f"{share * 100:.1f}"
@@ -97,7 +99,7 @@ def interval(low: float, high: float) -> str:
     return Display("points", 100, 1, signed=True).interval(low, high)
 
 
-def costs(row: VariantRow, reference: str) -> str:
+def costs(row: VariantRow, reference: str, confidence: float) -> str:
     """Say what one variant loses against the reference."""
     match row.verdict:
         case Missing():
@@ -106,9 +108,9 @@ def costs(row: VariantRow, reference: str) -> str:
             return f"What {row.variant.label} loses is not known: {row.verdict}"
         case Measured(value=verdict):
             return (
-                f"{row.variant.label} loses {loss_text(verdict)} points of right answers against"
-                f" {reference}: {verdict.name} (margin {tenths(verdict.margin)},"
-                f" A/A floor {tenths(verdict.floor)}, {verdict.items:,} paired items,"
+                f"{row.variant.label}: {loss_words(verdict, reference, confidence)}:"
+                f" {verdict.name} (margin {tenths(verdict.margin)},"
+                f" A/A floor {tenths(verdict.floor)},"
                 f" {verdict.flips_lost} lost and {verdict.flips_won} won)"
             )
 
@@ -116,7 +118,9 @@ def costs(row: VariantRow, reference: str) -> str:
 def costs_of_picks(summary: SweepSummary) -> tuple[str, ...]:
     """Say what each picked variant loses, each once."""
     rows = [choice.row for choice in choices(summary) if choice.row is not None]
-    said_once = dict.fromkeys(costs(row, summary.reference_label) for row in rows)
+    said_once = dict.fromkeys(
+        costs(row, summary.reference_label, summary.confidence) for row in rows
+    )
     return tuple(said_once)
 
 
@@ -124,6 +128,18 @@ def no_pick(choice: Choice) -> str:
     """Say why nothing was picked."""
     gate = choice.pick.binding_gate
     return f"{choice.pick.reason} (binding gate: {gate})" if gate else choice.pick.reason
+
+
+def lead(text: str) -> tuple[str, str]:
+    """Part a sentence from the word that leads it, in capitals; ("", text) where none does."""
+    word, _, rest = text.partition(" ")
+    bare = word.rstrip(":")
+    return (bare, rest) if bare in LEADS else ("", text)
+
+
+def level(row: VariantRow) -> str:
+    """Return how good a row's right answers are in themselves, or a dash."""
+    return row.bands.get("overall", NOTHING)
 
 
 def utility(pick: Pick) -> str:
@@ -141,10 +157,16 @@ def noise_lines(summary: SweepSummary) -> tuple[Line, ...]:
         "engine noise": f"{said(noise.canary_cv.value, percent)}, n = {noise.canary_cv.n}",
         "smallest speed difference": said(noise.smallest_speed_difference, percent),
         "A/A flips": said(noise.aa_flips, lambda flips: f"{flips:,}"),
+        "A/A same text": _same(noise.aa_same_text),
+        "A/A same mark": _same(noise.aa_same_mark),
         "A/A floor": said(noise.aa_floor, lambda floor: f"{tenths(floor)} points"),
         "drift": said(noise.drift_share, percent) + corrected,
     }
     return tuple(Line(name, text, _NOISE_WORDS[name]) for name, text in found.items())
+
+
+def _same(share: Estimate) -> str:
+    return said(share.value, lambda value: f"{percent(value)} of {share.n:,} items")
 
 
 def facts(summary: SweepSummary) -> tuple[Line, ...]:
@@ -157,7 +179,7 @@ def facts(summary: SweepSummary) -> tuple[Line, ...]:
         "reference": f"{summary.reference_label} ({summary.reference_kind})",
         "suite": f"{summary.suite}, {summary.items:,} items",
         "margin": f"{tenths(summary.margin)} points; a loss under"
-        f" {tenths(summary.smallest_visible_loss)} cannot be seen",
+        f" {tenths(summary.smallest_visible_loss)} may go unseen",
         "duration": took(summary),
         "campaign": summary.campaign_id,
     }

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias, final
 
 from steelyard.domain.reading import Measured
 from steelyard.domain.summary import SweepSummary, VariantRow
-from steelyard.reports import rawspeed, soaked, story
+from steelyard.reports import rawspeed, reasoned, soaked, story, task_by_task
 from steelyard.reports.columns import Column, by_key, columns
 from steelyard.reports.declared import Metrics
 from steelyard.reports.figures import NOTHING
@@ -28,6 +28,14 @@ _RAW_LABEL_MOST: Final = 16
 # Columns of raw speed that hold numbers: raw, served, their ratio.
 _NUMBERS: Final = (2, 3, 4)
 _KILO: Final = 1024
+_TASK_LABEL_MOST: Final = 12
+# What a family's verdict is called where there is room for one letter.
+_SIGNS: Final = {"no loss shown": "=", "within margin": "~", "undecided": "?", "worse": "!"}
+_TASK_LEGEND: Final = (
+    "right in %, items lost and won against the reference, then = no loss shown, ~ within margin, "
+    "? undecided (too few items), ! worse. The level says how good the answers are in themselves, "
+    "excellent to failed."
+)
 # Places in the table (the label not counted) and names of what a narrow screen can spare.
 _SPARED: Final = ((1, "memory"), (3, "speed at depth"))
 _VERDICT_STYLES: Final[dict[str, Style]] = {
@@ -81,6 +89,8 @@ def screen(
         _loses(summary, width),
         _proved(summary, width),
         _table(summary, found, width),
+        _tasks(summary, found, width),
+        _thinking(summary, width),
         raw_block(
             rawspeed.of_sweep(summary.per_quant, brief=True),
             rawspeed.made_by([row.raw for row in summary.per_quant]),
@@ -344,6 +354,54 @@ def _labels(rows: Sequence[VariantRow], summary: SweepSummary, room: int) -> Fie
 
 def _short(text: str, room: int) -> str:
     return text if len(text) <= room else text[: room - 1] + "…"
+
+
+def _tasks(summary: SweepSummary, found: Sequence[Column], width: int) -> Iterator[Line]:
+    """Lay out the families side by side, as many as fit, below them the next ones."""
+    rows = summary.per_quant
+    told = [list(task_by_task.lines(summary, row)) for row in rows]
+    right, kld = by_key(found, "right_share"), by_key(found, "kl_divergence")
+    fields = [
+        _number(right, ("right", "%"), rows),
+        Field(("", "level"), tuple(map(story.level, rows)), right=False),
+        _number(kld, ("KLD", "nats"), rows),
+        *(_task([lines[place] for lines in told]) for place in range(1, len(told[0]))),
+    ]
+    yield (Segment(task_by_task.TITLE, "title"),)
+    labels = _labels(rows, summary, _TASK_LABEL_MOST)
+    while fields:
+        block = [labels]
+        while fields and sum(field.width + 1 for field in (*block, fields[0])) <= width + 1:
+            block.append(fields.pop(0))
+        if len(block) == 1:
+            fields.pop(0)  # no screen is so narrow that this is ever shown
+            continue
+        for line in (0, 1):
+            heads = " ".join(placed(field.heads[line], field) for field in block)
+            yield (Segment(heads, "dim"),)
+        for place in range(len(rows)):
+            yield tuple(_row_segments(block, place))
+    yield from wrapped(f"By family: {_TASK_LEGEND}", width, "", "dim")
+
+
+def _task(lines: Sequence[task_by_task.TaskLine]) -> Field:
+    """Write one family: right answers in percent, flips lost and won, a sign for the verdict."""
+    texts = tuple(
+        line.right.removesuffix(" %")
+        + (f" -{line.lost}+{line.won} {_SIGNS[line.against]}" if line.against in _SIGNS else "")
+        for line in lines
+    )
+    styles = tuple(_VERDICT_STYLES.get(line.against, "plain") for line in lines)
+    name = inert(lines[0].task)
+    return Field(("", name), texts, right=False, styles=styles)
+
+
+def _thinking(summary: SweepSummary, width: int) -> Iterator[Line]:
+    found = reasoned.sentences(summary)
+    if found:
+        yield (Segment(reasoned.TITLE, "title"),)
+    for text in found:
+        yield from wrapped(text, width, "  ", first="- ")
 
 
 def _legend(rows: Sequence[VariantRow], dropped: Sequence[str], width: int) -> Iterator[Line]:

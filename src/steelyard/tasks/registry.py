@@ -50,6 +50,18 @@ Drawn: TypeAlias = Question | Conversation | Errand
 FAMILIES: Final = ("math_words", "reading", "logic", "formats")
 # Those of the full suite: all that need no more than text and a few thousand tokens of it.
 FULL: Final = (*FAMILIES, "multi_turn", "business", "tools_prompted", "robustness")
+# Those that no sweep asks, and why; `steelyard eval` asks all of them.
+NOT_SWEPT: Final = {
+    "tools": "it calls tools through the engine's tools API, and not every engine has one; "
+    "tools_prompted asks the same with the catalogue in the prompt",
+    "rag": "it weighs a retriever beside the model, and a sweep has no settings for one",
+    "long_context": "its questions take many thousands of tokens; a sweep times such depths and "
+    "asks no questions there",
+    "code": "its answers are programs for a sandbox, and a sweep runs none",
+    "vision": "it needs a model that takes images, and a sweep asks in text only",
+    "audio": "it needs a model that takes sound, and a sweep asks in text only",
+    "video": "it needs a model that takes images, and a sweep asks in text only",
+}
 _SHIPPED: Final[dict[str, type[Family]]] = {
     "math_words": MathWords,
     "reading": Reading,

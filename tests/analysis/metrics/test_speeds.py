@@ -57,6 +57,13 @@ def test_repeats_are_pooled_and_six_requests_have_a_median() -> None:
     assert speed.rating == "excellent"
 
 
+def test_no_interval_of_speeds_reaches_below_zero() -> None:
+    found = centre([100.0, 9_000.0])
+    assert value_of(found.low) == 0.0
+    assert (value_of(found.high) or 0) > 9_000
+    assert (value_of(centre([-100.0, 9_000.0]).low) or 0) < 0
+
+
 def test_below_six_the_centre_is_the_mean() -> None:
     assert value_of(centre([1.0, 1.0, 4.0]).value) == 2.0
     assert value_of(centre([1.0, 1.0, 1.0, 1.0, 1.0, 40.0]).value) == 1.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, final
 
@@ -73,10 +73,16 @@ def speeds(
 
 
 def centre(values: Sequence[float]) -> Estimate:
-    """Estimate the middle of values: the median where its floor allows, the mean below."""
+    """Estimate the middle of values: the median where its floor allows, the mean below.
+
+    Where no value is below zero, the mean's interval ends there: Student's may reach beyond.
+    """
     if len(values) >= sample_floor(0.5):
         return quantile_estimate(values, 0.5)
-    return mean_estimate(values)
+    found = mean_estimate(values)
+    if values and min(values) >= 0 and isinstance(found.low, Measured) and found.low.value < 0:
+        return replace(found, low=Measured(0.0, found.low.source))
+    return found
 
 
 def _of_pool(pool: _Pool, metrics: Mapping[str, AnyMetric]) -> Iterator[Speed]:

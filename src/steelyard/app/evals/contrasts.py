@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from steelyard.app.evals import judge_texts
-from steelyard.app.evals.texts import interval, number, percent, spread, table
+from steelyard.app.evals.texts import interval, number, percent, spread, table, thought
 from steelyard.domain.evaluation import Contrast, Effect, Explored, Graded, Pairing
 from steelyard.domain.metric import Band
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -44,6 +44,7 @@ def _contrast(found: Contrast) -> Iterator[str]:
     yield from _formats(found.formats, [one.task for one in pairings])
     yield from judge_texts.contrast_text(found.judged)
     yield from _longer(found.lengths, [one.task for one in pairings])
+    yield from _thinking(found, [one.task for one in pairings])
     yield from _sizes(pairings, found.margin)
     if found.explored is not None:
         yield from _explored(found.explored)
@@ -77,6 +78,19 @@ def _longer(lengths: Mapping[str, Estimate], tasks: Sequence[str]) -> Iterator[s
     told = [f"{task} {spread(lengths[task], 2)}" for task in tasks if _known(lengths[task])]
     if told:
         yield f"Output tokens, second by first, thinking included: {', '.join(told)}"
+
+
+def _thinking(found: Contrast, tasks: Sequence[str]) -> Iterator[str]:
+    """Say of both how they think, of each task in which either thinks, is cut or loops."""
+    told = [
+        f"  {task}, {side}: {said or 'no answer thinks, is cut off or goes round in circles'}"
+        for task in tasks
+        if (both := [thought(one) for one in found.thinking.get(task, ())]) and any(both)
+        for side, said in zip(("first", "second"), both, strict=True)
+    ]
+    if told:
+        yield "How both think"
+        yield from told
 
 
 def _known(found: Estimate) -> bool:

@@ -10,7 +10,7 @@ from steelyard.domain.evaluation import Evaluation, TaskScore
 from steelyard.domain.judging import ONLY_SCORED
 from steelyard.domain.ledger import Worth
 from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.summary import Estimate, Marks
+from steelyard.domain.summary import Estimate, Marks, Thinking
 from steelyard.reports.figures import NOTHING
 from steelyard.stats.power import smallest_visible_loss
 
@@ -136,8 +136,13 @@ def _why(score: TaskScore) -> str:
 
 
 def _thought(score: TaskScore) -> str:
-    """Say of a task how its answers were thought about, where anything is to be said."""
-    found, parts = score.thinking, []
+    said = thought(score.thinking)
+    return f"  {score.task}: {said}" if said else ""
+
+
+def thought(found: Thinking) -> str:
+    """Say how answers were thought about, where anything is to be said."""
+    parts = []
     if found.thought:
         about = "about " if _estimated(found.tokens.value) else ""
         tokens = number(found.tokens.value, 0)
@@ -150,7 +155,7 @@ def _thought(score: TaskScore) -> str:
         parts.append(f"{found.cut} ended at the limit{within}")
     if found.loops:
         parts.append(f"{found.loops} go round in circles")
-    return f"  {score.task}: {'; '.join(parts)}" if parts else ""
+    return "; ".join(parts)
 
 
 def _room(scores: Sequence[TaskScore]) -> Iterator[str]:

@@ -46,6 +46,10 @@ def planned(sweep: Sweep, refused: Mapping[str, str] | None = None) -> Plan:
             for name in registry.FULL
             if name not in there_too
         ]
+        out += [
+            Skip(name, f"{why}: `steelyard eval --tasks {name}` asks it")
+            for name, why in registry.NOT_SWEPT.items()
+        ]
     return replace(found, skipped=(*found.skipped, *out))
 
 
