@@ -50,7 +50,6 @@ def test_each_form_is_shown_against_the_clean_items() -> None:
     assert lines["typos_10"][-3:] == [str(typos), str(typos), "0"]
     assert lines["json_broken"][-2:] == ["0", "0"]
     assert "spread 100.0 points" in text
-    # The last clean item has not all of its forms: the set ends at 140 items.
     assert (
         f"worst case, right in every form {(clean - typos) / clean:.1%}".replace("%", " %") in text
     )
@@ -59,7 +58,7 @@ def test_each_form_is_shown_against_the_clean_items() -> None:
 
 def test_forms_of_another_revision_are_not_guessed() -> None:
     text = record_text(ran(replace(TASK, revision=9), wrong_form="json"))
-    assert "forms — (robustness is at revision 1; the task asks for 9" in text
+    assert "forms — (robustness is at revision 2; the task asks for 9" in text
     assert "spread" not in text
 
 

@@ -38,6 +38,7 @@ _CUT: Final = Missing(
     "thinking_cut", "most answers ended at their limit while thinking, or soon after it"
 )
 _MOST: Final = 0.5
+_NO_BAND: Final = Missing("no_bands", "no bands are agreed on for items in several forms")
 _NOT_READ: Final = Missing("one_reading", "these answers are read in one way only")
 
 
@@ -45,6 +46,7 @@ def evaluate(record: RunRecord) -> Evaluation:
     """Count what the tasks of a run found, task by task and together."""
     sections = _tasks(record)
     subject = record.spec.subject
+    whole = _score(OVERALL, list(sections.values()), record)
     return Evaluation(
         run=record.id,
         model=subject.artifact.name,
@@ -53,7 +55,7 @@ def evaluate(record: RunRecord) -> Evaluation:
         reason=record.reason,
         simulated=record.simulated,
         tasks=tuple(_score(name, [section], record) for name, section in sections.items()),
-        overall=_score(OVERALL, list(sections.values()), record),
+        overall=replace(whole, band=_NO_BAND) if _varied(record) else whole,
         retrieval=tuple(
             found for section in sections.values() if (found := retrieval.score(section))
         ),
@@ -62,6 +64,11 @@ def evaluate(record: RunRecord) -> Evaluation:
         judging=judge_scores.judged_by(record),
         left_out=record.left_out,
     )
+
+
+def _varied(record: RunRecord) -> bool:
+    """Say whether items were asked in several forms: bands are agreed on for clean ones."""
+    return any(task.vary for task in record.spec.tasks)
 
 
 def _beside_first(record: RunRecord, sections: Mapping[str, Section]) -> tuple[Pairing, ...]:
@@ -96,6 +103,8 @@ def contrast(
     item_s = _item_s(first) + _item_s(second)
     floors = {} if again is None else _floors(first, again, sides, gates)
     (overall,) = _timed(pairings({OVERALL: (both[0], both[1])}, gates, floors), item_s)
+    if _varied(first) or _varied(second):
+        overall = replace(overall, first_band=_NO_BAND, second_band=_NO_BAND)
     return Contrast(
         first=first.id,
         second=second.id,
@@ -320,7 +329,7 @@ def _unpaired(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, str]]:
         if name not in mine or name not in theirs:
             yield name, f"only {(first if name in mine else second).id} has it"
         elif (ours := mine[name]) != (other := theirs[name]):
-            same = ("seed", "split", "revision", "private_seed", "samples")
+            same = ("seed", "split", "revision", "private_seed", "samples", "vary")
             changed = [key for key in same if getattr(ours, key) != getattr(other, key)]
             if _sha256(ours) != _sha256(other):
                 changed.append("content, columns or scorer")

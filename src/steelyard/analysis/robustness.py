@@ -10,16 +10,14 @@ are those of `stats.proportions`, clustered by clean item.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple
 
-from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.summary import Estimate
+from steelyard.domain.forms import NO_PAIRS, FormRight, Robustness
+from steelyard.domain.reading import Measured
 from steelyard.domain.task import Mark, NotRun, Right
 from steelyard.stats.proportions import share_estimate
 
 CLEAN: Final = "clean"
-_NO_PAIRS: Final = Missing("no_samples", "no form was run beside its clean item")
 
 
 class Place(NamedTuple):
@@ -27,36 +25,6 @@ class Place(NamedTuple):
 
     origin: str
     form: str
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class FormRight:
-    """One form: its share of right answers, and its flips against the clean items."""
-
-    form: str
-    right: Estimate
-    pairs: int
-    lost: int
-    won: int
-
-    @property
-    def gain(self) -> Reading[float]:
-        """Return the difference to the clean items of the same pairs, as a share."""
-        if not self.pairs:
-            return _NO_PAIRS
-        return Measured((self.won - self.lost) / self.pairs, "derived")
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Robustness:
-    """All forms, and what they come to."""
-
-    forms: tuple[FormRight, ...]
-    flip_rate: Estimate
-    worst_case: Estimate
-    spread: Reading[float]
 
 
 def robustness(
@@ -83,7 +51,7 @@ def robustness(
         found,
         share_estimate([flip for _, flip in pairs], [origin for origin, _ in pairs], confidence),
         share_estimate(whole, None, confidence),
-        Measured(max(gains) - min(gains), "derived") if pairs else _NO_PAIRS,
+        Measured(max(gains) - min(gains), "derived") if pairs else NO_PAIRS,
     )
 
 

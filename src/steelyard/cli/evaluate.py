@@ -7,7 +7,7 @@ from typing import Any, final
 
 import click
 
-from steelyard.cli import judge, questions, rag
+from steelyard.cli import judge, questions, rag, wording
 from steelyard.cli.asking import reached
 from steelyard.cli.choose import choose
 from steelyard.cli.progress import Screen
@@ -49,6 +49,8 @@ def evaluate() -> None:
     steelyard eval http://127.0.0.1:8080 --tasks math_words,logic:2 --items 300
     steelyard eval bundled --file questions.csv
     steelyard eval bundled --file essays.csv --judge judge-model.gguf
+    steelyard eval bundled --tasks math_words --vary typos_10,json_broken
+    steelyard eval bundled --tasks reading --guard unknown
     steelyard eval compare evals/FIRST evals/SECOND
     steelyard eval choose F16.gguf Q8_0.gguf Q4_K_M.gguf Q3_K_M.gguf
     steelyard eval repeat bundled --times 3
@@ -86,6 +88,7 @@ def evaluate() -> None:
 @click.option(
     "--budget", help="Time it may take, e.g. 45m; of a harness also 2usd or 1e6tok, with commas."
 )
+@wording.options
 @judge.options
 @rag.options
 @reached
@@ -121,14 +124,15 @@ def ask(
     from steelyard.app.evals import evaluating, harnessed
 
     names, chosen = tasks or (), sets or ()
-    retrieval, judging = rag.taken(how), judge.taken(how)
+    retrieval, judging, worded = rag.taken(how), judge.taken(how), wording.taken(how)
     if harnessed.named(names):
         asked = harnessed.request(
             BenchRequest.of(how), names, items or evaluating.ITEMS, streams, budget, out,
             ours={
                 "level": level, "private-seed": private_seed, "set": chosen, "file": file,
                 "columns": columns, "suite": suite, "samples": samples, "temperature": temperature,
-                "thinking": thinking, **judge.named(judging),
+                "thinking": thinking, "vary": worded.vary, "guard": worded.guard,
+                **judge.named(judging),
             },
             retrieval=retrieval,
         )  # fmt: skip
@@ -156,6 +160,7 @@ def ask(
         temperature=temperature,
         judge=judging,
         thinking=thinking,
+        wording=worded,
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
+from steelyard.domain.forms import Robustness
 from steelyard.domain.ledger import Worth
 from steelyard.domain.metric import Band
 from steelyard.domain.reading import Missing, Reading
@@ -180,7 +181,8 @@ class Evaluation:
     `lengths` holds those that ask at a length, shortest first. `retrieval` stands for each task
     that is asked of documents, `beside_first` pairs further settings of such a task with its first.
     `stopped` says why not all items were asked, and what that means for the intervals; `left_out`
-    which families or tasks were not asked at all, and why; `judging` who judged.
+    which families or tasks were not asked at all, and why; `judging` who judged. `forms` says of
+    each task that was asked in several how much these mattered.
     """
 
     run: str
@@ -197,6 +199,7 @@ class Evaluation:
     stopped: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
     judging: JudgedBy | None = None
+    forms: Mapping[str, Robustness] = field(default_factory=dict)
 
 
 @final

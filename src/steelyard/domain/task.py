@@ -215,7 +215,8 @@ class Task:
     `settings` say how the items are asked, by name and value; they change none of them. With a
     `source` nothing is generated: `seed` then says which of its items are drawn, where not all are.
     Each item is asked `samples` times, each time with another seed. `thinking` is the room to think
-    in tokens, beside what each answer has.
+    in tokens, beside what each answer has. With `vary` each of the `items`
+    is asked clean and in these forms besides; `guard` is what the model is told before all of them.
     """
 
     family: str
@@ -229,6 +230,8 @@ class Task:
     source: Source | None = None
     samples: int = 1
     thinking: int = 0
+    vary: tuple[str, ...] = ()
+    guard: str = ""
 
     @property
     def base(self) -> str:
@@ -237,9 +240,13 @@ class Task:
 
     @property
     def section(self) -> str:
-        """The name of its section: family and level, and the settings' values in brackets."""
+        """The name of its section: family and level, and the settings' values in brackets.
+
+        That of a varied task says so: no band and no limit is agreed on for it.
+        """
         values = ",".join(_NO_PART_OF_A_NAME.sub("_", value) for _, value in self.settings)
-        return f"{self.base}[{values}]" if values else self.base
+        name = f"{self.base}[{values}]" if values else self.base
+        return f"varied:{name}" if self.vary else name
 
 
 _AGAIN: Final = "#"

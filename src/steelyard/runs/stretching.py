@@ -54,7 +54,7 @@ class Fitted:
 
 def ruler(bench: Bench, stretch: Stretch) -> Ruler:
     """Learn how this engine counts, from a few short forms of a question of this sort."""
-    texts = [stretch.messages(size)[0].content for size in _LESSONS]
+    texts = [stretch.messages(size)[-1].content for size in _LESSONS]
     asked = prompting.taught(bench, texts)
     pace = _pace(asked)
     came = [a.usage.value.prompt_tokens if isinstance(a.usage, Measured) else None for a in asked]

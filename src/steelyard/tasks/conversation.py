@@ -29,12 +29,14 @@ class Conversation:
     kind: str
     turns: tuple[Turn, ...]
     max_tokens: int
+    system: str = ""
     _said: list[Message] = field(default_factory=list, repr=False, compare=False)
     _marks: list[Mark] = field(default_factory=list, repr=False, compare=False)
 
     def start(self) -> Ask:
         """Return the first turn; what was said before is forgotten."""
-        self._said = [Message("user", self.turns[0].prompt)]
+        told = [Message("system", self.system)] if self.system else []
+        self._said = [*told, Message("user", self.turns[0].prompt)]
         self._marks = []
         return self._ask()
 

@@ -67,6 +67,7 @@ class Errand:
     family: str
     level: int
     draft: ErrandDraft
+    system: str = ""
     _said: list[Message] = field(default_factory=list, repr=False, compare=False)
     _called: list[Called] = field(default_factory=list, repr=False, compare=False)
     _world: World = field(default_factory=lambda: World("", ()), repr=False, compare=False)
@@ -100,7 +101,8 @@ class Errand:
 
     def start(self) -> Ask:
         """Return the request; what was done before is undone."""
-        self._said = [Message("user", self.prompt)]
+        told = [Message("system", self.system)] if self.system else []
+        self._said = [*told, Message("user", self.prompt)]
         self._called, self._world, self._in_text = [], self.draft.world.copy(), False
         return self._ask()
 

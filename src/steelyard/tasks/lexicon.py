@@ -63,6 +63,7 @@ _KEYS: Final = {
     for at, letter in enumerate(row)
 }
 _TRIES: Final = 12
+_LONG: Final = 6
 
 
 def mistyped(rng: Random, word: str) -> str | None:
@@ -73,6 +74,20 @@ def mistyped(rng: Random, word: str) -> str | None:
         if lower not in _EVERY and _nearby(lower) == {word.lower()}:
             return typed
     return None
+
+
+def mistyped_unknown(rng: Random, word: str) -> str | None:
+    """Return a long word of lower case, unknown here, with two letters swapped or one doubled.
+
+    Nobody can say here which words are near it; these two slips seldom make one.
+    """
+    places = [at for at in range(2, len(word) - 1) if word[at - 1] != word[at]]
+    if len(word) < _LONG or not word.islower() or word in _EVERY or not places:
+        return None
+    at = rng.choice(places)
+    if rng.randrange(2):
+        return word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :]
+    return word[:at] + word[at] + word[at:]
 
 
 def _slip(rng: Random, word: str) -> str:

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.task import Item, Task
+from steelyard.tasks import guards, varying
 from steelyard.tasks.audio import Audio
 from steelyard.tasks.business import Business
 from steelyard.tasks.code.family import Code
@@ -149,12 +150,16 @@ def questions(task: Task) -> list[Question]:
 
 
 def drawn(task: Task) -> list[Drawn]:
-    """Return the items of a task as they are asked, with the room to think that it gives."""
-    found = _drawn(task)
-    return [roomier(item, task.thinking) for item in found] if task.thinking else found
+    """Return the items of a task, in its forms, behind its guard, and with its room to think."""
+    items = _clean(task)
+    if task.vary:
+        items = list(varying.with_forms(items, task.vary))
+    if task.guard:
+        items = guards.told(items, task.guard)
+    return [roomier(item, task.thinking) for item in items] if task.thinking else items
 
 
-def _drawn(task: Task) -> list[Drawn]:
+def _clean(task: Task) -> list[Drawn]:
     """Draw clusters until the task has its items; those of a file or a set are read."""
     if task.source is not None:
         return list(shelf.questions(task, task.source))
@@ -163,6 +168,7 @@ def _drawn(task: Task) -> list[Drawn]:
     kinds = source.kinds(task.level)
     made: dict[str, Drawn] = {}
     turn = index = fruitless = 0
+    whole = False
     while len(made) < task.items and fruitless < _FRUITLESS:
         cluster = source.draft(kinds[turn % len(kinds)], task.level, _random(task, index))
         index, fruitless = index + 1, fruitless + 1
@@ -171,9 +177,9 @@ def _drawn(task: Task) -> list[Drawn]:
         fresh = [q for q in _identified(task, cluster) if q.id not in made]
         made.update((question.id, question) for question in fresh)
         if fresh:
-            turn, fruitless = turn + 1, 0
+            turn, fruitless, whole = turn + 1, 0, cluster.whole
     if len(made) >= task.items:
-        return list(made.values())[: task.items]
+        return list(made.values())[: None if whole else task.items]
     raise BadInput(
         f"{task.family} at level {task.level} has only {len(made)} different {task.split} items; "
         f"{task.items} were asked for",

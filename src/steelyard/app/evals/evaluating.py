@@ -22,6 +22,7 @@ from steelyard.app.evals import (
     able,
     budgeted,
     contrasts,
+    cost,
     depths,
     going_on,
     judge,
@@ -34,12 +35,15 @@ from steelyard.app.evals import (
     standard_sets,
     suites,
     texts,
+    wording,
 )
 from steelyard.app.evals.budgeted import Budget
 from steelyard.app.evals.judge import Appointed, JudgeRequest
 from steelyard.app.evals.rag_request import RagRequest
+from steelyard.app.evals.wording import Wording
 from steelyard.app.results import results, tables
 from steelyard.app.results.comparison import axes
+from steelyard.app.results.forms import with_forms
 from steelyard.app.results.keeping import keeper
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput
@@ -59,6 +63,7 @@ from steelyard.store.records import RECORD_NAME, read_record, write_record
 from steelyard.tasks import registry
 from steelyard.tasks.given.judged import JudgeScorer
 from steelyard.tasks.given.texts import Unscored
+from steelyard.tasks.varying import origin_of
 
 SPEC: Final = "spec.json"
 ITEMS: Final = 100
@@ -94,6 +99,7 @@ class EvalRequest:
     series: Path | None = None
     judge: JudgeRequest = field(default_factory=JudgeRequest)
     thinking: int = 0
+    wording: Wording = field(default_factory=Wording)
 
 
 @final
@@ -168,7 +174,9 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
         with keeper(emit) as keep:
             keep(record)
     found = depths.with_lengths(scores.evaluate(record), record)
-    told = kinds.counts_text(record, ready.drawn), tables.forms_text(record)
+    found = with_forms(found, record)
+    forms = wording.guard_text(record), tables.forms_text(record)
+    told = kinds.counts_text(record, ready.drawn), "\n".join(filter(None, forms))
     answers = own_files.write_answers(ready.folder, record)
     return Evaluated(found, ready.folder, *told, answers, unjudged=judges.unfinished(record))
 
@@ -180,7 +188,8 @@ def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
         _refuse_used(request.out, request.series)  # before a file is read or a set fetched
     if _sets(request):
         benching.require_subject(request.bench)
-    tasks, met = rag_request.settled(tasks_of(request, emit), request.rag)
+    asked = wording.worded(tasks_of(request, emit), request.wording)
+    tasks, met = rag_request.settled(asked, request.rag)
     drawn: dict[Task, Sequence[Item]] = {task: registry.generate(task) for task in tasks}
     left_out: dict[str, str] = {}
     if request.suite is None:
@@ -330,7 +339,8 @@ def _foresight(
     """Say what so many items can show, and what long ones cost."""
     items = [item for each in drawn.values() for item in each]
     # Settings of one task share their items.
-    different = {(task.base, i.id) for task, each in drawn.items() for i in each if _known(i)}
+    known = ((task.base, item.id) for task, each in drawn.items() for item in each if _known(item))
+    different = {(base, origin_of(named)) for base, named in known}
     if not different and request.judge.judge is None:
         yield texts.unscored(len(items))
     elif not different:
@@ -344,6 +354,8 @@ def _foresight(
     elif request.series is None:
         yield texts.foresight(len(different), len({task.base for task in drawn}))
     yield from room.notices(items, request.streams)
+    yield from cost.notices(drawn, target)
+    yield from wording.notices(tuple(drawn))
 
 
 def _known(item: Item) -> bool:
@@ -381,7 +393,7 @@ def compare_text(
         raise BadInput("one run is simulated and the other measured: they share nothing")
     try:
         differs = (
-            *axes(mine, theirs),
+            *_differing(mine, theirs),
             *scores.resettled(mine, theirs),
             *scores.rethought(mine, theirs),
         )
@@ -407,6 +419,10 @@ def room_notices(record: RunRecord) -> Iterator[str]:
         yield f"{found.model}: {advice}"
 
 
+def _differing(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
+    return (*axes(first, second), *wording.differing(first, second))
+
+
 def _again(first: RunRecord, second: RunRecord, named: str | None) -> RunRecord | None:
     """Return the run that repeats the first; `BadInput` for one that is something else."""
     if named is None:
@@ -414,7 +430,7 @@ def _again(first: RunRecord, second: RunRecord, named: str | None) -> RunRecord 
     found = record_named(named)
     if found.id in (first.id, second.id):
         raise BadInput(f"--again names run {found.id}, which is compared already")
-    if other := tuple(axes(first, found)):
+    if other := _differing(first, found):
         raise BadInput(
             f"run {found.id} does not repeat run {first.id}: other {'; '.join(other)}",
             hint="run the first once more, with everything the same, and name that run",

@@ -30,7 +30,9 @@ def explored(found: Contrast, first: RunRecord, second: RunRecord) -> Contrast:
 
 def counts_text(record: RunRecord, drawn: Mapping[Task, Sequence[Item]]) -> str:
     """Return how many items of each kind were right, a line for each task with a few kinds."""
-    items = {name_of(task): _kinds_of(task, each) for task, each in drawn.items()}
+    # Those in several forms have a table of these.
+    plain = {task: each for task, each in drawn.items() if not task.vary}
+    items = {name_of(task): _kinds_of(task, each) for task, each in plain.items()}
     lines = (_counts(section, items.get(section.name, {})) for section in record.sections)
     return "\n".join(filter(None, lines))
 

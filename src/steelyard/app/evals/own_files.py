@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -24,9 +24,12 @@ from steelyard.domain.run import RunRecord
 from steelyard.domain.stream import Attempt
 from steelyard.domain.task import Mark, Source, Task, item_of
 from steelyard.platform import atomic
+from steelyard.tasks import registry
 from steelyard.tasks.given import columns, reading, records, shelf
 from steelyard.tasks.given.reading import Reading
 from steelyard.tasks.given.row import Row
+from steelyard.tasks.rewording import CLEAN
+from steelyard.tasks.varying import form_of, origin_of
 
 ANSWERS: Final = "answers.jsonl"
 _SHOWN: Final = 5
@@ -98,7 +101,8 @@ def restore(folder: Path, tasks: Sequence[Task]) -> None:
 
 def write_answers(folder: Path, record: RunRecord) -> Path | None:
     """Write what was said to each row, one a line; return the file, or None where no file asked."""
-    given = {one.section: one.source for one in record.spec.tasks if one.source is not None}
+    tasks = {one.section: one for one in record.spec.tasks if one.source is not None}
+    given = {name: one.source for name, one in tasks.items() if one.source is not None}
     if not given:
         return None
     path = folder / ANSWERS
@@ -108,23 +112,38 @@ def write_answers(folder: Path, record: RunRecord) -> Path | None:
                 continue
             rows = {row.id: row for row in shelf.rows(given[section.name])}
             last = {one.sample: one for one in sorted(section.attempts, key=lambda a: a.tries)}
+            rows = _in_forms(tasks[section.name], rows) or rows
             places = {item: place for place, item in enumerate(rows)}
             replies = _replies(record, section.name)
             known = [sample for sample in last if item_of(sample) in rows]
             for sample in sorted(known, key=lambda one: (places[item_of(one)], one)):
                 row, mark = rows[item_of(sample)], section.marks.get(sample)
-                told = _answered(section.name, row, last[sample], mark)
+                told = _answered(section.name, item_of(sample), row, last[sample], mark)
                 if mark is not None and mark.judge is not None:
                     told["judge"] = _judged(mark.judge, replies.get(sample, []))
                 stream.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
     return path
 
 
-def _answered(name: str, row: Row, attempt: Attempt, mark: Mark | None) -> dict[str, object]:
+def _in_forms(task: Task, rows: Mapping[str, Row]) -> dict[str, Row]:
+    """Return the rows of a varied task in their forms, worded as they were asked."""
+    if not task.vary:
+        return {}
+    return {
+        item.id: replace(rows[origin_of(item.id)], prompt=item.prompt)
+        for item in registry.questions(task)
+    }
+
+
+def _answered(
+    name: str, item: str, row: Row, attempt: Attempt, mark: Mark | None
+) -> dict[str, object]:
     outcome = None if mark is None else mark.outcome
+    form = form_of(item)
     return {
         "task": name,
-        "item": row.id,
+        "item": item,
+        **({} if form == CLEAN else {"form": form}),
         **_told(row),
         "said": attempt.text,
         "finish_reason": attempt.finish_reason,

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from steelyard.analysis import evaluation as scores
 from steelyard.app.evals import depths, evaluating, judge_texts, rag_texts, texts
+from steelyard.app.results import tables
+from steelyard.app.results.forms import with_forms
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.run import RunRecord
@@ -21,13 +23,13 @@ def rescore_text(named: str, *, as_json: bool) -> str:
         raise BadInput(f"run {before.id} has no tasks", hint="`steelyard eval` makes runs that do")
     after = rescore(before)
     changed = list(_changed(before, after))
-    found = depths.with_lengths(scores.evaluate(after), after)
+    found = with_forms(depths.with_lengths(scores.evaluate(after), after), after)
     if as_json:
         return json.dumps({"evaluation": plain(found), "changed": changed}, indent=1)
     retrieved = rag_texts.retrieval_text(found.retrieval, found.beside_first)
     judged = judge_texts.judging_text(found)
     parts = (texts.evaluation_text(found), judged, depths.text(found.lengths), retrieved)
-    lines = [*filter(None, parts)]
+    lines = [*filter(None, (*parts, tables.forms_text(after)))]
     lines += [f"  {one['task']} {one['item']}: {one['was']} → {one['is']}" for one in changed]
     lines.append(
         f"{len(changed)} of {found.overall.marks.right_share.n} marks changed"

@@ -1,30 +1,41 @@
-"""The forms of a stored robustness task: its items are drawn again to tell which is which.
+"""The forms of a stored task that was asked in several: which item is which form of which other.
 
-A record keeps marks by item id; the same task gives the same items on every machine. Not aware of
-how the result is shown.
+The ids of a varied task tell. Those of the robustness family do not: its items are drawn again, for
+the same task gives the same items on every machine. Not aware of how the result is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from steelyard.analysis.robustness import CLEAN, Place, Robustness, robustness
+from steelyard.analysis.robustness import CLEAN, Place, robustness
 from steelyard.app.results.comparison import CONFIDENCE
 from steelyard.domain.errors import BadInput
+from steelyard.domain.evaluation import Evaluation
+from steelyard.domain.forms import Robustness
 from steelyard.domain.run import RunRecord, Section
-from steelyard.domain.task import sample_key
+from steelyard.domain.task import item_of, sample_key
 from steelyard.runs.judged import name_of
+from steelyard.tasks import varying
 from steelyard.tasks.registry import Drawn, drawn
 from steelyard.tasks.robustness import Robustness as Family
 
 
+def with_forms(found: Evaluation, record: RunRecord) -> Evaluation:
+    """Add to an evaluation what the forms of its prompts came to."""
+    told = {section.name: of_section(record, section) for section in record.sections}
+    return replace(
+        found, forms={name: each for name, each in told.items() if isinstance(each, Robustness)}
+    )
+
+
 def of_section(record: RunRecord, section: Section) -> Robustness | str | None:
     """Return what the forms come to; None for another task, a text if they cannot be told apart."""
-    asked = [
-        task
-        for task in record.spec.tasks
-        if task.family == Family.name and name_of(task) == section.name
-    ]
+    named = [task for task in record.spec.tasks if name_of(task) == section.name]
+    if any(task.vary for task in named):
+        return robustness(section.marks, _named(section.marks), CONFIDENCE)
+    asked = [task for task in named if task.family == Family.name]
     if section.kind != "task" or not asked:
         return None
     places: dict[str, Place] = {}
@@ -39,6 +50,15 @@ def of_section(record: RunRecord, section: Section) -> Robustness | str | None:
             for number in range(task.samples)
         }
     return robustness(section.marks, places, CONFIDENCE)
+
+
+def _named(samples: Iterable[str]) -> dict[str, Place]:
+    """Place the samples of a varied task by their ids; each is compared with its like."""
+    places = {}
+    for sample in samples:
+        item, again = item_of(sample), sample.removeprefix(item_of(sample))
+        places[sample] = Place(f"{varying.origin_of(item)}{again}", varying.form_of(item))
+    return places
 
 
 def _placed(items: Iterable[Drawn]) -> dict[str, Place]:

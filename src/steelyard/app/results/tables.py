@@ -11,7 +11,7 @@ from steelyard.analysis.judge_scores import judged_by
 from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.metrics.registry import METRICS, OF_RUN
 from steelyard.analysis.metrics.speeds import speeds
-from steelyard.app.evals import depths, judge_texts, rag_texts
+from steelyard.app.evals import depths, judge_texts, rag_texts, wording
 from steelyard.app.proxying.texts import harness_text
 from steelyard.app.results import forms
 from steelyard.app.results.comparison import CONFIDENCE, Comparison, PairedRight
@@ -95,6 +95,7 @@ def _record_lines(record: RunRecord) -> Iterator[str]:
     if record.harness is not None:
         yield ""
         yield harness_text(record.harness)
+    yield from wording.guard_text(record).splitlines()
     for section in record.sections:
         yield ""
         yield from _section_lines(section)
@@ -143,10 +144,10 @@ def _form_lines(record: RunRecord, section: Section) -> Iterator[str]:
     if isinstance(found, str):
         yield f"  forms — ({found})"
         return
-    heads = ("  form", "right", "pairs", "lost", "won")
+    heads = ("  form", "right", "same mark", "pairs", "lost", "won")
     rows = [
-        (f"  {each.form}", _estimate(each.right, 1, "%", _PERCENT), str(each.pairs), str(each.lost),
-         str(each.won))
+        (f"  {each.form}", _estimate(each.right, 1, "%", _PERCENT), _share(each.agreement),
+         str(each.pairs), str(each.lost), str(each.won))
         for each in found.forms
     ]  # fmt: skip
     yield _table([heads, *rows])
@@ -157,6 +158,10 @@ def _form_lines(record: RunRecord, section: Section) -> Iterator[str]:
             yield f"  spread — ({found.spread})"
     yield f"  worst case, right in every form {_estimate(found.worst_case, 1, '%', _PERCENT)}"
     yield f"  flip rate against the clean item {_estimate(found.flip_rate, 1, '%', _PERCENT)}"
+
+
+def _share(found: Reading[float]) -> str:
+    return f"{found.value * _PERCENT:.1f} %" if isinstance(found, Measured) else "—"
 
 
 def _comparison_lines(found: Comparison) -> Iterator[str]:
