@@ -8,7 +8,7 @@ import pytest
 from tests.analysis.answered import Said, section
 from tests.analysis.swept import World
 
-from steelyard.analysis.answer_worth import payback, worth
+from steelyard.analysis.answer_worth import metered, payback, worth
 from steelyard.domain.ledger import Prices, Worth
 from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.run import RunRecord
@@ -68,3 +68,22 @@ def test_without_a_counter_or_a_meter_money_has_the_counters_reason(record: RunR
     paid = payback(of(blind, [Said()]), Prices(0.3))
     assert paid.energy.value == paid.here.value == Missing("no_counter", "no RAPL here")
     assert isinstance(payback(of(blind, [Said()]), Prices(0.3, watts=9.0)).here.value, Measured)
+
+
+def test_a_failed_answer_that_was_charged_is_paid_for_and_one_without_a_bill_is_said(
+    record: RunRecord,
+) -> None:
+    found = of(record, [Said(cost=0.002), Said("-", cost=0.004), Said("-"), Said(cost=0.002)])
+    assert value_of(found.billed.value) == pytest.approx(0.004)
+    assert found.unbilled == 1
+    assert payback(found, Prices(0.3), found).unbilled == 1
+    assert of(record, [Said(cost=0.002), Said("-", cost=0.0)]).unbilled == 0
+
+
+def test_a_meter_gives_the_joules_without_a_tariff_and_they_are_called_estimated(
+    record: RunRecord,
+) -> None:
+    blind = replace(record, vitals=Missing("no_counter", "no RAPL here"))
+    found = metered(of(blind, [Said(), Said("w", seconds=2.0)]), 20)
+    assert found.joules.value == Measured(60.0, "estimated")
+    assert metered(found, None) is found

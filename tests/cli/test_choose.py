@@ -77,8 +77,17 @@ def test_the_cheapest_good_enough_is_chosen_and_the_rest_is_not_asked(
     assert good["verdict"]["value"]["name"] == "no loss shown"
     assert (equal["items"], equal["verdict"]["code"]) == (0, "not_looked_at")
     assert found["planned"] == 4 * ITEMS
-    asked = found["reference_items"] + bad["items"] + good["items"]
-    assert found["requests"] == asked < 0.6 * found["planned"]
+    again = found["again_items"]
+    assert again == min(200, found["reference_items"])
+    asked = found["reference_items"] + bad["items"] + good["items"] + again
+    assert found["requests"] == asked
+    assert asked - again < 0.6 * found["planned"]
+    assert found["floor"]["value"] == 0
+    assert read_record(tmp_path / "out" / "again").spec.replica == 1
+    assert bad["rated"]["right"]["value"]["value"] < found["rated"]["right"]["value"]["value"] == 1
+    assert found["rated"]["band"]["value"] == "excellent"
+    assert found["faults"].keys() == {"reference", bad["label"], good["label"], "again"}
+    assert 0.08 < good["visible"]["value"] < 1
     spools = (tmp_path / "out").glob("*/spool.bin")
     assert sum(sum(1 for _ in spool.read(path)) for path in spools) == asked
     record = read_record(tmp_path / "out" / good["label"])
@@ -96,7 +105,7 @@ def test_a_fixed_plan_asks_the_whole_matrix_and_chooses_the_same(
 ) -> None:
     found = chosen(tmp_path, *urls[:3], "--fixed", "--out", "out")
     assert found["chosen"] == found["candidates"][1]["label"]
-    assert found["requests"] == found["planned"] == 3 * ITEMS
+    assert found["requests"] - found["again_items"] == found["planned"] == 3 * ITEMS
     assert not found["anytime"]
     assert read_record(tmp_path / "out" / "reference").stopped is None
 
@@ -107,7 +116,13 @@ def test_where_none_is_good_enough_the_exit_code_says_so(
 ) -> None:
     found = chosen(tmp_path, *urls[:2], "--out", "out", code=1)
     assert (found["chosen"], found["complete"]) == (None, True)
-    shown = typed(tmp_path, "eval", "choose", *urls[:2], *ASKED, "--out", "other").stdout
+    said = typed(tmp_path, "eval", "choose", *urls[:2], *ASKED, "--no-aa", "--out", "other")
+    shown = said.stdout
+    assert "A/A        none (--no-aa left it out)" in shown
+    assert not (tmp_path / "other" / "again").exists()
+    assert "reference  " in shown
+    assert "right 100.0% excellent" in shown
+    assert "call one worse that loses" in said.stderr
     assert "stay with" in shown
     assert "SIMULATED" in shown
 

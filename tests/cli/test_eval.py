@@ -152,8 +152,12 @@ def what_a_right_answer_costs_is_told(folder: Path, bad: dict[str, Any]) -> None
     assert told.returncode == 0, told.stderr
     assert "A thousand right answers cost, at 0.3 a kWh (power typed)" in told.stdout
     assert "no run of a hosted model was given" in told.stdout
+    assert "J (estimated: typed watts times seconds)" in told.stdout
+    assert "0.00 [0.00, 0.00] s" not in told.stdout
+    by_meter = steelyard(folder, "eval", "worth", "bad-out", "--watts", "20", "--json").stdout
+    assert json.loads(by_meter)["worth"]["joules"]["value"]["source"] == "estimated"
     for words, says in (
-        (("--watts", "20"), "without the price of a kWh"),
+        (("--idle-watts", "20"), "without the price of a kWh"),
         (("--tariff", "0.3", "--hosted", "good-out"), "was not billed: "),
         (("--tariff", "0"), "'--tariff'"),
     ):

@@ -82,8 +82,9 @@ def test_planted_programs_are_marked_told_and_marked_again(
     found = json.loads(sampled.out)["overall"]
     assert found["marks"]["right"] == 15
     assert set(found["pass_at"]) == {"1", "5"}
-    assert found["pass_at"]["5"]["value"]["value"] == pytest.approx(3 / 8)
-    assert found["pass_at"]["5"]["n"] == 8
+    assert found["pass_at"]["1"]["value"]["value"] == pytest.approx(3 / 8)
+    assert found["pass_at"]["1"]["n"] == 8
+    assert found["pass_at"]["5"]["value"]["code"] == "seed_ignored"  # the server draws nothing
     shutil.copytree("many", "twin")
     told = Path("twin", "record.json").read_text()
     Path("twin", "record.json").write_text(told.replace(json.loads(told)["id"], "another"))

@@ -52,6 +52,7 @@ COMMANDS = (
         "eval",
         "eval run",
         "eval choose",
+        "eval power",
         "eval repeat",
         "eval compare",
         "eval worth",

@@ -8,6 +8,7 @@ from scipy import stats
 from steelyard.stats.paired import Flips, lower_bound, mcnemar_exact, upper_bound
 from steelyard.stats.power import (
     items_for_margin,
+    items_for_power,
     items_to_decide,
     mcnemar_power,
     smallest_visible_loss,
@@ -22,6 +23,7 @@ from steelyard.stats.power import (
         (100, 0.08, 0.03, 0.22),
         (200, 0.05, 0.02, 0.27),
         (400, 0.08, 0.03, 0.83),
+        (1600, 0.04, 0.02, 0.89),
     ],
 )
 def test_the_power_of_mcnemar_is_the_known_table(
@@ -148,3 +150,12 @@ def test_what_is_undecided_takes_more_items_than_there_were() -> None:
 
 def test_a_loss_at_its_floor_is_never_decided() -> None:
     assert items_to_decide(Flips(4, 1, 100), 100, margin=0.03, floor=0.03) is None
+
+
+def test_the_items_of_a_power_are_the_first_that_have_it() -> None:
+    found = items_for_power(0.05, 0.02, 0.8)
+    assert found is not None
+    assert mcnemar_power(found, 0.05, 0.02) >= 0.8 > mcnemar_power(found - 1, 0.05, 0.02)
+    stricter = items_for_power(0.05, 0.02, 0.8, alpha=0.0125)
+    assert stricter is not None
+    assert stricter > found

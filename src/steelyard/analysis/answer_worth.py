@@ -8,6 +8,7 @@ spreads as its time does. Not aware of sensors or files. Intervals: Fieller's, o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis import timing
@@ -42,10 +43,19 @@ def worth(
         tokens=tokens_per_right(tasks, confidence),
         joules=scaled(seconds, watts),
         billed=_billed(tasks, confidence),
+        unbilled=_unbilled(tasks),
         watts=watts,
         right=sum(isinstance(m.outcome, Right) for s in tasks for m in s.marks.values()),
         busy_s=_busy_s(tasks),
     )
+
+
+def metered(found: Worth, watts: float | None) -> Worth:
+    """Return it with the energy that a meter's mean power comes to, where somebody read one."""
+    if watts is None:
+        return found
+    power: Reading[float] = Measured(watts, "estimated")
+    return replace(found, joules=scaled(found.seconds, power), watts=power)
 
 
 def payback(found: Worth, prices: Prices, hosted: Worth | None = None) -> Payback:
@@ -56,7 +66,8 @@ def payback(found: Worth, prices: Prices, hosted: Worth | None = None) -> Paybac
     """
     watts = found.watts if prices.watts is None else Measured(prices.watts, "estimated")
     by_second = derived(watts, lambda w: w / _J_PER_KWH * prices.tariff)
-    energy = scaled(found.seconds, by_second)
+    by_joule: Reading[float] = Measured(prices.tariff / _J_PER_KWH, "derived")
+    energy = scaled(scaled(found.seconds, watts), by_joule)
     waiting = (1 - prices.duty) / prices.duty * prices.idle_watts / _J_PER_KWH * prices.tariff
     idle = scaled(found.seconds, Measured(waiting, "derived"))
     used_s = prices.years * _YEAR_DAYS * _DAY_S * prices.duty
@@ -71,6 +82,7 @@ def payback(found: Worth, prices: Prices, hosted: Worth | None = None) -> Paybac
         hosted=service,
         break_even=_break_even(found.seconds, by_second, prices, service),
         most=_inverse(found.seconds, _DAY_S),
+        unbilled=0 if hosted is None else hosted.unbilled,
     )
 
 
@@ -124,13 +136,17 @@ def _inverse(found: Estimate, above: float) -> Estimate:
 
 
 def scaled(found: Estimate, by: Reading[float]) -> Estimate:
-    """Return an estimate times a number that has no spread here."""
+    """Return an estimate times a number that has no spread here; it is estimated if that is."""
     if isinstance(by, Missing):
         return Estimate(by, by, by, 0)
-    value, low, high = (
-        derived(each, lambda one: one * by.value) for each in (found.value, found.low, found.high)
-    )
-    return Estimate(value, low, high, found.n)
+
+    def times(each: Reading[float]) -> Reading[float]:
+        if isinstance(each, Missing):
+            return each
+        guessed = "estimated" in (each.source, by.source)
+        return Measured(each.value * by.value, "estimated" if guessed else "derived")
+
+    return Estimate(times(found.value), times(found.low), times(found.high), found.n)
 
 
 def _watts(record: RunRecord, tasks: Sequence[Section]) -> Reading[float]:
@@ -157,12 +173,21 @@ def _billed(tasks: Sequence[Section], confidence: float) -> Estimate:
     spent: dict[str, float] = {}
     for section in tasks:
         for attempt in section.attempts:
-            if attempt.outcome.kind != "completed":
-                continue  # no count came with it, and so no bill
             if isinstance(attempt.cost, Missing):
+                if attempt.outcome.kind != "completed":
+                    continue  # told apart: `unbilled`
                 return Estimate(attempt.cost, attempt.cost, attempt.cost, 0)
             key = f"{section.name}/{attempt.sample}"
             spent[key] = spent.get(key, 0.0) + attempt.cost.value
     if not spent:
         return Estimate(_NOT_BILLED, _NOT_BILLED, _NOT_BILLED, 0)
     return per_right(tasks, spent, confidence)
+
+
+def _unbilled(tasks: Sequence[Section]) -> int:
+    """Count the failed requests of which nobody told what they cost; the rest have a bill."""
+    return sum(
+        attempt.outcome.kind != "completed" and isinstance(attempt.cost, Missing)
+        for section in tasks
+        for attempt in section.attempts
+    )

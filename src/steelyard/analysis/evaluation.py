@@ -19,11 +19,13 @@ from steelyard.analysis.bands import OVERALL, rated
 from steelyard.analysis.determinism import identical
 from steelyard.analysis.effects import SAMPLED, effects, sampled
 from steelyard.analysis.marks import adherence, by_constraint, count
-from steelyard.analysis.passing import passing
+from steelyard.analysis.passing import passing, withheld
+from steelyard.analysis.repeats import not_drawn, repeats
 from steelyard.analysis.thinking import ledger, length_ratio
 from steelyard.analysis.verdict import Marked, Pairs, floor, judge_pairs, pair
 from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Contrast, Evaluation, Pairing, TaskScore
+from steelyard.domain.faults import faults_of
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section, Stopped
 from steelyard.domain.summary import Estimate, Thinking
@@ -63,6 +65,7 @@ def evaluate(record: RunRecord) -> Evaluation:
         stopped="" if record.stopped is None else _stopped(record.stopped),
         judging=judge_scores.judged_by(record),
         left_out=record.left_out,
+        faults=faults_of(record),
     )
 
 
@@ -140,6 +143,7 @@ def contrast(
             for record in (first, second)
             for family, why in record.left_out.items()
         ),
+        faults={one.id: faults_of(one) for one in (first, second, again) if one is not None},
     )
 
 
@@ -203,14 +207,18 @@ def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskSco
         worth=worth(record, sections),
         thinking=thoughts,
         parts={} if task == OVERALL else by_constraint(marked.marks, marked.clusters),
-        pass_at=_passing(marked),
+        pass_at=_passing(marked, record),
         judge=None if task == OVERALL else judge_scores.scores(marked.marks, marked.clusters),
+        repeated=repeats(sections).share,
     )
 
 
-def _passing(marked: Marked) -> dict[str, Estimate]:
+def _passing(marked: Marked, record: RunRecord) -> dict[str, Estimate]:
     # Of one sample pass@1 would be the share of right answers, said twice.
-    return passing(marked.marks, marked.clusters) if sampled(marked.marks) else {}
+    if not sampled(marked.marks):
+        return {}
+    found = passing(marked.marks, marked.clusters)
+    return found if not_drawn(record) is None else withheld(found)
 
 
 def _per_item(sections: Sequence[Section], what: str) -> Reading[float]:

@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from steelyard.domain.reading import Missing
 from steelyard.domain.summary import Estimate
 from steelyard.domain.task import Mark, NotRun, Right, item_of
 from steelyard.stats.pass_at_k import pass_at_k
 from steelyard.stats.proportions import mean_share_estimate
 
 KS: Final = (1, 5, 10)
+_ONE_SAMPLE: Final = Missing(
+    "seed_ignored", "all samples of an item are the same text: several are no more than one"
+)
 
 
 def passing(
@@ -27,6 +31,12 @@ def passing(
         asked.setdefault(item_of(sample), []).append(marks[sample])
     most = max(map(len, asked.values()), default=0)
     return {str(k): _passing(asked, clusters, k, confidence) for k in KS if k <= most}
+
+
+def withheld(found: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Return pass@1 alone: samples that are all alike say no more, and the others say why."""
+    none = Estimate(_ONE_SAMPLE, _ONE_SAMPLE, _ONE_SAMPLE, 0)
+    return {k: each if k == "1" else none for k, each in found.items()}
 
 
 def _passing(

@@ -14,6 +14,7 @@ from typing import Final
 from steelyard.analysis import asked, client_limits, timing
 from steelyard.analysis.metrics import load
 from steelyard.analysis.metrics.machine import overhead
+from steelyard.analysis.repeats import not_drawn
 from steelyard.domain.caution import Caution
 from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.run import (
@@ -79,6 +80,7 @@ def cautions(record: RunRecord, thresholds: ControlProfile | None = None) -> tup
         *_client(record),
         *_resent(record),
         *_prefix_cache(record),
+        *_not_drawn(record),
     )
 
 
@@ -281,6 +283,18 @@ def _prefix_cache(record: RunRecord) -> Iterator[Caution]:
             f"{len(hits)} of {len(found)} prompts came partly out of the engine's prefix cache"
             f" ({sum(hits):,} tokens), though none was to repeat another",
             "read times to first token as too short, or turn the engine's prefix cache off",
+        )
+
+
+def _not_drawn(record: RunRecord) -> Iterator[Caution]:
+    """Say that samples which were to be drawn are one text."""
+    if (found := not_drawn(record)) is not None:
+        yield Caution(
+            "SEED_IGNORED",
+            f"the samples of all {found.items} items are the same text, {found.again} times the"
+            " first answer again: seed or temperature may be ignored",
+            "do not read pass@k beyond 1; see whether another --temperature changes a word, and"
+            " what `steelyard engines probe` finds of the seed",
         )
 
 

@@ -31,7 +31,7 @@ from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Verdict, VerdictName
 from steelyard.domain.task import Mark, NotRun, Right
-from steelyard.stats.families import holm, holm_levels
+from steelyard.stats.families import bonferroni, holm, holm_levels
 from steelyard.stats.paired import (
     Flips,
     flips,
@@ -137,15 +137,17 @@ def judge_shown(
     without an item run on both sides has no verdict.
     """
     level = (1 - gates.confidence) / 2 / max(1, len(sides))
-    found = {}
-    for label, both in sides.items():
-        pairs = pair(*both)
-        if pairs is None:
-            continue
-        floor_used, known = _or_margin(floors[label], gates.margin)
-        p = min(1.0, p_loss_above(pairs.best, floor_used) * len(sides))
-        found[label] = _verdict(pairs, gates, (floor_used, known), (level, level), p)
-    return found
+    paired = {label: pair(*both) for label, both in sides.items()}
+    used = {label: _or_margin(floors[label], gates.margin) for label in sides}
+    p_values = [
+        1.0 if found is None else p_loss_above(found.best, used[label][0])
+        for label, found in paired.items()
+    ]
+    return {
+        label: _verdict(found, gates, used[label], (level, level), p)
+        for (label, found), p in zip(paired.items(), bonferroni(p_values), strict=True)
+        if found is not None
+    }
 
 
 def flipped(reference: Marked, candidate: Marked, confidence: float) -> Estimate:

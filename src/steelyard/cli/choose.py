@@ -35,6 +35,7 @@ from steelyard.cli.values import DURATION, WORDS, Finite
 )
 @click.option("--every", is_flag=True, help="Reach a verdict on every candidate.")
 @click.option("--fixed", is_flag=True, help="Ask everything, and judge once at the end.")
+@click.option("--no-aa", is_flag=True, help="Leave out the reference asked once more at the end.")
 @click.option("--budget", type=DURATION, help="Time it may take, e.g. 45m.")
 @questions.drawn
 @click.option("--streams", type=click.IntRange(1, 64), default=2, help="Requests at a time.")
@@ -50,6 +51,7 @@ def choose(
     items_max: int,
     every: bool,
     fixed: bool,
+    no_aa: bool,
     budget: float | None,
     level: int | None,
     private_seed: str | None,
@@ -74,7 +76,7 @@ def choose(
     asked = EvalRequest(
         bench, tasks or (), items_max, level, streams, private_seed, out, thinking=thinking
     )
-    request = ChooseRequest(asked, candidates, margin / 100, every, fixed, budget)
+    request = ChooseRequest(asked, candidates, margin / 100, every, fixed, budget, not no_aa)
     with Screen(quiet=as_json) as screen:
         done = choosing.choose(request, screen.emit)
     echo(done.text(as_json=as_json))

@@ -10,6 +10,7 @@ import click
 from steelyard.cli import judge, questions, rag, wording
 from steelyard.cli.asking import reached
 from steelyard.cli.choose import choose
+from steelyard.cli.eval_power import power
 from steelyard.cli.progress import Screen
 from steelyard.cli.repeating import repeat
 from steelyard.cli.shown import echo
@@ -54,6 +55,7 @@ def evaluate() -> None:
     steelyard eval compare evals/FIRST evals/SECOND
     steelyard eval choose F16.gguf Q8_0.gguf Q4_K_M.gguf Q3_K_M.gguf
     steelyard eval repeat bundled --times 3
+    steelyard eval power --lost 5 --won 2 --items 300
     """  # noqa: D301 - \b is click's own mark
 
 
@@ -220,4 +222,5 @@ def worth(
 
 
 evaluate.add_command(choose)
+evaluate.add_command(power)
 evaluate.add_command(repeat)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
+from steelyard.domain.faults import Faults
 from steelyard.domain.forms import Robustness
 from steelyard.domain.ledger import Worth
 from steelyard.domain.metric import Band
@@ -70,7 +71,8 @@ class TaskScore:
     `pass_at` maps k to how often one of k samples of an item is right,
     n its items; it is there where items were sampled more than once. `judge` is there where a judge
     was to be asked. `band` is Missing where most answers were cut while thinking or soon after it:
-    nobody knows then how good they are.
+    nobody knows then how good they are. `repeated` is the share of further samples that are word
+    for word their item's first.
     """
 
     task: str
@@ -85,6 +87,7 @@ class TaskScore:
     parts: Mapping[str, Estimate] = field(default_factory=dict)
     pass_at: Mapping[str, Estimate] = field(default_factory=dict)
     judge: JudgeScore | None = None
+    repeated: Reading[float] = Missing("not_sampled")
 
 
 @final
@@ -182,7 +185,8 @@ class Evaluation:
     that is asked of documents, `beside_first` pairs further settings of such a task with its first.
     `stopped` says why not all items were asked, and what that means for the intervals; `left_out`
     which families or tasks were not asked at all, and why; `judging` who judged. `forms` says of
-    each task that was asked in several how much these mattered.
+    each task that was asked in several how much these mattered; `faults` what casts doubt on the
+    run.
     """
 
     run: str
@@ -200,6 +204,7 @@ class Evaluation:
     left_out: Mapping[str, str] = field(default_factory=dict)
     judging: JudgedBy | None = None
     forms: Mapping[str, Robustness] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
 
 
 @final
@@ -316,7 +321,7 @@ class Contrast:
     of each judged task what the second lost of the judge's score, from 0 to 1. `again` is the run
     that repeats the first, if one was given, and `floors` the A/A floors of it. `left_out` says
     which of the two did not ask a family at all, and why. `thinking` has both ledgers of each task
-    and of all.
+    and of all; `faults` says by run what casts doubt on it.
     """
 
     first: str
@@ -339,3 +344,4 @@ class Contrast:
     judged: Mapping[str, Graded] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     thinking: Mapping[str, tuple[Thinking, Thinking]] = field(default_factory=dict)
+    faults: Mapping[str, Faults] = field(default_factory=dict)

@@ -19,7 +19,8 @@ class Worth:
     """What a right answer took: wrong, invalid and failed answers and thinking are in it.
 
     `billed` is what the service charged. `watts` is the mean power while tasks ran, of what the
-    counter sees. `right` and `busy_s` are the sums that all of it rests on.
+    counter sees. `right` and `busy_s` are the sums that all of it rests on. `unbilled` failed
+    requests had no bill: `billed` is the least that it was where there are any.
     """
 
     seconds: Estimate
@@ -29,6 +30,7 @@ class Worth:
     watts: Reading[float]
     right: int
     busy_s: float
+    unbilled: int = 0
 
 
 @final
@@ -54,7 +56,8 @@ class Payback:
     """Money for a right answer here and at a service, and from how many a day the machine pays.
 
     `energy` is what answering takes, `idle` what waiting takes, `device` the machine's own share.
-    `break_even` is in right answers a day, `most` how many it can give.
+    `break_even` is in right answers a day, `most` how many it can give. `unbilled` failed requests
+    of the service had no bill: `hosted` is the least that it charges.
     """
 
     energy: Estimate
@@ -64,3 +67,4 @@ class Payback:
     hosted: Estimate
     break_even: Estimate
     most: Estimate
+    unbilled: int = 0

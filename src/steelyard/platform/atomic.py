@@ -41,6 +41,19 @@ def write(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
+def require_writable(path: Path) -> None:
+    """Raise `BadInput` where `path` could not be written, before what it is to hold is computed."""
+    part = part_of(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+    except OSError as error:
+        raise unwritable(path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
 def unwritable(path: Path, error: OSError) -> BadInput:
     """Return the error for a file that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

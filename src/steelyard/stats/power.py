@@ -13,10 +13,13 @@ from collections.abc import Callable
 from typing import Final
 
 from steelyard.stats.paired import Flips, lower_bound, upper_bound
-from steelyard.stats.special import bisect, normal_quantile
+from steelyard.stats.special import binomial_cdf, bisect, normal_quantile
 
 # More items than anybody will run; beyond it a question counts as one that cannot be decided.
 MOST_ITEMS: Final = 1 << 24
+# As far as the power of the exact test is looked for: it is summed over every number of flips.
+MOST_ASKED: Final = 1 << 17
+_SELDOM: Final = 1e-13  # a number of flips that comes up less often moves no digit
 
 
 def items_for_margin(
@@ -86,21 +89,40 @@ def smallest_visible_loss(
     return 1.0 if unseen(1.0) else bisect(unseen, 0.0, 1.0)
 
 
+def items_for_power(lost: float, won: float, power: float, alpha: float = 0.05) -> int | None:
+    """Return the items at which the exact McNemar test first has this power, or None.
+
+    None where more than `MOST_ASKED` would not. The power of an exact test falls a little at some
+    of the numbers on its way up; beyond this one it hardly comes back below.
+    """
+    low, high = 0, 1
+    while mcnemar_power(high, lost, won, alpha) < power:
+        if high >= MOST_ASKED:
+            return None
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = mcnemar_power(middle, lost, won, alpha) >= power
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
 def mcnemar_power(items: int, lost: float, won: float, alpha: float = 0.05) -> float:
     """Return the power of the exact two-sided McNemar test for these shares of items flipped."""
     flipping = lost + won
+    if not 0 < flipping <= 1:
+        return 0.0
     total = 0.0
     for count in range(items + 1):
         share = _binomial(count, items, flipping)
-        critical = _critical_count(count, alpha)
-        if critical is None or share == 0.0:
+        if share < _SELDOM:
             continue
-        rejected = math.fsum(
-            _binomial(k, count, lost / flipping)
-            for k in (*range(critical + 1), *range(count - critical, count + 1))
-        )
-        total += share * rejected
-    return total
+        critical = _critical_count(count, alpha)
+        if critical >= 0:
+            way = lost / flipping
+            rejected = binomial_cdf(critical, count, way) + binomial_cdf(critical, count, 1 - way)
+            total += share * rejected
+    return min(1.0, total)
 
 
 def expected(loss: float, discordance: float, items: float) -> Flips:
@@ -127,16 +149,17 @@ def smallest(passes: Callable[[int], bool]) -> int | None:
     return high
 
 
-def _critical_count(count: int, alpha: float) -> int | None:
-    """Return the largest k whose two-sided p is at most `alpha`, or None."""
-    tail, limit = 0, alpha * (1 << count) / 2
-    best: int | None = None
-    for k in range((count + 1) // 2):
-        tail += math.comb(count, k)
-        if tail > limit:
-            break
-        best = k
-    return best
+def _critical_count(count: int, alpha: float) -> int:
+    """Return the largest k whose two-sided p is at most `alpha`; -1 where none is."""
+    low, high = -1, (count + 1) // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _two_sided(middle, count) <= alpha else (low, middle)
+    return low
+
+
+def _two_sided(k: int, count: int) -> float:
+    return 2 * binomial_cdf(k, count, 0.5)
 
 
 def _binomial(k: int, n: int, p: float) -> float:

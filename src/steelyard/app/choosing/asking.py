@@ -60,7 +60,7 @@ class Ground:
 def perform(ground: Ground) -> None:
     """Visit one subject after the other, as the machine says."""
     while (ask := ground.machine.next()) is not None:
-        if _in_time(ground, ask) is None:
+        if in_time(ground, ask) is None:
             ground.machine.close()
             return
         _visit(ground, ask.label)
@@ -74,7 +74,7 @@ def _visit(ground: Ground, label: str) -> None:
             session.bench.stall_ns = round(ground.request.eval.bench.timeout * _NS_PER_S)
             _again(ground, session, label)
             while (ask := ground.machine.next()) is not None and ask.label == label:
-                part = _in_time(ground, ask)
+                part = in_time(ground, ask)
                 if part is None:
                     break
                 _asked(ground, session, part)
@@ -127,7 +127,7 @@ def _known(mark: Mark) -> bool | None:
     return None if isinstance(mark.outcome, NotRun) else isinstance(mark.outcome, Right)
 
 
-def _in_time(ground: Ground, ask: Ask) -> Ask | None:
+def in_time(ground: Ground, ask: Ask) -> Ask | None:
     """Return as many of these items as there is time for; None where it is over."""
     budget = ground.request.budget
     if budget is None:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from steelyard.analysis import anytime
+from steelyard.analysis import aa_row, anytime, foreseen
+from steelyard.analysis import evaluation as scores
 from steelyard.app.benches import benching
-from steelyard.app.choosing import candidates, texts
+from steelyard.app.choosing import again, candidates, texts
+from steelyard.app.choosing.again import Again, asked_again
 from steelyard.app.choosing.asking import Ground, perform, records, replay
 from steelyard.app.choosing.deal import deal
 from steelyard.app.choosing.request import ChooseRequest
@@ -22,12 +24,14 @@ from steelyard.app.evals import evaluating, going_on, rag_request
 from steelyard.app.results.keeping import keeper
 from steelyard.campaigns.choosing import REFERENCE, Choosing, Rules
 from steelyard.domain.campaign import Gates
-from steelyard.domain.choice import Choice, Looked
+from steelyard.domain.choice import Choice, Looked, Rated
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput
+from steelyard.domain.faults import Faults, faults_of
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, RunSpec
+from steelyard.domain.summary import Verdict
 from steelyard.platform import atomic, locks
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
@@ -106,20 +110,22 @@ def choose(request: ChooseRequest, emit: Emit) -> Chosen:
             perform(ground)
             emit(PhaseEnded("choose", ground.spent_s))
             kept = records(ground)
-        found = _choice(ground, kept)
+            twin = asked_again(ground, kept.get(REFERENCE))
+        found = _choice(ground, kept, twin)
         atomic.write(folder / RESULT, encode(found, indent=1).encode())
     with keeper(emit) as keep:
-        for record in kept.values():
+        for record in filter(None, (*kept.values(), twin.record)):
             keep(record)
+        for record in kept.values():
             for advice in evaluating.room_notices(record):
                 emit(Noted(advice, warning=True))
     return Chosen(found, folder)
 
 
-def _choice(ground: Ground, kept: Mapping[str, RunRecord]) -> Choice:
+def _choice(ground: Ground, kept: Mapping[str, RunRecord], twin: Again) -> Choice:
     machine, request = ground.machine, ground.request
     labels = [label for label in ground.targets if label != REFERENCE]
-    looked = tuple(_looked(ground, label, kept.get(label)) for label in labels)
+    looked = tuple(_looked(ground, label, kept.get(label), twin.floor) for label in labels)
     return Choice(
         reference=ground.targets[REFERENCE].name,
         reference_run=kept[REFERENCE].id if REFERENCE in kept else "",
@@ -128,7 +134,7 @@ def _choice(ground: Ground, kept: Mapping[str, RunRecord]) -> Choice:
         confidence=_confidence(ground),
         items=machine.rules.items,
         reference_items=machine.asked(REFERENCE),
-        requests=sum(machine.asked(label) for label in ground.targets),
+        requests=sum(machine.asked(label) for label in ground.targets) + twin.items,
         planned=machine.rules.items * len(ground.targets),
         anytime=not request.fixed,
         complete=not any(one.ending in ("budget", "not_measured") for one in looked),
@@ -136,6 +142,11 @@ def _choice(ground: Ground, kept: Mapping[str, RunRecord]) -> Choice:
         tasks=tuple(name_of(task) for task in ground.deal.tasks),
         candidates=looked,
         seconds=ground.spent_s,
+        rated=_rated(kept.get(REFERENCE)),
+        faults=_faults(kept, twin),
+        floor=twin.floor,
+        again_run="" if twin.record is None else twin.record.id,
+        again_items=twin.items,
     )
 
 
@@ -145,7 +156,20 @@ def _confidence(ground: Ground) -> float:
     return gates.confidence if ground.request.fixed else 1 - 2 * anytime.error(gates)
 
 
-def _looked(ground: Ground, label: str, record: RunRecord | None) -> Looked:
+def _rated(record: RunRecord | None) -> Rated | None:
+    """Return the share of right answers, of those that were asked, and its band."""
+    if record is None:
+        return None
+    overall = scores.evaluate(record).overall
+    return Rated(overall.marks.right_share, overall.band)
+
+
+def _faults(kept: Mapping[str, RunRecord], twin: Again) -> dict[str, Faults]:
+    found = {label or "reference": faults_of(record) for label, record in kept.items()}
+    return found if twin.record is None else {**found, again.PLACE: faults_of(twin.record)}
+
+
+def _looked(ground: Ground, label: str, record: RunRecord | None, floor: Reading[float]) -> Looked:
     verdict, target = ground.machine.verdict(label), ground.targets[label]
     size: Reading[int] = Missing("served", "a server of somebody else's holds it")
     if target.variant is not None:
@@ -155,11 +179,25 @@ def _looked(ground: Ground, label: str, record: RunRecord | None) -> Looked:
         name=target.name,
         size_bytes=size,
         ending=ground.machine.ending(label),
-        verdict=verdict,
+        verdict=aa_row.named_all(verdict, floor),
         items=ground.machine.asked(label),
         run=record.id if record is not None else "",
         more_s=_more_s(ground, label),
+        rated=_rated(record),
+        visible=_visible(ground, verdict),
     )
+
+
+def _visible(ground: Ground, found: Reading[Verdict]) -> Reading[float]:
+    """Return the smallest loss that items which flip as often as these did call worse."""
+    if isinstance(found, Missing):
+        return found
+    seen, gates = found.value, ground.machine.rules.gates
+    if not seen.items:
+        return Missing("no_items", "no item was run on both sides")
+    flips = max(1, seen.flips_lost + seen.flips_won) / seen.items
+    least = foreseen.worse_from(seen.items, flips, len(ground.targets) - 1, gates)
+    return Measured(least, "estimated")
 
 
 def _more_s(ground: Ground, label: str) -> Reading[float]:

@@ -18,7 +18,7 @@ class ChooseRequest:
     """What was typed. `eval` holds the reference and how everything is asked and served.
 
     `eval.items` is the most that any subject is asked, over all tasks together. `budget` is in
-    seconds, `margin` a share.
+    seconds, `margin` a share. `aa` asks the reference once more at the end.
     """
 
     eval: EvalRequest
@@ -27,6 +27,7 @@ class ChooseRequest:
     every: bool = False
     fixed: bool = False
     budget: float | None = None
+    aa: bool = True
 
     @property
     def items(self) -> int:

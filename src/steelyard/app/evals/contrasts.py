@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from steelyard.app.evals import judge_texts
-from steelyard.app.evals.texts import interval, number, percent, spread, table, thought
+from steelyard.app.evals import fault_texts, judge_texts
+from steelyard.app.evals.texts import (
+    interval,
+    number,
+    percent,
+    shown_from,
+    spread,
+    table,
+    thought,
+)
 from steelyard.domain.evaluation import Contrast, Effect, Explored, Graded, Pairing
 from steelyard.domain.metric import Band
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -34,7 +42,7 @@ def _contrast(found: Contrast) -> Iterator[str]:
     pairings = [*found.tasks, *([found.overall] if len(found.tasks) > 1 else [])]
     yield table([(*heads, "verdict"), *(_pairing(one) for one in pairings)])
     for one in pairings:
-        yield from _told(one, found.margin)
+        yield from _told(one)
     if any(isinstance(one.p, Missing) and one.p.code == "sampled" for one in pairings):
         yield "  no p and no interval of odds: samples of an item hang together; go by the interval"
     yield from (f"  not compared: {task}, {why}" for task, why in found.unpaired.items())
@@ -48,6 +56,7 @@ def _contrast(found: Contrast) -> Iterator[str]:
     yield from _sizes(pairings, found.margin)
     if found.explored is not None:
         yield from _explored(found.explored)
+    yield from fault_texts.beside({f"run {run}": each for run, each in found.faults.items()})
 
 
 def _aa_row(found: Contrast) -> str:
@@ -123,23 +132,23 @@ def _share(share: Estimate, band: Reading[Band]) -> str:
     return f"{percent(share.value)}{rated}"
 
 
-def _told(one: Pairing, margin: float) -> Iterator[str]:
+def _told(one: Pairing) -> Iterator[str]:
     match one.verdict:
         case Missing() as why:
             yield f"  {one.task}: {why}"
         case Measured(value=verdict):
-            yield f"  {one.task}: {verdict.reason}{_more(verdict, one, margin)}"
+            yield f"  {one.task}: {verdict.reason}{_more(verdict, one)}"
 
 
-def _more(verdict: Verdict, one: Pairing, margin: float) -> str:
+def _more(verdict: Verdict, one: Pairing) -> str:
     parts = []
     if verdict.name == "undecided" and isinstance(verdict.to_decide_items, Measured):
         more = f"about {verdict.to_decide_items.value:,} items would decide it"
         if isinstance(one.more_s, Measured):
             more += f", {duration(one.more_s.value)} more for both"
         parts.append(more)
-    if isinstance(one.visible, Measured) and one.visible.value > margin:
-        parts.append(f"{verdict.items} items show a loss from {one.visible.value:.1%} on")
+    if isinstance(one.visible, Measured):
+        parts.append(shown_from(verdict.items, one.visible.value))
     if one.left_out:
         parts.append(f"{one.left_out} items were not run on both sides")
     return f"; {'; '.join(parts)}" if parts else ""

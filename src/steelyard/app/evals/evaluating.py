@@ -580,4 +580,4 @@ def record_named(named: str) -> RunRecord:
         own_files.restore(folder, record.spec.tasks)
         return record
     with results.opened() as store:
-        return results.show(store, named)
+        return results.named(store, named)

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
-from steelyard.analysis.answer_worth import payback, scaled, worth
+from steelyard.analysis.answer_worth import metered, payback, scaled, worth
 from steelyard.app.evals.evaluating import record_named
-from steelyard.app.evals.texts import spread
+from steelyard.app.evals.texts import fine, spread
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.ledger import Payback, Prices, Worth
@@ -27,25 +27,29 @@ _THOUSAND: Final = Measured(1000.0, "derived")
 @final
 @dataclass(frozen=True, slots=True)
 class WorthOrder:
-    """What was typed; `prices` is None where no tariff was."""
+    """What was typed; `prices` is None where no tariff was. `watts` are a meter's, at work."""
 
     run: str
     prices: Prices | None = None
     hosted: str | None = None
+    watts: float | None = None
 
 
 def ordered(
     run: str, tariff: float | None, hosted: str | None, paid: Mapping[str, float | None]
 ) -> WorthOrder:
-    """Put together what was typed; `duty` is in per cent. Raises `BadInput` without a tariff."""
+    """Put together what was typed; `duty` is in per cent.
+
+    Raises `BadInput` for what says nothing without a tariff. Watts alone say the joules.
+    """
     told = {name: value for name, value in paid.items() if value is not None}
     if tariff is None:
-        if told or hosted is not None:
+        if told.keys() - {"watts"} or hosted is not None:
             raise BadInput(
                 "what a machine costs cannot be told without the price of a kWh",
                 hint="add --tariff, e.g. --tariff 0.30",
             )
-        return WorthOrder(run)
+        return WorthOrder(run, watts=told.get("watts"))
     prices = Prices(
         tariff,
         watts=told.get("watts"),
@@ -54,14 +58,14 @@ def ordered(
         device=told.get("device_price", 0.0),
         years=told.get("years", Prices(tariff).years),
     )
-    return WorthOrder(run, prices, hosted)
+    return WorthOrder(run, prices, hosted, prices.watts)
 
 
 def worth_text(order: WorthOrder, *, as_json: bool) -> str:
     """Say what a right answer took; with a tariff, what it costs and when the machine pays."""
     record = _with_tasks(order.run)
     hosted = None if order.hosted is None else worth(_billed(order.hosted))
-    found = worth(record)
+    found = metered(worth(record), order.watts)
     paid = None if order.prices is None else payback(found, order.prices, hosted)
     if as_json:
         told = {"run": record.id, "simulated": record.simulated, "worth": plain(found)}
@@ -99,7 +103,10 @@ def _lines(
         ("energy", found.joules, 1, "J"),
         ("billed", found.billed, 6, "USD"),
     ):
-        yield f"  {name:<8} {_said(estimate, digits, unit)}"
+        short = found.unbilled if name == "billed" else 0
+        said = f"{_least(short, estimate)}{_said(estimate, digits, unit)}{_source(estimate)}"
+        yield f"  {name:<8} {said}"
+    yield from _unbilled(found.unbilled, found.billed)
     if paid is None or order.prices is None:
         yield "What it costs here: give --tariff, the price of a kWh"
         return
@@ -116,9 +123,25 @@ def _paid(paid: Payback, prices: Prices) -> Iterator[str]:
         ("here", paid.here),
         ("service", paid.hosted),
     ):
-        yield f"  {name:<8} {_money(scaled(estimate, _THOUSAND))}"
+        short = paid.unbilled if name == "service" else 0
+        yield f"  {name:<8} {_least(short, estimate)}{_money(scaled(estimate, _THOUSAND))}"
+    yield from _unbilled(paid.unbilled, paid.hosted)
     yield f"  it can give {spread(paid.most, 0)} right answers a day"
     yield f"  {_break_even(paid)}"
+
+
+def _least(unbilled: int, found: Estimate) -> str:
+    return "at least " if unbilled and isinstance(found.value, Measured) else ""
+
+
+def _unbilled(count: int, found: Estimate) -> Iterator[str]:
+    if count and isinstance(found.value, Measured):
+        yield f"  {count} failed requests may have been charged too: no sum was told for them"
+
+
+def _source(found: Estimate) -> str:
+    told = isinstance(found.value, Measured) and found.value.source == "estimated"
+    return " (estimated: typed watts times seconds)" if told else ""
 
 
 def _money(found: Estimate) -> str:
@@ -149,4 +172,4 @@ def _break_even(paid: Payback) -> str:
 def _said(found: Estimate, digits: int, unit: str) -> str:
     if isinstance(found.value, Missing):
         return f"not known: {found.value}"
-    return f"{spread(found, digits)} {unit}".rstrip()
+    return f"{spread(found, fine(found, digits))} {unit}".rstrip()

@@ -22,7 +22,7 @@ from steelyard.app.stores.stored_texts import shown
 from steelyard.domain.codec import encode
 from steelyard.domain.determinism import Determinism, Parting, Sameness
 from steelyard.domain.errors import BadInput, EngineError
-from steelyard.domain.progress import Emit, Noted
+from steelyard.domain.progress import Emit, Noted, Progress
 from steelyard.store.records import read_record
 
 ITEMS: Final = 10
@@ -73,10 +73,9 @@ def repeat(request: RepeatRequest, emit: Emit) -> Repeated:
     first = folder / "1"
     records = []
     for number in range(1, request.times + 1):
-        emit(Noted(f"repeat {number} of {request.times}"))
         part = replace(asked, out=folder / str(number), series=first)
         with going_on.kept(folder):
-            evaluating.evaluate(part, emit)
+            evaluating.evaluate(part, _announced(f"repeat {number} of {request.times}", emit))
         record = read_record(folder / str(number))
         if record.outcome != "completed":
             raise EngineError(
@@ -88,6 +87,20 @@ def repeat(request: RepeatRequest, emit: Emit) -> Repeated:
             emit(Noted(advice, warning=True))
     anew = not bench_request.is_address(subject)
     return Repeated(determinism.determinism(records, anew=anew), folder, request.show)
+
+
+def _announced(words: str, emit: Emit) -> Emit:
+    """Return an emitter that says these words before its first event, or never."""
+    said = False
+
+    def forward(event: Progress) -> None:
+        nonlocal said
+        if not said:
+            said = True
+            emit(Noted(words))
+        emit(event)
+
+    return forward
 
 
 def _sized(asked: EvalRequest) -> EvalRequest:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from steelyard.analysis.bands import spanned
+from steelyard.app.evals import fault_texts
 from steelyard.domain.evaluation import Evaluation, TaskScore
 from steelyard.domain.judging import ONLY_SCORED
 from steelyard.domain.ledger import Worth
@@ -29,10 +31,19 @@ def foresight(items: int, tasks: int) -> str:
     """Say what so many items can show, before they are asked."""
     least = smallest_visible_loss(items, _USUAL_FLIPS)
     each = f"{items} items" if tasks == 1 else f"{items} items in {tasks} tasks"
+    if least >= 1:
+        return f"{each}: beside another run of them, so few show nothing, not even the loss of all"
     return (
         f"{each}: beside another run of them, a loss of {least:.1%} or more will be seen "
         f"(power 80 %, if {_USUAL_FLIPS:.0%} flip); a smaller one may not"
     )
+
+
+def shown_from(items: int, least: float) -> str:
+    """Say the smallest loss that so many items show, as they flipped."""
+    if least >= 1:
+        return f"{items:,} items show no loss, not even of all"
+    return f"{items:,} items show a loss from {least:.1%} on"
 
 
 def unscored(items: int) -> str:
@@ -69,6 +80,7 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
         yield f"STOPPED EARLY: {found.stopped}"
     yield from (f"Not asked: {family}, {why}" for family, why in found.left_out.items())
     yield from _passing(scores)
+    yield from fault_texts.lines(found.faults)
 
 
 def _row(score: TaskScore) -> tuple[str, ...]:
@@ -104,6 +116,18 @@ def _passing(scores: Sequence[TaskScore]) -> Iterator[str]:
     heads = ("one of k samples right", *(word for k in ks for word in (f"pass@{k}", "95 %")))
     yield ""
     yield table([(*heads, "items"), *(_pass_row(score, ks) for score in told)])
+    for score in told:
+        yield from _repeated(score)
+
+
+def _repeated(score: TaskScore) -> Iterator[str]:
+    """Say how many samples are another's words, and why a number is withheld."""
+    if isinstance(score.repeated, Measured):
+        same = percent(score.repeated)
+        yield f"  {score.task}: {same} of the further samples are their item's first word for word"
+    for k, found in score.pass_at.items():
+        if isinstance(found.value, Missing) and found.value.code == "seed_ignored":
+            yield f"  {score.task}: no pass@{k}: {found.value}"
 
 
 def _pass_row(score: TaskScore, ks: Sequence[str]) -> tuple[str, ...]:
@@ -184,7 +208,7 @@ def _estimated(reading: Reading[float]) -> bool:
 
 def _worth(found: Worth) -> Iterator[str]:
     parts = [
-        f"{spread(estimate, digits)} {unit}"
+        f"{spread(estimate, fine(estimate, digits))} {unit}"
         for estimate, digits, unit in (
             (found.seconds, 2, "s"),
             (found.tokens, 1, "tokens"),
@@ -195,6 +219,15 @@ def _worth(found: Worth) -> Iterator[str]:
     ]
     if parts:
         yield f"A right answer takes {', '.join(parts)}: wrong ones and thinking are in it"
+    if found.unbilled and isinstance(found.billed.value, Measured):
+        yield f"  or more USD: {found.unbilled} failed requests may have been charged too"
+
+
+def fine(found: Estimate, digits: int) -> int:
+    """Return so many digits, or more where a small number would lose its second one."""
+    if isinstance(found.value, Missing) or not found.value.value:
+        return digits
+    return max(digits, 1 - math.floor(math.log10(abs(found.value.value))))
 
 
 def spread(found: Estimate, digits: int) -> str:

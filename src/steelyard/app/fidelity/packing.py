@@ -27,6 +27,7 @@ from steelyard.domain.subject import ArtifactFacts
 from steelyard.llamalib import library, tokens
 from steelyard.llamalib.kernels import cores
 from steelyard.models import shards
+from steelyard.platform import atomic
 from steelyard.runs import divergence, reference_packs, texts
 from steelyard.runs.divergence import Text
 from steelyard.runs.fidelity import SCORED, WINDOW
@@ -131,6 +132,7 @@ def _ground(request: PackRequest) -> tuple[Path, ArtifactFacts, Path]:
     out = request.out or Path(f"{chosen.model}{SUFFIX}")
     if out.exists():
         raise BadInput(f"{out} is there already", hint="give another --out, or remove it")
+    atomic.require_writable(out)
     return path, facts, out
 
 

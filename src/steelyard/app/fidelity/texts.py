@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from steelyard.domain.ids import plain
 from steelyard.domain.pack import PackCheck, PackFacts
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate
 from steelyard.store.packs import Pack
+
+# Mean divergence of quants of Watt-Tool-8B by their published logs.
+_SCALE: Final = (("Q8_0", 0.00024), ("Q5_K_M", 0.0047), ("Q3_K_M", 0.051), ("Q3_K_S", 0.164))
 
 
 def pack_plain(pack: Pack, path: Path) -> dict[str, Any]:
@@ -52,6 +55,7 @@ def _lines(found: PackCheck) -> Iterator[str]:
     yield from _of(facts)
     least = "" if found.way == "library" else "at least "
     yield _line("KL divergence", f"{least}{_nats(found.divergence)} nats a position")
+    yield _line("on the scale", _scale(found.divergence.value))
     yield _line("99 %", _nats(found.p99))
     yield _line("99.9 %", _nats(found.p999))
     yield _line("same top token", _share(found.same_top))
@@ -59,6 +63,23 @@ def _lines(found: PackCheck) -> Iterator[str]:
     yield _line("positions", f"{found.positions:,}{silent}")
     yield _line("the rest", _rest(found))
     yield _floor(facts)
+
+
+def _scale(found: Reading[float]) -> str:
+    """Say between which quants of a model of 8B whose logs are public a divergence lies."""
+    marks = ", ".join(f"{name} {nats:g}" for name, nats in _SCALE)
+    if isinstance(found, Missing):
+        return f"of an 8B model: {marks}"
+    below = [name for name, nats in _SCALE if nats <= found.value]
+    above = [name for name, nats in _SCALE if nats > found.value]
+    match below, above:
+        case [], _:
+            where = f"less than {above[0]} loses there"
+        case _, []:
+            where = f"more than {below[-1]} loses there"
+        case _:
+            where = f"as between {below[-1]} and {above[0]} there"
+    return f"{where} (of an 8B model: {marks}; smaller ones lose more); it screens, never decides"
 
 
 def _rest(found: PackCheck) -> str:

@@ -18,12 +18,14 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section
+from steelyard.domain.subject import Artifact
 from steelyard.domain.summary import Marks, Speed
 from steelyard.domain.task import Mark, NotRun, Right
 from steelyard.stats.paired import PairedLoss, loss_interval, mcnemar_exact
 
 CONFIDENCE: Final = 0.95
 _SAME: Final = "nothing"
+_ENDPOINT: Final = "endpoint"  # the format of an artifact that nobody saw: a server holds it
 
 
 @final
@@ -120,7 +122,7 @@ def axes(first: RunRecord, second: RunRecord) -> Iterator[str]:
     """Name each thing that a comparison may be about and that differs."""
     mine, theirs = first.spec, second.spec
     if mine.subject.artifact.sha256 != theirs.subject.artifact.sha256:
-        yield f"the file ({mine.subject.artifact.name} → {theirs.subject.artifact.name})"
+        yield _artifact(mine.subject.artifact, theirs.subject.artifact)
     builds = first.environment.engine_build, second.environment.engine_build
     engines = [(r.spec.subject.engine, r.spec.subject.runtime) for r in (first, second)]
     if engines[0] != engines[1]:
@@ -133,6 +135,16 @@ def axes(first: RunRecord, second: RunRecord) -> Iterator[str]:
         yield f"the controls ({_changes(mine.controls, theirs.controls)})"
     if mine.task_streams != theirs.task_streams:
         yield f"requests at a time ({mine.task_streams} → {theirs.task_streams})"
+
+
+def _artifact(first: Artifact, second: Artifact) -> str:
+    """Name a file, or what stands in for one: of a server that address and model are known by."""
+    change = f"{first.name} → {second.name}"
+    if not first.format == second.format == _ENDPOINT:
+        return f"the file ({change})"
+    if first.name == second.name:
+        return f"the server ({first.name} at another address)"
+    return f"the model that a server names ({change})"
 
 
 def _changes(first: object, second: object) -> str:

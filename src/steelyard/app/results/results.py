@@ -44,6 +44,16 @@ def show(store: Store, prefix: str) -> RunRecord:
     return store.get(store.find(prefix))
 
 
+def named(store: Store, word: str) -> RunRecord:
+    """Return the record whose id begins with a word that is the name of no folder."""
+    try:
+        return show(store, word)
+    except UnknownName as error:
+        raise UnknownName(
+            f"there is no folder {word}, and no run whose id begins so", hint=error.hint
+        ) from None
+
+
 def compare(store: Store, first: str, second: str, *, include_polluted: bool = False) -> Comparison:
     """Compare the second run with the first; raise `BadInput` with the reasons why not."""
     records = show(store, first), show(store, second)
