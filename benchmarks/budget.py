@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from steelyard.app.benches.request import BenchRequest
-from steelyard.app.evals.evaluating import EvalRequest, evaluate
+from steelyard.app.evals.request import EvalRequest, evaluate
 from steelyard.domain.errors import SteelyardError
 from steelyard.scripted import plan as scripts
 from steelyard.scripted.plan import Plan

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.cli.test_eval import server
 from tests.door import steelyard
 
-from steelyard.app.evals import evaluating, rescoring
+from steelyard.app.evals import comparing, rescoring
 from steelyard.store.records import read_record, write_record
 
 
@@ -47,7 +47,7 @@ def later_reports_name_them_too(folder: Path, line: str) -> None:
     assert told["evaluation"]["left_out"] == record.left_out
     other.mkdir()
     write_record(other, replace(record, id="another", left_out={}))
-    shown = evaluating.compare_text(str(out), str(other), 0.03, as_json=False)
+    shown = comparing.compare_text(str(out), str(other), 0.03, as_json=False)
     assert line.replace("Not asked:", f"Not asked in run {record.id}:") in shown
     assert "another: " not in shown
 

@@ -70,7 +70,7 @@ def choose(
     from steelyard.app.benches.request import BenchRequest
     from steelyard.app.choosing import choosing
     from steelyard.app.choosing.request import ChooseRequest
-    from steelyard.app.evals.evaluating import EvalRequest
+    from steelyard.app.evals.request import EvalRequest
 
     bench = BenchRequest.of({"subject": reference, **how})
     asked = EvalRequest(

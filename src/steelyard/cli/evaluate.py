@@ -124,12 +124,13 @@ def ask(
     """
     from steelyard.app.benches.request import BenchRequest
     from steelyard.app.evals import evaluating, harnessed
+    from steelyard.app.evals.request import ITEMS, EvalRequest
 
     names, chosen = tasks or (), sets or ()
     retrieval, judging, worded = rag.taken(how), judge.taken(how), wording.taken(how)
     if harnessed.named(names):
         asked = harnessed.request(
-            BenchRequest.of(how), names, items or evaluating.ITEMS, streams, budget, out,
+            BenchRequest.of(how), names, items or ITEMS, streams, budget, out,
             ours={
                 "level": level, "private-seed": private_seed, "set": chosen, "file": file,
                 "columns": columns, "suite": suite, "samples": samples, "temperature": temperature,
@@ -144,7 +145,7 @@ def ask(
         return ended.exit_code
     context = click.get_current_context()
     seconds = None if budget is None else DURATION.convert(budget, None, context)
-    request = evaluating.EvalRequest(
+    request = EvalRequest(
         BenchRequest.of(how),
         names,
         items,
@@ -186,9 +187,9 @@ def compare(
 
     Each is the folder of an evaluation or the beginning of a run's id.
     """
-    from steelyard.app.evals import evaluating
+    from steelyard.app.evals import comparing
 
-    told = evaluating.compare_text(
+    told = comparing.compare_text(
         first, second, margin / 100, again=again, explore=explore, as_json=as_json
     )
     echo(told)

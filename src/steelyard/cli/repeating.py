@@ -76,7 +76,7 @@ def repeat(
     """
     from steelyard.app.benches.request import BenchRequest
     from steelyard.app.evals import repeating
-    from steelyard.app.evals.evaluating import EvalRequest
+    from steelyard.app.evals.request import EvalRequest
 
     retrieval = rag.taken(how)
     asked = EvalRequest(

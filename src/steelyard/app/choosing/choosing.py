@@ -20,7 +20,8 @@ from steelyard.app.choosing.again import Again, asked_again
 from steelyard.app.choosing.asking import Ground, perform, records, replay
 from steelyard.app.choosing.deal import deal
 from steelyard.app.choosing.request import ChooseRequest
-from steelyard.app.evals import evaluating, going_on, rag_request
+from steelyard.app.evals import comparing, going_on, rag_request
+from steelyard.app.evals.request import tasks_of
 from steelyard.app.results.keeping import keeper
 from steelyard.campaigns.choosing import REFERENCE, Choosing, Rules
 from steelyard.domain.campaign import Gates
@@ -84,7 +85,7 @@ def choose(request: ChooseRequest, emit: Emit) -> Chosen:
     request.check()
     for word in (request.eval.bench.subject, *request.candidates):
         benching.require_subject(request.of(word).bench)
-    tasks, _ = rag_request.settled(evaluating.tasks_of(request.eval, emit), request.eval.rag)
+    tasks, _ = rag_request.settled(tasks_of(request.eval, emit), request.eval.rag)
     dealt = deal(tasks, request.items, request.eval.bench.seed)
     _refuse_hopeless(request, len(dealt.items))
     folder = request.eval.out or benching.new_folder("choices", request.eval.bench.subject)
@@ -117,7 +118,7 @@ def choose(request: ChooseRequest, emit: Emit) -> Chosen:
         for record in filter(None, (*kept.values(), twin.record)):
             keep(record)
         for record in kept.values():
-            for advice in evaluating.room_notices(record):
+            for advice in comparing.room_notices(record):
                 emit(Noted(advice, warning=True))
     return Chosen(found, folder)
 

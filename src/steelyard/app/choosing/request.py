@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from steelyard.app.benches.request import is_address
-from steelyard.app.evals.evaluating import EvalRequest
+from steelyard.app.evals.request import EvalRequest
 from steelyard.domain.errors import BadInput
 
 ITEMS_MOST: Final = 1600

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
@@ -21,7 +21,6 @@ from steelyard.app.benches.request import BenchRequest
 from steelyard.app.evals import (
     able,
     budgeted,
-    contrasts,
     cost,
     depths,
     going_on,
@@ -32,17 +31,13 @@ from steelyard.app.evals import (
     rag_request,
     rag_texts,
     room,
-    standard_sets,
-    suites,
     texts,
     wording,
 )
 from steelyard.app.evals.budgeted import Budget
-from steelyard.app.evals.judge import Appointed, JudgeRequest
-from steelyard.app.evals.rag_request import RagRequest
-from steelyard.app.evals.wording import Wording
-from steelyard.app.results import results, tables
-from steelyard.app.results.comparison import axes
+from steelyard.app.evals.judge import Appointed
+from steelyard.app.evals.request import EvalRequest, refuse_repetition, sets_of, tasks_of
+from steelyard.app.results import tables
 from steelyard.app.results.forms import with_forms
 from steelyard.app.results.keeping import keeper
 from steelyard.domain.codec import decode, encode
@@ -66,40 +61,8 @@ from steelyard.tasks.given.texts import Unscored
 from steelyard.tasks.varying import origin_of
 
 SPEC: Final = "spec.json"
-ITEMS: Final = 100
 _NS_PER_S: Final = 1e9
 _WITHOUT_A_MARK: Final = {"no_known_answer", ONLY_SCORED}
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class EvalRequest:
-    """What was typed. `bench` holds the subject and all that says how it is reached or served.
-
-    `items` is None where nobody said how many: the usual number, and of a file every row.
-    `series` is the folder of the first of several that ask the same: what another one there asked
-    is refused, and one that is finished is read again instead of being refused.
-    """
-
-    bench: BenchRequest
-    tasks: tuple[str, ...]
-    items: int | None
-    level: int | None
-    streams: int
-    private_seed: str | None
-    out: Path | None
-    rag: RagRequest = field(default_factory=RagRequest)
-    budget: float | None = None
-    file: Path | None = None
-    sets: tuple[str, ...] = ()
-    columns: Path | None = None
-    samples: int = 1
-    temperature: float = 0.0
-    suite: str | None = None
-    series: Path | None = None
-    judge: JudgeRequest = field(default_factory=JudgeRequest)
-    thinking: int = 0
-    wording: Wording = field(default_factory=Wording)
 
 
 @final
@@ -183,10 +146,10 @@ def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
 
 def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
     """Draw the items, meet or plan what answers them, and say what may be seen."""
-    _refuse_repetition(request)
+    refuse_repetition(request)
     if request.out is not None:
         _refuse_used(request.out, request.series)  # before a file is read or a set fetched
-    if _sets(request):
+    if sets_of(request):
         benching.require_subject(request.bench)
     asked = wording.worded(tasks_of(request, emit), request.wording)
     tasks, met = rag_request.settled(asked, request.rag)
@@ -373,76 +336,6 @@ def _budget(seconds: float | None, began_ns: int) -> Budget | None:
     return Budget(seconds, lambda: (clock.monotonic_ns() - began_ns) / _NS_PER_S)
 
 
-def compare_text(
-    first: str,
-    second: str,
-    margin: float,
-    *,
-    again: str | None = None,
-    explore: bool = False,
-    as_json: bool,
-) -> str:
-    """Pair two evaluations, each named by its folder or by the beginning of its run's id.
-
-    `again` names the first once more, for an A/A floor.
-    """
-    mine, theirs = record_named(first), record_named(second)
-    if mine.id == theirs.id:
-        raise BadInput(f"{first} and {second} are one and the same run")
-    if mine.simulated != theirs.simulated:
-        raise BadInput("one run is simulated and the other measured: they share nothing")
-    try:
-        differs = (
-            *_differing(mine, theirs),
-            *scores.resettled(mine, theirs),
-            *scores.rethought(mine, theirs),
-        )
-        found = scores.contrast(mine, theirs, margin, differs, _again(mine, theirs, again))
-    except ValueError:
-        why = "; ".join(f"{task}: {each}" for task, each in scores.shared(mine, theirs)[1].items())
-        raise BadInput(
-            f"runs {mine.id} and {theirs.id} share no task with the same items ({why})",
-            hint="run both with the same --tasks, --level, --seed and --private-seed",
-        ) from None
-    if explore:
-        found = kinds.explored(found, mine, theirs)
-    if as_json:
-        return encode(found, indent=1)
-    notices = [notice for record in (mine, theirs) for notice in room_notices(record)]
-    return "\n".join((contrasts.contrast_text(found), *notices))
-
-
-def room_notices(record: RunRecord) -> Iterator[str]:
-    """Say of a run whose answers mostly ended at their limit how to give them room."""
-    found = scores.evaluate(record)
-    if advice := texts.room_advice(found.overall):
-        yield f"{found.model}: {advice}"
-
-
-def _differing(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
-    return (*axes(first, second), *wording.differing(first, second))
-
-
-def _again(first: RunRecord, second: RunRecord, named: str | None) -> RunRecord | None:
-    """Return the run that repeats the first; `BadInput` for one that is something else."""
-    if named is None:
-        return None
-    found = record_named(named)
-    if found.id in (first.id, second.id):
-        raise BadInput(f"--again names run {found.id}, which is compared already")
-    if other := _differing(first, found):
-        raise BadInput(
-            f"run {found.id} does not repeat run {first.id}: other {'; '.join(other)}",
-            hint="run the first once more, with everything the same, and name that run",
-        )
-    if not scores.shared(first, found)[0]:
-        raise BadInput(
-            f"runs {first.id} and {found.id} share no task with the same items",
-            hint="run both with the same --tasks, --level, --seed and --private-seed",
-        )
-    return found
-
-
 @contextmanager
 def _library(folder: Path, met: Met | None) -> Iterator[Library]:
     """Give what finds passages, with an embedder where an endpoint was met."""
@@ -451,72 +344,6 @@ def _library(folder: Path, met: Met | None) -> Iterator[Library]:
         return
     with embedding.opened(met) as embed:
         yield Library(folder, embed)
-
-
-def tasks_of(request: EvalRequest, emit: Emit) -> tuple[Task, ...]:
-    """Return what is asked: the file and the sets, if any were named, and the families."""
-    if request.file is None and request.columns is not None:
-        raise BadInput("--columns says what is in a --file", hint="name the file too")
-    words = tuple(word for word in request.tasks if not word.startswith(standard_sets.MARK))
-    sets = _sets(request)
-    if request.suite is not None:
-        if request.tasks or request.sets or request.file is not None:
-            raise BadInput("--suite says what is asked", hint="leave --tasks, --set and --file out")
-        words = suites.words(request.suite)
-    generated = bool(words) or (request.file is None and not sets)
-    if not generated and (request.level is not None or request.private_seed is not None):
-        raise BadInput(
-            "a file or set has neither levels nor a private seed",
-            hint="leave --level and --private-seed out",
-        )
-    found = _families(replace(request, tasks=words)) if generated else ()
-    wholes = [standard_sets.task(name, emit) for name in dict.fromkeys(sets)]
-    if request.file is not None:
-        wholes.insert(0, own_files.task(request.file, request.columns, emit))
-    seed = request.bench.seed
-    some = (own_files.some(whole, request.items, seed) for whole in wholes)
-    given = (replace(task, samples=request.samples, thinking=request.thinking) for task in some)
-    return (*given, *found)
-
-
-def _sets(request: EvalRequest) -> tuple[str, ...]:
-    """Return the standard sets that are named, in either way."""
-    mark = standard_sets.MARK
-    words = (word.removeprefix(mark) for word in request.tasks if word.startswith(mark))
-    return (*request.sets, *words)
-
-
-def _families(request: EvalRequest) -> tuple[Task, ...]:
-    """Read NAME[:LEVEL] words; each task is refused here if it cannot be made."""
-    found: list[Task] = []
-    for word in request.tasks or registry.FAMILIES:
-        name, _, level = word.partition(":")
-        source = registry.family(name)
-        if level and not level.isdecimal():
-            raise BadInput(f"{word!r} is no task", hint="write NAME or NAME:LEVEL, e.g. logic:2")
-        task = Task(
-            name,
-            level=int(level) if level else request.level or source.levels[0],
-            items=request.items or suites.size(request.suite, word) or ITEMS,
-            seed=request.bench.seed,
-            revision=source.revision,
-            private_seed=request.private_seed,
-            samples=request.samples,
-            thinking=request.thinking,
-        )
-        if any((task.family, task.level) == (t.family, t.level) for t in found):
-            raise BadInput(f"{name} at level {task.level} was named twice")
-        found.append(task)
-    return tuple(found)
-
-
-def _refuse_repetition(request: EvalRequest) -> None:
-    """Raise `BadInput` for samples that could not but be the same."""
-    if request.samples > 1 and not request.temperature:
-        raise BadInput(
-            f"{request.samples} samples of an item at temperature 0 are the same answer again",
-            hint="add --temperature 0.8, or leave --samples out",
-        )
 
 
 def _finished(folder: Path) -> RunRecord | None:
@@ -568,16 +395,3 @@ def _refuse_other(folder: Path, spec: RunSpec) -> None:
             f"{folder} holds another evaluation: other items, settings or subject",
             hint="give another --out",
         )
-
-
-def record_named(named: str) -> RunRecord:
-    """Return the record in a folder, or the stored one whose id begins so."""
-    folder = Path(named)
-    if folder.is_dir():
-        if not (folder / RECORD_NAME).exists():
-            raise BadInput(f"{folder} holds no record", hint="name the folder of an `eval`")
-        record = read_record(folder)
-        own_files.restore(folder, record.spec.tasks)
-        return record
-    with results.opened() as store:
-        return results.named(store, named)

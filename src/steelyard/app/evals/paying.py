@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.analysis.answer_worth import metered, payback, scaled, worth
-from steelyard.app.evals.evaluating import record_named
+from steelyard.app.evals.comparing import record_named
 from steelyard.app.evals.texts import fine, spread
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain

@@ -15,8 +15,8 @@ from typing import Final, final
 from steelyard.analysis import determinism
 from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
-from steelyard.app.evals import evaluating, going_on, harnessed
-from steelyard.app.evals.evaluating import EvalRequest
+from steelyard.app.evals import comparing, evaluating, going_on, harnessed
+from steelyard.app.evals.request import EvalRequest
 from steelyard.app.evals.texts import interval, percent, table
 from steelyard.app.stores.stored_texts import shown
 from steelyard.domain.codec import encode
@@ -83,7 +83,7 @@ def repeat(request: RepeatRequest, emit: Emit) -> Repeated:
                 hint=going_on.hint(folder),
             )
         records.append(record)
-        for advice in evaluating.room_notices(record):
+        for advice in comparing.room_notices(record):
             emit(Noted(advice, warning=True))
     anew = not bench_request.is_address(subject)
     return Repeated(determinism.determinism(records, anew=anew), folder, request.show)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from steelyard.analysis import evaluation as scores
-from steelyard.app.evals import depths, evaluating, judge_texts, rag_texts, texts
+from steelyard.app.evals import comparing, depths, judge_texts, rag_texts, texts
 from steelyard.app.results import tables
 from steelyard.app.results.forms import with_forms
 from steelyard.domain.errors import BadInput
@@ -18,7 +18,7 @@ from steelyard.runs.rescore import rescore
 
 def rescore_text(named: str, *, as_json: bool) -> str:
     """Mark a run's answers again; the run is named by its folder or the beginning of its id."""
-    before = evaluating.record_named(named)
+    before = comparing.record_named(named)
     if not any(section.kind == "task" for section in before.sections):
         raise BadInput(f"run {before.id} has no tasks", hint="`steelyard eval` makes runs that do")
     after = rescore(before)

@@ -1,0 +1,104 @@
+"""Two evaluations side by side, each named by its folder or by the beginning of its run's id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from steelyard.analysis import evaluation as scores
+from steelyard.app.evals import (
+    contrasts,
+    kinds,
+    own_files,
+    texts,
+    wording,
+)
+from steelyard.app.results import results
+from steelyard.app.results.comparison import axes
+from steelyard.domain.codec import encode
+from steelyard.domain.errors import BadInput
+from steelyard.domain.run import RunRecord
+from steelyard.store.records import RECORD_NAME, read_record
+
+
+def compare_text(
+    first: str,
+    second: str,
+    margin: float,
+    *,
+    again: str | None = None,
+    explore: bool = False,
+    as_json: bool,
+) -> str:
+    """Pair two evaluations, each named by its folder or by the beginning of its run's id.
+
+    `again` names the first once more, for an A/A floor.
+    """
+    mine, theirs = record_named(first), record_named(second)
+    if mine.id == theirs.id:
+        raise BadInput(f"{first} and {second} are one and the same run")
+    if mine.simulated != theirs.simulated:
+        raise BadInput("one run is simulated and the other measured: they share nothing")
+    try:
+        differs = (
+            *_differing(mine, theirs),
+            *scores.resettled(mine, theirs),
+            *scores.rethought(mine, theirs),
+        )
+        found = scores.contrast(mine, theirs, margin, differs, _again(mine, theirs, again))
+    except ValueError:
+        why = "; ".join(f"{task}: {each}" for task, each in scores.shared(mine, theirs)[1].items())
+        raise BadInput(
+            f"runs {mine.id} and {theirs.id} share no task with the same items ({why})",
+            hint="run both with the same --tasks, --level, --seed and --private-seed",
+        ) from None
+    if explore:
+        found = kinds.explored(found, mine, theirs)
+    if as_json:
+        return encode(found, indent=1)
+    notices = [notice for record in (mine, theirs) for notice in room_notices(record)]
+    return "\n".join((contrasts.contrast_text(found), *notices))
+
+
+def room_notices(record: RunRecord) -> Iterator[str]:
+    """Say of a run whose answers mostly ended at their limit how to give them room."""
+    found = scores.evaluate(record)
+    if advice := texts.room_advice(found.overall):
+        yield f"{found.model}: {advice}"
+
+
+def _differing(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
+    return (*axes(first, second), *wording.differing(first, second))
+
+
+def _again(first: RunRecord, second: RunRecord, named: str | None) -> RunRecord | None:
+    """Return the run that repeats the first; `BadInput` for one that is something else."""
+    if named is None:
+        return None
+    found = record_named(named)
+    if found.id in (first.id, second.id):
+        raise BadInput(f"--again names run {found.id}, which is compared already")
+    if other := _differing(first, found):
+        raise BadInput(
+            f"run {found.id} does not repeat run {first.id}: other {'; '.join(other)}",
+            hint="run the first once more, with everything the same, and name that run",
+        )
+    if not scores.shared(first, found)[0]:
+        raise BadInput(
+            f"runs {first.id} and {found.id} share no task with the same items",
+            hint="run both with the same --tasks, --level, --seed and --private-seed",
+        )
+    return found
+
+
+def record_named(named: str) -> RunRecord:
+    """Return the record in a folder, or the stored one whose id begins so."""
+    folder = Path(named)
+    if folder.is_dir():
+        if not (folder / RECORD_NAME).exists():
+            raise BadInput(f"{folder} holds no record", hint="name the folder of an `eval`")
+        record = read_record(folder)
+        own_files.restore(folder, record.spec.tasks)
+        return record
+    with results.opened() as store:
+        return results.named(store, named)
