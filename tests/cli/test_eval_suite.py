@@ -24,7 +24,8 @@ def test_the_suite_asks_every_family_that_the_subject_takes_and_names_the_others
     assert "by its own word the model takes none" in line
     assert "vision is not asked" in done.stderr
     spec = json.loads((tmp_path / "out" / "spec.json").read_text())
-    families = [task["family"] for task in spec["tasks"]]
+    families = list(dict.fromkeys(task["family"] for task in spec["tasks"]))
+    assert {(task["family"], task["level"]) for task in spec["tasks"]} >= {("logic", 2), ("rag", 3)}
     assert [name for name in families if name != "code"] == [
         *("math_words", "reading", "logic", "formats", "multi_turn", "business", "robustness"),
         *("tools", "rag"),
@@ -60,3 +61,16 @@ def test_a_suite_that_does_not_exist_or_is_mixed_with_tasks_is_refused(tmp_path:
         done = steelyard(tmp_path, "eval", "bundled", *words)
         assert done.returncode == 2
         assert says in done.stderr
+
+
+def test_a_suite_at_one_level_asks_each_family_there_and_names_those_that_have_none(
+    tmp_path: Path,
+) -> None:
+    with server(tmp_path / "plain", {}, takes=("audio",)) as url:
+        asked = ("eval", url, "--suite", "quick", "--level", "4", "--items", "1", "--out", "out")
+        done = steelyard(tmp_path, *asked)
+    assert done.returncode == 0, done.stderr
+    spec = json.loads((tmp_path / "out" / "spec.json").read_text())
+    asked_of = [(task["family"], task["level"]) for task in spec["tasks"]]
+    assert asked_of == [("multi_turn", 4), ("tools", 4)]
+    assert "Not asked: logic, it has no level 4" in done.stdout

@@ -37,39 +37,48 @@ def require(target: Target, items: Sequence[Item], tasks: Sequence[Task]) -> Non
 
 def fitting(
     drawn: Mapping[Task, Sequence[Item]], subject: str
-) -> tuple[dict[Task, Sequence[Item]], dict[str, str]]:
+) -> tuple[dict[Task, Sequence[Item]], dict[Task, str]]:
     """Return what can be asked as far as can be told beforehand, and of the rest why it cannot.
 
     Of a model of ours that is its trained context, of this machine whether it has a sandbox.
     """
     trained = _trained(subject)
     kept: dict[Task, Sequence[Item]] = {}
-    left_out: dict[str, str] = {}
+    left_out: dict[Task, str] = {}
     for task, items in drawn.items():
         passages = rag_request.room_tokens(task, counted=True)
         needed = -(-(room.context(items, task.thinking) + passages + _ROUNDING) // _STEP) * _STEP
         if trained and needed > trained:
-            left_out[task.family] = (
+            left_out[task] = (
                 f"its questions take {needed:,} tokens, the model was trained for {trained:,}"
             )
             continue
         try:
             require_here([task])
         except CannotContain as error:
-            left_out[task.family] = str(error)
+            left_out[task] = str(error)
             continue
         kept[task] = items
     return kept, left_out
 
 
-def refused(target: Target, drawn: Mapping[Task, Sequence[Item]]) -> dict[str, str]:
-    """Return by family why the subject cannot be asked it; empty where it takes all."""
+def by_family(left_out: Mapping[Task, str], kept: Iterable[Task]) -> dict[str, str]:
+    """Name what is left out: a family of which nothing is kept, else the family's level."""
+    whole = {task.family for task in kept}
+    found: dict[str, str] = {}
+    for task, why in left_out.items():
+        found.setdefault(task.base if task.family in whole else task.family, why)
+    return found
+
+
+def refused(target: Target, drawn: Mapping[Task, Sequence[Item]]) -> dict[Task, str]:
+    """Return by task why the subject cannot be asked it; empty where it takes all."""
     found = {}
     for task, items in drawn.items():
         try:
             require(target, items, (task,))
         except SteelyardError as error:
-            found[task.family] = str(error)
+            found[task] = str(error)
     return found
 
 

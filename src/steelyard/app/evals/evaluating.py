@@ -31,6 +31,7 @@ from steelyard.app.evals import (
     rag_request,
     rag_texts,
     room,
+    suites,
     texts,
     wording,
 )
@@ -154,20 +155,22 @@ def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
     asked = wording.worded(tasks_of(request, emit), request.wording)
     tasks, met = rag_request.settled(asked, request.rag)
     drawn: dict[Task, Sequence[Item]] = {task: registry.generate(task) for task in tasks}
-    left_out: dict[str, str] = {}
+    beyond: dict[Task, str] = {}
     if request.suite is None:
         able.require_here(tasks)
     else:
-        drawn, left_out = able.fitting(drawn, request.bench.subject)
+        drawn, beyond = able.fitting(drawn, request.bench.subject)
         if not drawn:
-            raise BadInput("no family of the suite can be asked", hint="; ".join(left_out.values()))
+            raise BadInput("no family of the suite can be asked", hint="; ".join(beyond.values()))
     bench = _bench(request, drawn)
     folder = request.out or benching.new_folder("evals", bench.subject)
     _refuse_used(folder, request.series)
     appointed = _judge(request, tasks, bench, folder, emit)
     target, refused = _target(request, bench, drawn, folder, emit)
-    drawn = {task: each for task, each in drawn.items() if task.family not in refused}
-    left_out |= refused
+    drawn = {task: each for task, each in drawn.items() if task not in refused}
+    left_out = able.by_family(beyond | refused, drawn)
+    if request.suite is not None:
+        left_out |= suites.without(request.suite, request.level)
     _refuse_other(folder, target.spec)
     if request.series is not None:
         _refuse_other(request.series, target.spec)
@@ -271,19 +274,19 @@ def _target(
     drawn: Mapping[Task, Sequence[Item]],
     folder: Path,
     emit: Emit,
-) -> tuple[Target, dict[str, str]]:
+) -> tuple[Target, dict[Task, str]]:
     """Return the subject with the tasks to be asked, and which of a suite it cannot take, and why.
 
     Raises `BadInput` where it cannot take what was named.
     """
     target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
     if request.suite is None:
-        refused: dict[str, str] = {}
+        refused: dict[Task, str] = {}
         items = [item for each in drawn.values() for item in each]
         able.require(target, items, tuple(drawn))
     else:
         refused = able.refused(target, drawn)
-    tasks = tuple(task for task in drawn if task.family not in refused)
+    tasks = tuple(task for task in drawn if task not in refused)
     if not tasks:
         raise BadInput("no family of the suite can be asked", hint="; ".join(refused.values()))
     spec = replace(

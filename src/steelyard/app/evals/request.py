@@ -63,7 +63,7 @@ def tasks_of(request: EvalRequest, emit: Emit) -> tuple[Task, ...]:
     if request.suite is not None:
         if request.tasks or request.sets or request.file is not None:
             raise BadInput("--suite says what is asked", hint="leave --tasks, --set and --file out")
-        words = suites.words(request.suite)
+        words = suites.words(request.suite, request.level)
     generated = bool(words) or (request.file is None and not sets)
     if not generated and (request.level is not None or request.private_seed is not None):
         raise BadInput(
