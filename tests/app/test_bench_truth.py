@@ -396,7 +396,7 @@ def test_an_interrupt_keeps_the_loads_that_had_finished_and_reports_them(
 
 def test_neither_store_nor_reports_are_there_while_it_is_measured() -> None:
     heavy = ("sqlalchemy", "jinja2", "numpy", "steelyard.reports", "steelyard.analysis.benchmark")
-    code = "import sys; import steelyard.app.benching; "
+    code = "import sys; import steelyard.app.benches.benching; "
     code += f"print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
