@@ -90,7 +90,9 @@ class Screen:
         match event:
             case PhaseStarted():
                 self._begin(event)
-            case Advanced(name=name, done=done, detail=detail):
+            case Advanced(name=name, done=done, detail=detail, total=total):
+                if total is not None:
+                    self._totals[name] = total
                 self._advance(name, done, detail)
             case PhaseEnded(name=name, seconds=seconds):
                 self._end(name, seconds)
@@ -111,7 +113,10 @@ class Screen:
         if self._bars is not None and name in self._tasks:
             label = self._details.get(name) or detail
             self._bars.update(
-                self._tasks[name], completed=done, description=f"{name}: {label}" if label else name
+                self._tasks[name],
+                completed=done,
+                total=self._totals.get(name),
+                description=f"{name}: {label}" if label else name,
             )
             return
         now = time.monotonic()
@@ -119,7 +124,8 @@ class Screen:
             self._last_line[name] = now
             total = self._totals.get(name)
             of = f" of {total}" if total else ""
-            self._say(f"  {name} {self._details.get(name, '')}: {done}{of} {detail}".rstrip())
+            what = f"{name} {self._details.get(name, '')}".rstrip()
+            self._say(f"  {what}: {done}{of} {detail}".rstrip())
 
     def _end(self, name: str, seconds: float) -> None:
         detail = self._details.get(name, "")

@@ -23,11 +23,15 @@ class PhaseStarted:
 @final
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """`done` of the phase's steps are done; `detail` says what the last one was."""
+    """`done` of the phase's steps are done; `detail` says what the last one was.
+
+    `total` is how many there are by now, where that has changed since the phase began.
+    """
 
     name: str
     done: int
     detail: str = ""
+    total: int | None = None
 
 
 @final

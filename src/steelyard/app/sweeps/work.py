@@ -128,7 +128,7 @@ class _Shell:
             if budget_s is not None and campaign.progress.spent_s >= budget_s and not spent:
                 spent = True
                 step = self._book(campaign, BudgetSpent())
-            self._crew.emit(Advanced("sweep", campaign.progress.done, _left(campaign)))
+            self._crew.emit(_advanced(campaign))
         self._crew.emit(PhaseEnded("sweep", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
         if step.exit_code in (0, 1):
             fidelity.forget(self._folder.root / "fidelity")
@@ -290,6 +290,13 @@ def _tells(subject: Subject) -> bool:
     A server of somebody else's may batch us with others; those of an environment tell a path only.
     """
     return subject.runtime not in (ATTACHED, environments.ENVIRONMENT)
+
+
+def _advanced(campaign: Campaign) -> Advanced:
+    """Say how far it has come; what was polluted is run again, and the whole grows by that."""
+    seen = campaign.progress
+    total = seen.done + seen.failed + seen.skipped + seen.remaining
+    return Advanced("sweep", seen.done, _left(campaign), total)
 
 
 def _left(campaign: Campaign) -> str:
