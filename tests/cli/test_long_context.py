@@ -70,9 +70,10 @@ def silenced(answer: str, position: str) -> str:
     return answer.replace(words[("head", "middle", "tail").index(position)], "nothing")
 
 
-def asked(folder: Path, url: str, *words: str) -> dict[str, Any]:
+def asked(folder: Path, url: str, *words: str, code: int = 0) -> dict[str, Any]:
+    """Return what was found; the exit code is 3 where no item could be run."""
     done = steelyard(folder, "eval", url, *words, "--items", "19", "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -109,7 +110,7 @@ def test_a_cut_prompt_is_not_run_with_its_reason_and_costs_are_told_before(tmp_p
     with server(tmp_path, cutting) as url:
         words = ("--tasks", "long_context:1", "--items", "19", "--out", "o")
         done = steelyard(tmp_path, "eval", url, *words)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr
     assert "19 not run, prompt_cut: the server counted fewer prompt tokens" in done.stdout
     assert "about 19,456 tokens are to be read" in done.stderr
     row = next(line for line in done.stdout.splitlines() if line.startswith("long_context/l1"))
@@ -132,7 +133,7 @@ def test_a_server_with_less_context_is_refused_before_anything_is_asked(tmp_path
 @pytest.mark.full
 def test_a_cut_that_the_server_miscounts_shows_in_the_check_words(tmp_path: Path) -> None:
     with server(tmp_path, planted(SHORT, without="head")) as url:
-        found = asked(tmp_path, url, "--tasks", "long_context:1", "--out", "o")
+        found = asked(tmp_path, url, "--tasks", "long_context:1", "--out", "o", code=3)
     assert found["lengths"][0]["not_run_why"] == {"canary_missing": 19}
     again = steelyard(tmp_path, "rescore", "o")
     assert "every mark is the same" in again.stdout
@@ -143,9 +144,8 @@ def test_a_cut_that_the_server_miscounts_shows_in_the_check_words(tmp_path: Path
 def test_ollamas_silent_cut_is_not_run(tmp_path: Path) -> None:
     manner = Manner({"GET /api/ps": "ps-empty.http"}, cuts=True, context=1200)
     with replaying("ollama", manner) as replica:
-        found = asked(
-            tmp_path, replica.url, "--engine", "ollama", "--tasks", "long_context:2", "--out", "o"
-        )
+        words = ("--engine", "ollama", "--tasks", "long_context:2", "--out", "o")
+        found = asked(tmp_path, replica.url, *words, code=3)
     assert found["lengths"][0]["not_run_why"] == {"prompt_cut": 19}
     assert found["overall"]["marks"]["wrong"] == 0
 
