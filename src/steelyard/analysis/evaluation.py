@@ -1,9 +1,11 @@
 """What a run's tasks say, and what one run's say beside another's.
 
 Two runs are paired item by item, so only the same tasks (family, level, seed, revision) meet. The
-verdicts of single tasks are one family of Holm's; the pooled one stands by itself, decided in
-advance to be the main one. There is no A/A row here: the margin stands in for the floor, so
-nothing below it is called worse. Not aware of stores. Sources: DESIGN §2; `analysis.verdict`.
+verdicts are those of families, pooled over levels and corrected by Holm over the families that are
+compared. The one over everything stands by itself, decided in advance to be the main one. Single
+tasks are a second look: corrected over all of them, and nothing rests on them. Without an A/A row
+the margin stands in for the floor, so nothing below it is called worse. Not aware of stores.
+Sources: DESIGN §2; `analysis.verdict`, `analysis.strata`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from steelyard.analysis import graded, judge_scores, retrieval
+from steelyard.analysis import graded, judge_scores, retrieval, strata
 from steelyard.analysis.answer_worth import worth
 from steelyard.analysis.bands import OVERALL, rated
 from steelyard.analysis.determinism import identical
@@ -49,6 +51,7 @@ def evaluate(record: RunRecord) -> Evaluation:
     sections = _tasks(record)
     subject = record.spec.subject
     whole = _score(OVERALL, list(sections.values()), record)
+    grouped = strata.families(record.spec.tasks, sections)
     return Evaluation(
         run=record.id,
         model=subject.artifact.name,
@@ -66,6 +69,11 @@ def evaluate(record: RunRecord) -> Evaluation:
         judging=judge_scores.judged_by(record),
         left_out=record.left_out,
         faults=faults_of(record),
+        families=tuple(
+            _score(family, [sections[name] for name in names], record)
+            for family, names in grouped.items()
+        ),
+        pooled=grouped,
     )
 
 
@@ -102,10 +110,13 @@ def contrast(
     if not sides:
         raise ValueError("no task is shared")
     gates = Gates(margin=margin)
-    both = tuple(_joined([side[place] for side in sides.values()]) for place in (0, 1))
+    families = strata.families(first.spec.tasks, sides)
+    rows = {**{name: (name,) for name in sides}, **families, OVERALL: tuple(sides)}
+    both = {row: _joined_sides([sides[name] for name in names]) for row, names in rows.items()}
     item_s = _item_s(first) + _item_s(second)
-    floors = {} if again is None else _floors(first, again, sides, gates)
-    (overall,) = _timed(pairings({OVERALL: (both[0], both[1])}, gates, floors), item_s)
+    floors = {} if again is None else _floors(first, again, both, rows, gates)
+    (overall,) = _timed(pairings({OVERALL: both[OVERALL]}, gates, floors), item_s)
+    by_family = {family: both[family] for family in families}
     if _varied(first) or _varied(second):
         overall = replace(overall, first_band=_NO_BAND, second_band=_NO_BAND)
     return Contrast(
@@ -121,10 +132,10 @@ def contrast(
         unpaired=unpaired,
         formats={
             name: graded.formats(mine, theirs, gates.confidence)
-            for name, (mine, theirs) in {**sides, OVERALL: (both[0], both[1])}.items()
+            for name, (mine, theirs) in both.items()
         },
-        lengths=_lengths(first, second, tuple(sides)),
-        thinking=_thinking(first, second, tuple(sides)),
+        lengths=_lengths(first, second, rows),
+        thinking=_thinking(first, second, rows),
         stopped=tuple(
             f"{record.id}: {_stopped(record.stopped)}"
             for record in (first, second)
@@ -135,8 +146,8 @@ def contrast(
         floors=floors,
         judged={
             name: found
-            for name, both in sides.items()
-            if (found := graded.judge_scores(*both, gates.confidence)).loss.n
+            for name, side in sides.items()
+            if (found := graded.judge_scores(*side, gates.confidence)).loss.n
         },
         left_out=tuple(
             f"{record.id}: {family}, {why}"
@@ -144,34 +155,49 @@ def contrast(
             for family, why in record.left_out.items()
         ),
         faults={one.id: faults_of(one) for one in (first, second, again) if one is not None},
+        families=_timed(pairings(by_family, gates, floors), item_s),
+        pooled=strata.pooled(families, {name: pair(*side) for name, side in sides.items()}),
     )
 
 
 def _floors(
-    first: RunRecord, again: RunRecord, sides: Mapping[str, tuple[Marked, Marked]], gates: Gates
+    first: RunRecord,
+    again: RunRecord,
+    both: Mapping[str, tuple[Marked, Marked]],
+    rows: Mapping[str, Sequence[str]],
+    gates: Gates,
 ) -> dict[str, Reading[float]]:
-    """Return the A/A floor of each task and of all, on the items that are compared."""
+    """Return the A/A floor of each row's tasks together, on the items that are compared."""
     twins, _ = shared(first, again)
-    twin = {name: twins[name][1] if name in twins else Marked() for name in sides}
-    found = {name: floor(mine, twin[name], gates.confidence) for name, (mine, _) in sides.items()}
-    whole = _joined([mine for mine, _ in sides.values()]), _joined(list(twin.values()))
-    return {**found, OVERALL: floor(*whole, gates.confidence)}
+    twin = {name: side[1] for name, side in twins.items()}
+    return {
+        row: floor(
+            both[row][0],
+            _joined([twin[name] for name in names if name in twin]),
+            gates.confidence,
+        )
+        for row, names in rows.items()
+    }
 
 
-def _lengths(first: RunRecord, second: RunRecord, names: Sequence[str]) -> dict[str, Estimate]:
+def _lengths(
+    first: RunRecord, second: RunRecord, rows: Mapping[str, Sequence[str]]
+) -> dict[str, Estimate]:
     mine, theirs = _tasks(first), _beside(first, second)
-    found = {name: length_ratio([mine[name]], [theirs[name]]) for name in names}
-    whole = length_ratio([mine[name] for name in names], [theirs[name] for name in names])
-    return {**found, OVERALL: whole}
+    return {
+        row: length_ratio([mine[name] for name in names], [theirs[name] for name in names])
+        for row, names in rows.items()
+    }
 
 
 def _thinking(
-    first: RunRecord, second: RunRecord, names: Sequence[str]
+    first: RunRecord, second: RunRecord, rows: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[Thinking, Thinking]]:
     mine, theirs = _tasks(first), _beside(first, second)
-    found = {name: (ledger([mine[name]]), ledger([theirs[name]])) for name in names}
-    whole = (ledger([mine[name] for name in names]), ledger([theirs[name] for name in names]))
-    return {**found, OVERALL: whole}
+    return {
+        row: (ledger([mine[name] for name in names]), ledger([theirs[name] for name in names]))
+        for row, names in rows.items()
+    }
 
 
 def shared(
@@ -432,6 +458,10 @@ def _stopped(stopped: Stopped) -> str:
         "items that was settled beforehand describe these and test nothing: the verdict is that "
         "of the choice"
     )
+
+
+def _joined_sides(parts: Sequence[tuple[Marked, Marked]]) -> tuple[Marked, Marked]:
+    return _joined([first for first, _ in parts]), _joined([second for _, second in parts])
 
 
 def _joined(parts: Sequence[Marked]) -> Marked:

@@ -94,6 +94,7 @@ def evaluate() -> None:
 @judge.options
 @rag.options
 @reached
+@questions.by
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the evaluation.")
 def ask(
@@ -111,6 +112,7 @@ def ask(
     streams: int,
     budget: str | None,
     thinking: int,
+    by: str,
     as_json: bool,
     out: Path | None,
     **how: object,
@@ -135,6 +137,7 @@ def ask(
                 "level": level, "private-seed": private_seed, "set": chosen, "file": file,
                 "columns": columns, "suite": suite, "samples": samples, "temperature": temperature,
                 "thinking": thinking, "vary": worded.vary, "guard": worded.guard,
+                "by": by if by == "level" else None,
                 **judge.named(judging),
             },
             retrieval=retrieval,
@@ -167,7 +170,7 @@ def ask(
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)
-    echo(done.text(as_json=as_json))
+    echo(done.text(as_json=as_json, by_level=by == "level"))
     return done.exit_code
 
 
@@ -179,18 +182,34 @@ def ask(
 @click.option(
     "--explore", is_flag=True, help="Also say which kinds of items differ: a hint, no verdict."
 )
+@questions.by
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def compare(
-    *, first: str, second: str, margin: float, again: str | None, explore: bool, as_json: bool
+    *,
+    first: str,
+    second: str,
+    margin: float,
+    again: str | None,
+    explore: bool,
+    by: str,
+    as_json: bool,
 ) -> None:
     """Pair SECOND with FIRST, item by item: what is lost, and whether that is shown.
+
+    The verdicts are those of families, over all their levels.
 
     Each is the folder of an evaluation or the beginning of a run's id.
     """
     from steelyard.app.evals import comparing
 
     told = comparing.compare_text(
-        first, second, margin / 100, again=again, explore=explore, as_json=as_json
+        first,
+        second,
+        margin / 100,
+        again=again,
+        explore=explore,
+        by_level=by == "level",
+        as_json=as_json,
     )
     echo(told)
 

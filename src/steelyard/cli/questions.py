@@ -35,3 +35,12 @@ drawn: Final = together(
     ),
     click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True),
 )
+by: Final = together(
+    click.option(
+        "--by",
+        type=click.Choice(["family", "level"]),
+        default="family",
+        show_default=True,
+        help="A row for each family, or for each of its levels as well.",
+    ),
+)

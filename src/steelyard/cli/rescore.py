@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
+from steelyard.cli import questions
 from steelyard.cli.shown import echo
 
 
 @click.command()
 @click.argument("run")
+@questions.by
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def rescore(*, run: str, as_json: bool) -> None:
+def rescore(*, run: str, by: str, as_json: bool) -> None:
     """Mark the stored answers of RUN again, as this version reads them, without a request.
 
     RUN is the folder of an evaluation or run, or the beginning of a run's id. The stored record
@@ -18,4 +20,4 @@ def rescore(*, run: str, as_json: bool) -> None:
     """
     from steelyard.app.evals import rescoring
 
-    echo(rescoring.rescore_text(run, as_json=as_json))
+    echo(rescoring.rescore_text(run, by_level=by == "level", as_json=as_json))

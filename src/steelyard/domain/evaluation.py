@@ -186,7 +186,7 @@ class Evaluation:
     `stopped` says why not all items were asked, and what that means for the intervals; `left_out`
     which families or tasks were not asked at all, and why; `judging` who judged. `forms` says of
     each task that was asked in several how much these mattered; `faults` what casts doubt on the
-    run.
+    run. `families` are the tasks pooled over their levels, and `pooled` says which those are.
     """
 
     run: str
@@ -205,6 +205,8 @@ class Evaluation:
     judging: JudgedBy | None = None
     forms: Mapping[str, Robustness] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
+    families: tuple[TaskScore, ...] = ()
+    pooled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @final
@@ -310,6 +312,21 @@ class Graded:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Pooled:
+    """What the row of a family pools: its tasks, one for each level, and whether they lose alike.
+
+    `p` is that of "all of them lose alike", `p_adjusted` Holm's over the families; `apart` says
+    that they do not, so that the family's loss is a mean of unlike ones.
+    """
+
+    tasks: tuple[str, ...]
+    p: Reading[float]
+    p_adjusted: Reading[float]
+    apart: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Contrast:
     """Two evaluations side by side; `differs` names everything that is not the same in them.
 
@@ -321,7 +338,10 @@ class Contrast:
     of each judged task what the second lost of the judge's score, from 0 to 1. `again` is the run
     that repeats the first, if one was given, and `floors` the A/A floors of it. `left_out` says
     which of the two did not ask a family at all, and why. `thinking` has both ledgers of each task
-    and of all; `faults` says by run what casts doubt on it.
+    and of all; `faults` says by run what casts doubt on it. `families` are the verdicts, one for
+    each family over all its levels, corrected over the families; `tasks` look into them level by
+    level, corrected over the tasks, and nothing rests on those. `pooled` says of each family what
+    it pools. Where something is told by task, it is told by family too.
     """
 
     first: str
@@ -345,3 +365,5 @@ class Contrast:
     left_out: tuple[str, ...] = ()
     thinking: Mapping[str, tuple[Thinking, Thinking]] = field(default_factory=dict)
     faults: Mapping[str, Faults] = field(default_factory=dict)
+    families: tuple[Pairing, ...] = ()
+    pooled: Mapping[str, Pooled] = field(default_factory=dict)

@@ -28,6 +28,7 @@ def compare_text(
     *,
     again: str | None = None,
     explore: bool = False,
+    by_level: bool = False,
     as_json: bool,
 ) -> str:
     """Pair two evaluations, each named by its folder or by the beginning of its run's id.
@@ -57,7 +58,7 @@ def compare_text(
     if as_json:
         return encode(found, indent=1)
     notices = [notice for record in (mine, theirs) for notice in room_notices(record)]
-    return "\n".join((contrasts.contrast_text(found), *notices))
+    return "\n".join((contrasts.contrast_text(found, by_level=by_level), *notices))
 
 
 def room_notices(record: RunRecord) -> Iterator[str]:

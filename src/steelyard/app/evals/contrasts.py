@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from steelyard.app.evals import fault_texts, judge_texts
+from steelyard.analysis.bands import OVERALL
+from steelyard.app.evals import family_texts, fault_texts, judge_texts
 from steelyard.app.evals.texts import (
     interval,
     number,
+    p_value,
     percent,
+    row_names,
     shown_from,
     spread,
     table,
@@ -21,15 +25,49 @@ from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Verdict
 from steelyard.reports.figures import NOTHING, duration
 
-_P_FLOOR: Final = 0.001
+_VERDICT_HEADS: Final = ("", "first", "second", "loss", "interval", "lost", "won", "verdict")
 
 
-def contrast_text(found: Contrast) -> str:
-    """Return two runs side by side with a verdict for each task and for all."""
-    return "\n".join(_contrast(found))
+def contrast_text(found: Contrast, *, by_level: bool = False) -> str:
+    """Return two runs side by side with a verdict for each family and for all.
+
+    With `by_level` each task stands below, too.
+    """
+    return "\n".join(_contrast(found, by_level=by_level))
 
 
-def _contrast(found: Contrast) -> Iterator[str]:
+def _contrast(found: Contrast, *, by_level: bool) -> Iterator[str]:
+    yield from _who(found)
+    names = row_names({family: one.tasks for family, one in found.pooled.items()})
+    rows = [replace(one, task=names.get(one.task, one.task)) for one in found.families]
+    rows += [found.overall] if len(found.tasks) > 1 else []
+    told = {names.get(key, key): key for key in (*found.pooled, OVERALL)}
+    if by_level:
+        told = {one.task: one.task for one in found.tasks} | told
+    yield table([_VERDICT_HEADS, *(_pairing(one) for one in rows)])
+    for one in rows:
+        yield from _told(one)
+    yield from family_texts.levels(found)
+    if any(isinstance(one.p, Missing) and one.p.code == "sampled" for one in rows):
+        yield "  no p and no interval of odds: samples of an item hang together; go by the interval"
+    yield from (f"  not compared: {task}, {why}" for task, why in found.unpaired.items())
+    yield from _ratings(rows)
+    if found.identical is not None and found.identical.n:
+        share = f"{percent(found.identical.value)} {interval(found.identical)}"
+        yield f"Same text in both, of {found.identical.n} items: {share} (same subject and seed)"
+    yield from _formats(found.formats, told)
+    yield from judge_texts.contrast_text(found.judged)
+    yield from _longer(found.lengths, told)
+    yield from _thinking(found, told)
+    yield from _sizes(rows, found.margin)
+    if by_level:
+        yield from _by_level(found.tasks, found.margin)
+    if found.explored is not None:
+        yield from _explored(found.explored)
+    yield from fault_texts.beside({f"run {run}": each for run, each in found.faults.items()})
+
+
+def _who(found: Contrast) -> Iterator[str]:
     if found.simulated:
         yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
     yield f"first   {found.first_name}, run {found.first}"
@@ -38,36 +76,27 @@ def _contrast(found: Contrast) -> Iterator[str]:
     yield from (f"Not asked in run {one}" for one in found.left_out)
     yield f"differs {'; '.join(found.differs) or 'nothing: the same again'}"
     yield _aa_row(found)
-    heads = ("task", "first", "second", "loss", "interval", "lost", "won", "p", "p (Holm)")
-    pairings = [*found.tasks, *([found.overall] if len(found.tasks) > 1 else [])]
-    yield table([(*heads, "verdict"), *(_pairing(one) for one in pairings)])
-    for one in pairings:
+
+
+def _by_level(tasks: Sequence[Pairing], margin: float) -> Iterator[str]:
+    yield f"By level, a second look: corrected over these {len(tasks)} rows; nothing rests on it"
+    yield table([_VERDICT_HEADS, *(_pairing(one) for one in tasks)])
+    for one in tasks:
         yield from _told(one)
-    if any(isinstance(one.p, Missing) and one.p.code == "sampled" for one in pairings):
-        yield "  no p and no interval of odds: samples of an item hang together; go by the interval"
-    yield from (f"  not compared: {task}, {why}" for task, why in found.unpaired.items())
-    if found.identical is not None and found.identical.n:
-        share = f"{percent(found.identical.value)} {interval(found.identical)}"
-        yield f"Same text in both, of {found.identical.n} items: {share} (same subject and seed)"
-    yield from _formats(found.formats, [one.task for one in pairings])
-    yield from judge_texts.contrast_text(found.judged)
-    yield from _longer(found.lengths, [one.task for one in pairings])
-    yield from _thinking(found, [one.task for one in pairings])
-    yield from _sizes(pairings, found.margin)
-    if found.explored is not None:
-        yield from _explored(found.explored)
-    yield from fault_texts.beside({f"run {run}": each for run, each in found.faults.items()})
+    yield from _ratings(tasks)
+    yield from _sizes(tasks, margin)
 
 
 def _aa_row(found: Contrast) -> str:
     if not found.again:
         return "A/A     none (--again RUN): no loss below the margin is called worse"
-    floors = ", ".join(f"{task} {percent(floor)}" for task, floor in found.floors.items())
+    rows = [*(one.task for one in found.families), OVERALL]
+    floors = ", ".join(f"{row} {percent(found.floors[row])}" for row in rows)
     return f"A/A     run {found.again}; a loss up to here is no loss shown: {floors}"
 
 
-def _formats(found: Mapping[str, Graded], tasks: Sequence[str]) -> Iterator[str]:
-    told = [(task, found[task]) for task in tasks if _known(found[task].loss)]
+def _formats(found: Mapping[str, Graded], rows: Mapping[str, str]) -> Iterator[str]:
+    told = [(name, found[row]) for name, row in rows.items() if _known(found[row].loss)]
     if told:
         yield "Demanded forms lost, second against first, points"
         heads = ("task", "lost", "95 %", "forms", "Cohen's d")
@@ -83,18 +112,20 @@ def _format(task: str, each: Graded) -> tuple[str, ...]:
     return task, value, f"[{low}, {high}]", str(each.loss.n), d
 
 
-def _longer(lengths: Mapping[str, Estimate], tasks: Sequence[str]) -> Iterator[str]:
-    told = [f"{task} {spread(lengths[task], 2)}" for task in tasks if _known(lengths[task])]
+def _longer(lengths: Mapping[str, Estimate], rows: Mapping[str, str]) -> Iterator[str]:
+    told = [
+        f"{name} {spread(lengths[row], 2)}" for name, row in rows.items() if _known(lengths[row])
+    ]
     if told:
         yield f"Output tokens, second by first, thinking included: {', '.join(told)}"
 
 
-def _thinking(found: Contrast, tasks: Sequence[str]) -> Iterator[str]:
-    """Say of both how they think, of each task in which either thinks, is cut or loops."""
+def _thinking(found: Contrast, rows: Mapping[str, str]) -> Iterator[str]:
+    """Say of both how they think, of each row in which either thinks, is cut or loops."""
     told = [
-        f"  {task}, {side}: {said or 'no answer thinks, is cut off or goes round in circles'}"
-        for task in tasks
-        if (both := [thought(one) for one in found.thinking.get(task, ())]) and any(both)
+        f"  {name}, {side}: {said or 'no answer thinks, is cut off or goes round in circles'}"
+        for name, row in rows.items()
+        if (both := [thought(one) for one in found.thinking.get(row, ())]) and any(both)
         for side, said in zip(("first", "second"), both, strict=True)
     ]
     if told:
@@ -107,29 +138,49 @@ def _known(found: Estimate) -> bool:
 
 
 def _pairing(one: Pairing) -> tuple[str, ...]:
-    first = _share(one.first_share, one.first_band)
-    second = _share(one.second_share, one.second_band)
+    shares = percent(one.first_share.value), percent(one.second_share.value)
     match one.verdict:
         case Missing():
-            return (one.task, first, second, *[NOTHING] * 6, NOTHING)
+            return (one.task, *shares, *[NOTHING] * 4, NOTHING)
         case Measured(value=verdict):
             return (
                 one.task,
-                first,
-                second,
+                *shares,
                 f"{verdict.loss:+.1%}",
-                f"[{verdict.low:+.1%}, {verdict.high:+.1%}]",
+                _points(verdict.low, verdict.high),
                 str(verdict.flips_lost),
                 str(verdict.flips_won),
-                _p(one.p),
-                _p(one.p_adjusted),
                 verdict.name,
             )
 
 
-def _share(share: Estimate, band: Reading[Band]) -> str:
-    rated = f" {band.value}" if isinstance(band, Measured) else ""
-    return f"{percent(share.value)}{rated}"
+def _points(low: float, high: float) -> str:
+    return f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def _ratings(rows: Sequence[Pairing]) -> Iterator[str]:
+    yield "How each is rated, and whether flips go one way (McNemar, exact)"
+    heads = ("", "first", "second", "p", "p (Holm)", "")
+    yield table(
+        [
+            heads,
+            *(
+                (
+                    one.task,
+                    _rating(one.first_band),
+                    _rating(one.second_band),
+                    p_value(one.p),
+                    p_value(one.p_adjusted),
+                    "",
+                )
+                for one in rows
+            ),
+        ]
+    )
+
+
+def _rating(band: Reading[Band]) -> str:
+    return band.value if isinstance(band, Measured) else NOTHING
 
 
 def _told(one: Pairing) -> Iterator[str]:
@@ -154,24 +205,18 @@ def _more(verdict: Verdict, one: Pairing) -> str:
     return f"; {'; '.join(parts)}" if parts else ""
 
 
-def _p(reading: Reading[float]) -> str:
-    if isinstance(reading, Missing):
-        return NOTHING
-    return "<0.001" if reading.value < _P_FLOOR else f"{reading.value:.3f}"
-
-
 def _sizes(pairings: Sequence[Pairing], margin: float) -> Iterator[str]:
     sized = [(one.task, one.effect.value) for one in pairings if isinstance(one.effect, Measured)]
     if not sized:
         return
     yield "How large it is, beside the verdict"
-    heads = ("task", "Cohen's h", "won : lost", "95 %", "all tasks at once", "p, alike")
-    yield table([(*heads, f"within ±{margin:.1%}"), *(_size(*one) for one in sized)])
+    heads = ("", "Cohen's h", "won:lost", "95 %", "all at once", "p alike")
+    yield table([(*heads, f"±{margin:.1%}"), *(_size(*one) for one in sized)])
     clustered = [(task, effect) for task, effect in sized if _shares_clusters(effect)]
     if clustered:
         yield "Checked another way, since items share passages or templates"
-        names = ("task", "loss, clusters drawn again", "first, beta-binomial")
-        yield table([(*names, "second, beta-binomial"), *(_check(*one) for one in clustered)])
+        names = ("", "clusters drawn again", "first, beta-binomial")
+        yield table([(*names, "second, beta-binomial", ""), *(_check(*one) for one in clustered)])
         for task, effect in clustered:
             yield from _unchecked(task, effect)
 
@@ -183,7 +228,7 @@ def _size(task: str, effect: Effect) -> tuple[str, ...]:
         _odds(effect.odds.value, NOTHING),
         _odds_range(effect.odds),
         _signed(effect.joint),
-        _p(Measured(effect.equivalence.p_adjusted, "derived")),
+        p_value(Measured(effect.equivalence.p_adjusted, "derived")),
         "shown" if effect.equivalence.shown else "not shown",
     )
 
@@ -200,7 +245,7 @@ def _check(task: str, effect: Effect) -> tuple[str, ...]:
         else NOTHING
         for side in (effect.first_share, effect.second_share)
     ]
-    return (task, _signed(loss) if loss is not None else NOTHING, *sides)
+    return (task, _signed(loss) if loss is not None else NOTHING, *sides, "")
 
 
 def _unchecked(task: str, effect: Effect) -> Iterator[str]:
@@ -220,8 +265,8 @@ def _explored(found: Explored) -> Iterator[str]:
             str(row.items),
             str(row.lost),
             str(row.won),
-            _p(Measured(row.p, "derived")),
-            _p(Measured(row.q, "derived")),
+            p_value(Measured(row.p, "derived")),
+            p_value(Measured(row.q, "derived")),
             "differs" if row.differs else "",
         )
         for row in flipped
@@ -239,7 +284,7 @@ def _explored(found: Explored) -> Iterator[str]:
 
 def _signed(found: Estimate) -> str:
     if isinstance(found.low, Measured) and isinstance(found.high, Measured):
-        return f"[{found.low.value:+.1%}, {found.high.value:+.1%}]"
+        return _points(found.low.value, found.high.value)
     return NOTHING
 
 

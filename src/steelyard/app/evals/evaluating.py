@@ -92,14 +92,14 @@ class Evaluated:
         whole = self.found.outcome == "completed" and not self.unjudged
         return 0 if whole and asked else 3
 
-    def text(self, *, as_json: bool) -> str:
-        """Return the result as a table or as JSON."""
+    def text(self, *, as_json: bool, by_level: bool = False) -> str:
+        """Return the result as tables, with a row for each level as well, or as JSON."""
         if as_json:
             return encode(self.found, indent=1)
         where = f"Record: {self.folder / RECORD_NAME}"
         said = "" if self.answers is None else f"Answers: {self.answers}"
         parts = (
-            texts.evaluation_text(self.found),
+            texts.evaluation_text(self.found, by_level=by_level),
             judge_texts.judging_text(self.found),
             self.kinds,
             depths.text(self.found.lengths),

@@ -16,7 +16,7 @@ from steelyard.domain.task import Mark
 from steelyard.runs.rescore import rescore
 
 
-def rescore_text(named: str, *, as_json: bool) -> str:
+def rescore_text(named: str, *, as_json: bool, by_level: bool = False) -> str:
     """Mark a run's answers again; the run is named by its folder or the beginning of its id."""
     before = comparing.record_named(named)
     if not any(section.kind == "task" for section in before.sections):
@@ -28,7 +28,8 @@ def rescore_text(named: str, *, as_json: bool) -> str:
         return json.dumps({"evaluation": plain(found), "changed": changed}, indent=1)
     retrieved = rag_texts.retrieval_text(found.retrieval, found.beside_first)
     judged = judge_texts.judging_text(found)
-    parts = (texts.evaluation_text(found), judged, depths.text(found.lengths), retrieved)
+    scored = texts.evaluation_text(found, by_level=by_level)
+    parts = (scored, judged, depths.text(found.lengths), retrieved)
     lines = [*filter(None, (*parts, tables.forms_text(after)))]
     lines += [f"  {one['task']} {one['item']}: {one['was']} → {one['is']}" for one in changed]
     lines.append(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis.bands import spanned
@@ -18,6 +19,8 @@ from steelyard.stats.power import smallest_visible_loss
 
 _USUAL_FLIPS: Final = 0.1
 _SEVERAL: Final = 2
+_P_FLOOR: Final = 0.001
+_COUNTS: Final = ("", "right", "95 %", "wrong", "invalid", "not run", "band")
 _ROOM: Final = "each answer so many tokens more (give more than before)"
 _OTHERWISE: Final = "`tools_prompted` asks the same with the catalogue in the prompt"
 _ADVICE: Final = {
@@ -56,24 +59,32 @@ def only_scored(items: int) -> str:
     return f"{items} answers: a judge scores them, and none is right or wrong without a pass mark"
 
 
-def evaluation_text(found: Evaluation) -> str:
-    """Return the scores, one line a task."""
-    return "\n".join(_evaluation(found))
+def evaluation_text(found: Evaluation, *, by_level: bool = False) -> str:
+    """Return the scores, one line a family; with `by_level` one for each of its tasks as well."""
+    return "\n".join(_evaluation(found, by_level=by_level))
 
 
-def _evaluation(found: Evaluation) -> Iterator[str]:
+def _evaluation(found: Evaluation, *, by_level: bool) -> Iterator[str]:
     if found.simulated:
         yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
     yield f"{found.model} on {found.engine}, run {found.run}"
     if found.outcome != "completed":
         yield f"{found.outcome}: {found.reason}"
-    heads = ("task", "right", "95 %", "wrong", "invalid", "not run", "format kept", "tokens", "s")
-    scores = [*found.tasks, *([found.overall] if len(found.tasks) > 1 else [])]
-    yield table([(*heads, "band"), *(_row(score) for score in scores)])
+    named = row_names(found.pooled)
+    families = [replace(score, task=named[score.task]) for score in found.families]
+    scores = [*families, *([found.overall] if len(found.tasks) > 1 else [])]
+    yield table([_COUNTS, *map(_row, scores)])
+    yield from _shares(found)
+    if by_level and len(found.tasks) > len(families):
+        yield "By level"
+        yield table([_COUNTS, *map(_row, found.tasks)])
+        scores = [*scores[: len(families)], *found.tasks, *scores[len(families) :]]
     yield from filter(None, map(_why, scores))
     yield from filter(None, map(_thought, scores))
     yield from _room(scores)
-    for score in found.tasks:
+    yield "What answers took"
+    yield table([("", "format kept", "tokens", "s", ""), *map(_took, scores)])
+    for score in families:
         yield from _parts(score)
     yield from _worth(found.overall.worth)
     if found.stopped:
@@ -81,6 +92,25 @@ def _evaluation(found: Evaluation) -> Iterator[str]:
     yield from (f"Not asked: {family}, {why}" for family, why in found.left_out.items())
     yield from _passing(scores)
     yield from fault_texts.lines(found.faults)
+
+
+def row_names(pooled: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return how each family is shown: one of a single task by that, which names the level too."""
+    return {family: tasks[0] if len(tasks) == 1 else family for family, tasks in pooled.items()}
+
+
+def level_of(task: str) -> str:
+    """Return the part of a task's name behind its family."""
+    return task.rpartition("/")[2] or task
+
+
+def _shares(found: Evaluation) -> Iterator[str]:
+    """Say of each family with several levels what share of each was right."""
+    right = {one.task: one.marks.right_share.value for one in found.tasks}
+    for family, tasks in found.pooled.items():
+        if len(tasks) > 1:
+            told = ", ".join(f"{level_of(task)} {percent(right[task])}" for task in tasks)
+            yield f"  {family}, right by level: {told}"
 
 
 def _row(score: TaskScore) -> tuple[str, ...]:
@@ -92,20 +122,18 @@ def _row(score: TaskScore) -> tuple[str, ...]:
         str(marks.wrong),
         str(marks.invalid),
         str(marks.not_run),
-        percent(score.adherence.value),
-        number(score.output_tokens, 0),
-        number(score.answer_s, 2),
-        _band(score),
+        score.band.value if isinstance(score.band, Measured) else NOTHING,
     )
 
 
-def _band(score: TaskScore) -> str:
-    """Name the band, and those that the interval reaches where they are others."""
-    if isinstance(score.band, Missing):
-        return NOTHING
-    reached = spanned(score.task, score.marks)
-    between = f" ({reached[0]} to {reached[-1]})" if len(reached) > 1 else ""
-    return f"{score.band.value}{between}"
+def _took(score: TaskScore) -> tuple[str, ...]:
+    return (
+        score.task,
+        percent(score.adherence.value),
+        number(score.output_tokens, 0),
+        number(score.answer_s, 2),
+        "",
+    )
 
 
 def _passing(scores: Sequence[TaskScore]) -> Iterator[str]:
@@ -139,8 +167,11 @@ def _pass_row(score: TaskScore, ks: Sequence[str]) -> tuple[str, ...]:
 
 
 def _why(score: TaskScore) -> str:
-    """Name what was invalid, what was not run, and answers that can be read in two ways."""
+    """Name what was invalid or not run, the bands it may be in, and answers read in two ways."""
     marks, parts = score.marks, []
+    reached = () if isinstance(score.band, Missing) else spanned(score.task, marks)
+    if len(reached) > 1:
+        parts.append(f"the interval reaches from {reached[0]} to {reached[-1]}")
     if marks.invalid:
         counts = ", ".join(f"{count} {why}" for why, count in marks.invalid_why.items())
         parts.append(f"invalid: {counts}")
@@ -265,6 +296,13 @@ def interval(found: Estimate) -> str:
     if isinstance(found.low, Measured) and isinstance(found.high, Measured):
         return f"[{found.low.value:.1%}, {found.high.value:.1%}]"
     return NOTHING
+
+
+def p_value(reading: Reading[float]) -> str:
+    """Return a p-value, small ones as a bound, or the sign for nothing."""
+    if isinstance(reading, Missing):
+        return NOTHING
+    return "<0.001" if reading.value < _P_FLOOR else f"{reading.value:.3f}"
 
 
 def number(reading: Reading[float], digits: int) -> str:
