@@ -28,7 +28,9 @@ RATE: Final = 0.05
 class _Seen:
     task: str
     kind: str
-    changes: tuple[int, ...]
+    items: int
+    lost: int
+    won: int
     p: float
 
 
@@ -44,9 +46,9 @@ def explore(
         Kind(
             task=one.task,
             kind=one.kind,
-            items=len(one.changes),
-            lost=sum(change > 0 for change in one.changes),
-            won=sum(change < 0 for change in one.changes),
+            items=one.items,
+            lost=one.lost,
+            won=one.won,
             p=one.p,
             q=q,
             differs=q <= RATE,
@@ -64,16 +66,16 @@ def _kinds(task: str, first: Marked, second: Marked, kinds: Mapping[str, str]) -
             grouped.setdefault(kinds[sample], {})[sample] = change
     for kind, changes in grouped.items():
         clusters = [first.clusters.get(sample, sample) for sample in changes]
-        yield _Seen(task, kind, tuple(changes.values()), _p(changes, clusters))
+        yield _seen(task, kind, changes, clusters)
 
 
-def _p(changes: Mapping[str, int], clusters: list[str]) -> float:
+def _seen(task: str, kind: str, changes: Mapping[str, int], clusters: list[str]) -> _Seen:
     net = Counter[str]()
     for sample, change in changes.items():
         net[item_of(sample)] += change
-    exact = mcnemar_exact(sum(c > 0 for c in net.values()), sum(c < 0 for c in net.values()))
-    found = flips(tuple(changes.values()), clusters)
-    if found.df is None:
-        return exact
-    # With three flips the score test is too sure of itself, with many of one passage the exact one.
-    return max(exact, min(1.0, 2 * min(p_loss_above(found, 0.0), p_loss_below(found, 0.0))))
+    lost, won = sum(c > 0 for c in net.values()), sum(c < 0 for c in net.values())
+    p, found = mcnemar_exact(lost, won), flips(tuple(changes.values()), clusters)
+    if found.df is not None:
+        # With three flips the score test is too sure, with many of one passage the exact one.
+        p = max(p, min(1.0, 2 * min(p_loss_above(found, 0.0), p_loss_below(found, 0.0))))
+    return _Seen(task, kind, len(net), lost, won, p)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from steelyard.cli import questions
+from steelyard.cli import judge, questions, wording
 from steelyard.cli.asking import reached
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
@@ -39,6 +39,11 @@ from steelyard.cli.values import DURATION, WORDS, Finite
 @click.option("--budget", type=DURATION, help="Time it may take, e.g. 45m.")
 @questions.drawn
 @click.option("--streams", type=click.IntRange(1, 64), default=2, help="Requests at a time.")
+@wording.options
+@judge.refused(
+    "a choice asks families, whose answers are known, and no judge",
+    "`steelyard eval SUBJECT --file F --judge SUBJECT` has answers judged",
+)
 @reached
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the choice.")
@@ -65,16 +70,26 @@ def choose(
 
     Files are looked at from the smallest up, servers in the order named (URL#MODEL names one of a
     server's models). Each is asked until its verdict is sure; once one is good enough, the dearer
-    ones are asked nothing. The same command with the --out of one that was interrupted goes on.
+    ones are asked nothing. With --vary each item is asked in one of its forms, the same of all. The
+    same command with the --out of one that was interrupted goes on.
     """
     from steelyard.app.benches.request import BenchRequest
     from steelyard.app.choosing import choosing
     from steelyard.app.choosing.request import ChooseRequest
     from steelyard.app.evals.request import EvalRequest
 
+    worded = wording.taken(how)
     bench = BenchRequest.of({"subject": reference, **how})
     asked = EvalRequest(
-        bench, tasks or (), items_max, level, streams, private_seed, out, thinking=thinking
+        bench,
+        tasks or (),
+        items_max,
+        level,
+        streams,
+        private_seed,
+        out,
+        thinking=thinking,
+        wording=worded,
     )
     request = ChooseRequest(asked, candidates, margin / 100, every, fixed, budget, not no_aa)
     with Screen(quiet=as_json) as screen:

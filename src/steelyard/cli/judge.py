@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from steelyard.cli.asking import together
+from steelyard.domain.errors import BadInput
+
 if TYPE_CHECKING:
     from steelyard.app.evals.judge import JudgeRequest
 
@@ -29,6 +32,19 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def refused(why: str, hint: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what makes a command that asks no judge say so, instead of not knowing the options."""
+
+    def refuse(_: click.Context, option: click.Parameter, typed: str | None) -> None:
+        if typed is not None:
+            raise BadInput(f"{option.opts[0]}: {why}", hint=hint)
+
+    names = ("--judge", "--judge-model", "--judge-engine", "--judge-key-env")
+    return together(
+        *(click.option(name, hidden=True, expose_value=False, callback=refuse) for name in names)
+    )
 
 
 def taken(typed: dict[str, Any]) -> JudgeRequest:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from steelyard.cli import questions, rag
+from steelyard.cli import judge, questions, rag, wording
 from steelyard.cli.asking import reached
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
@@ -45,6 +45,11 @@ from steelyard.cli.values import WORDS, Finite
     show_default=True,
     help="Items listed of those whose texts differ.",
 )
+@wording.options
+@judge.refused(
+    "repeats tell what stays the same of what is said, and no judge is asked",
+    "`steelyard eval SUBJECT --file F --judge SUBJECT` has answers judged",
+)
 @rag.options
 @reached
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -78,7 +83,7 @@ def repeat(
     from steelyard.app.evals import repeating
     from steelyard.app.evals.request import EvalRequest
 
-    retrieval = rag.taken(how)
+    retrieval, worded = rag.taken(how), wording.taken(how)
     asked = EvalRequest(
         BenchRequest.of(how),
         tasks or (),
@@ -94,6 +99,7 @@ def repeat(
         temperature=temperature,
         suite=suite,
         thinking=thinking,
+        wording=worded,
     )
     with Screen(quiet=as_json) as screen:
         done = repeating.repeat(repeating.RepeatRequest(asked, times, show), screen.emit)

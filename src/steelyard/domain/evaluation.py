@@ -249,6 +249,7 @@ class Effect:
 class Kind:
     """One kind of item of a task, looked at to find what to ask next.
 
+    Of the samples of an item the way that most of them went counts, once.
     `q` is Benjamini and Hochberg's over all kinds looked at; `differs` where it is at most `rate`.
     """
 

@@ -20,7 +20,7 @@ from steelyard.app.choosing.again import Again, asked_again
 from steelyard.app.choosing.asking import Ground, perform, records, replay
 from steelyard.app.choosing.deal import deal
 from steelyard.app.choosing.request import ChooseRequest
-from steelyard.app.evals import comparing, going_on, rag_request
+from steelyard.app.evals import comparing, going_on, rag_request, wording
 from steelyard.app.evals.request import tasks_of
 from steelyard.app.results.keeping import keeper
 from steelyard.campaigns.choosing import REFERENCE, Choosing, Rules
@@ -85,7 +85,8 @@ def choose(request: ChooseRequest, emit: Emit) -> Chosen:
     request.check()
     for word in (request.eval.bench.subject, *request.candidates):
         benching.require_subject(request.of(word).bench)
-    tasks, _ = rag_request.settled(tasks_of(request.eval, emit), request.eval.rag)
+    asked = wording.worded(tasks_of(request.eval, emit), request.eval.wording)
+    tasks, _ = rag_request.settled(asked, request.eval.rag)
     dealt = deal(tasks, request.items, request.eval.bench.seed)
     _refuse_hopeless(request, len(dealt.items))
     folder = request.eval.out or benching.new_folder("choices", request.eval.bench.subject)
@@ -98,7 +99,10 @@ def choose(request: ChooseRequest, emit: Emit) -> Chosen:
     plan = Plan(specs, items, request.margin, request.every, request.fixed, request.eval.bench.seed)
     _refuse_other(folder, plan)
     labels = [label for label in targets if label != REFERENCE]
-    emit(Noted(texts.foresight(items, labels, request)))
+    for notice in (texts.foresight(items, labels, request), *wording.notices(dealt.tasks)):
+        emit(Noted(notice))
+    if notice := texts.forms(dealt):
+        emit(Noted(notice))
     executor = Executor(Verifier(), emit, proving=benching.proved)
     with locks.folder_lock(folder):
         atomic.write(folder / PLAN, encode(plan, indent=1).encode())

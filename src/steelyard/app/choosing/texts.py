@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from steelyard.analysis import foreseen
+from steelyard.app.choosing.deal import Deal
 from steelyard.app.choosing.request import ChooseRequest
 from steelyard.app.evals import fault_texts
 from steelyard.app.evals.texts import table
@@ -14,6 +16,7 @@ from steelyard.domain.campaign import Gates
 from steelyard.domain.choice import Choice, Ending, Looked, Rated
 from steelyard.domain.reading import Measured, Missing
 from steelyard.reports.figures import NOTHING, duration
+from steelyard.tasks.varying import form_of
 
 _USUAL_FLIPS: Final = 0.1
 _MB: Final = 1e6
@@ -42,6 +45,15 @@ def foresight(items: int, labels: Sequence[str], request: ChooseRequest) -> str:
         f"{_from(foreseen.worse_from(items, _USUAL_FLIPS, len(labels), gates))} (power 80 %)"
         + (f"; it ends after {duration(request.budget)}" if request.budget else "")
     )
+
+
+def forms(dealt: Deal) -> str:
+    """Say in which forms the items of a deal are asked; empty where they are as they were made."""
+    told = Counter(form_of(one.item.id) for one in dealt.items if dealt.tasks[one.task].vary)
+    if not told:
+        return ""
+    counts = ", ".join(f"{form} {count}" for form, count in sorted(told.items()))
+    return f"each item is asked once, in one of its forms, the same of every subject: {counts}"
 
 
 def _from(loss: float) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, final
 
+from steelyard.app.evals.distinct import Distinct, distinct
+from steelyard.app.evals.texts import alike
 from steelyard.app.sweeps.plan import rates_of
 from steelyard.domain.errors import BadInput, SteelyardError
 from steelyard.domain.progress import Emit, Noted
@@ -114,10 +116,12 @@ def foresight(
     threads: int | None,
     *,
     thinking: int = 0,
+    different: Distinct | None = None,
 ) -> str:
-    """Say before the start how many items the time should allow, and what those can show.
+    """Say before the start how many of the answers the time should allow, and what those can show.
 
-    Every answer is taken to use its whole room to think.
+    Every answer is taken to use its whole room to think; `different` says of how many items they
+    are, by default each of its own.
     """
     rates = rates_of(variant.file if variant is not None else None, threads or 1)
     each_s = (
@@ -126,7 +130,7 @@ def foresight(
     )
     fits = min(items, max(1, int((budget_s - rates.load_s) / each_s)))
     told = f", with {thinking:,} tokens of thinking in every answer" if thinking else ""
-    return f"guessed for this machine{told}: {_allowed(fits, items, budget_s)}"
+    return f"guessed for this machine{told}: {_allowed(fits, items, budget_s, different)}"
 
 
 def allowed(budget: Budget, item_s: float | None, streams: int) -> int:
@@ -148,7 +152,7 @@ def ask(
     emit: Emit,
 ) -> Stopped | None:
     """Ask the items of all tasks part after part; return how far it came if the time ended it."""
-    asking = _Asking(session, streams, budget.ready())
+    asking = _Asking(session, streams, budget.ready(), distinct(drawn))
     for task, items in drawn.items():
         asking.take_over(task, items)
     first = True
@@ -166,8 +170,9 @@ def ask(
 class _Asking:
     """All tasks on their way through the time. What an earlier session was answered costs none."""
 
-    def __init__(self, session: Asks, streams: int, budget: Budget) -> None:
+    def __init__(self, session: Asks, streams: int, budget: Budget, different: Distinct) -> None:
         self._session, self._streams, self._budget = session, streams, budget
+        self._different = different
         self._courses: list[_Course] = []
         self.asked = self.planned = 0
 
@@ -209,7 +214,7 @@ class _Asking:
         ]
         more = int(max(0.0, self._left_s) * len(each_s) / max(sum(each_s), 1e-9))
         fits = min(self.planned, self.asked + more)
-        return _allowed(fits, self.planned, self._budget.seconds)
+        return _allowed(fits, self.planned, self._budget.seconds, self._different)
 
     def _size(self) -> tuple[int, float | None]:
         """Return the items of each task of the next part, and its seconds, None where not known."""
@@ -252,9 +257,15 @@ class _Asking:
         self.asked += len(items) * course.task.samples
 
 
-def _allowed(fits: int, items: int, budget_s: float) -> str:
-    least = smallest_visible_loss(fits, _USUAL_FLIPS)
+def _allowed(fits: int, planned: int, budget_s: float, different: Distinct | None) -> str:
+    asked = (different or Distinct(planned, 1)).share(fits, planned)
+    told = f"{duration(budget_s)} allow about {fits:,} of {planned:,} "
+    if asked.items == fits:
+        told += "items"
+    else:
+        told += f"answers, those of about {asked.items:,} different items"
+    least = smallest_visible_loss(max(1, asked.items), _USUAL_FLIPS, design_effect=asked.effect)
     return (
-        f"{duration(budget_s)} allow about {fits:,} of {items:,} items; they show a loss of "
-        f"{least:.1%} or more (power 80 %, if {_USUAL_FLIPS:.0%} flip)"
+        f"{told}; they show a loss of {least:.1%} or more "
+        f"(power 80 %, if {_USUAL_FLIPS:.0%} flip{alike(asked)})"
     )

@@ -42,6 +42,7 @@ def _contrast(found: Contrast, *, by_level: bool) -> Iterator[str]:
     rows = [replace(one, task=names.get(one.task, one.task)) for one in found.families]
     rows += [found.overall] if len(found.tasks) > 1 else []
     told = {names.get(key, key): key for key in (*found.pooled, OVERALL)}
+    by_level = by_level and len(found.tasks) > len(found.families)
     if by_level:
         told = {one.task: one.task for one in found.tasks} | told
     yield table([_VERDICT_HEADS, *(_pairing(one) for one in rows)])

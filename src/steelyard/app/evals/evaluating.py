@@ -36,6 +36,7 @@ from steelyard.app.evals import (
     wording,
 )
 from steelyard.app.evals.budgeted import Budget
+from steelyard.app.evals.distinct import distinct
 from steelyard.app.evals.judge import Appointed
 from steelyard.app.evals.request import EvalRequest, refuse_repetition, sets_of, tasks_of
 from steelyard.app.results import tables
@@ -57,9 +58,6 @@ from steelyard.runs.identity import Verifier
 from steelyard.runs.retrieval import Library
 from steelyard.store.records import RECORD_NAME, read_record, write_record
 from steelyard.tasks import registry
-from steelyard.tasks.given.judged import JudgeScorer
-from steelyard.tasks.given.texts import Unscored
-from steelyard.tasks.varying import origin_of
 
 SPEC: Final = "spec.json"
 _NS_PER_S: Final = 1e9
@@ -304,32 +302,27 @@ def _foresight(
 ) -> Iterator[str]:
     """Say what so many items can show, and what long ones cost."""
     items = [item for each in drawn.values() for item in each]
-    # Settings of one task share their items.
-    known = ((task.base, item.id) for task, each in drawn.items() for item in each if _known(item))
-    different = {(base, origin_of(named)) for base, named in known}
-    if not different and request.judge.judge is None:
+    different = distinct(drawn)
+    if not different.items and request.judge.judge is None:
         yield texts.unscored(len(items))
-    elif not different:
+    elif not different.items:
         yield texts.only_scored(len(items))
     elif request.budget is not None:
         threads = target.spec.controls.threads
         count = len(items) * request.samples
         yield budgeted.foresight(
-            request.budget, count, target.variant, threads, thinking=request.thinking
+            request.budget,
+            count,
+            target.variant,
+            threads,
+            thinking=request.thinking,
+            different=different,
         )
     elif request.series is None:
-        yield texts.foresight(len(different), len({task.base for task in drawn}))
+        yield texts.foresight(different)
     yield from room.notices(items, request.streams)
     yield from cost.notices(drawn, target)
     yield from wording.notices(tuple(drawn))
-
-
-def _known(item: Item) -> bool:
-    """Say whether an item will be right or wrong: a file may ask without a known answer."""
-    scorer = getattr(item, "scorer", None)
-    if isinstance(scorer, JudgeScorer):
-        return scorer.pass_mark is not None
-    return not isinstance(scorer, Unscored)
 
 
 def _budget(seconds: float | None, began_ns: int) -> Budget | None:

@@ -9,12 +9,14 @@ from typing import Final
 
 from steelyard.analysis.bands import spanned
 from steelyard.app.evals import fault_texts
+from steelyard.app.evals.distinct import Distinct
 from steelyard.domain.evaluation import Evaluation, TaskScore
 from steelyard.domain.judging import ONLY_SCORED
 from steelyard.domain.ledger import Worth
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Marks, Thinking
 from steelyard.reports.figures import NOTHING
+from steelyard.stats.clusters import EXPECTED_ALIKE
 from steelyard.stats.power import smallest_visible_loss
 
 _USUAL_FLIPS: Final = 0.1
@@ -30,16 +32,22 @@ _ADVICE: Final = {
 }
 
 
-def foresight(items: int, tasks: int) -> str:
+def foresight(asked: Distinct) -> str:
     """Say what so many items can show, before they are asked."""
-    least = smallest_visible_loss(items, _USUAL_FLIPS)
+    items, tasks = asked.items, asked.tasks
+    least = smallest_visible_loss(items, _USUAL_FLIPS, design_effect=asked.effect)
     each = f"{items} items" if tasks == 1 else f"{items} items in {tasks} tasks"
     if least >= 1:
         return f"{each}: beside another run of them, so few show nothing, not even the loss of all"
     return (
         f"{each}: beside another run of them, a loss of {least:.1%} or more will be seen "
-        f"(power 80 %, if {_USUAL_FLIPS:.0%} flip); a smaller one may not"
+        f"(power 80 %, if {_USUAL_FLIPS:.0%} flip{alike(asked)}); a smaller one may not"
     )
+
+
+def alike(asked: Distinct) -> str:
+    """Say what is taken for granted of items that share a passage, where there are any."""
+    return f", alike by {EXPECTED_ALIKE:g} within a passage" if asked.effect > 1 else ""
 
 
 def shown_from(items: int, least: float) -> str:

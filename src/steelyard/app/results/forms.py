@@ -15,10 +15,10 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.evaluation import Evaluation
 from steelyard.domain.forms import Robustness
 from steelyard.domain.run import RunRecord, Section
-from steelyard.domain.task import item_of, sample_key
+from steelyard.domain.task import Item, Task, item_of, sample_key
 from steelyard.runs.judged import name_of
 from steelyard.tasks import varying
-from steelyard.tasks.registry import Drawn, drawn
+from steelyard.tasks.registry import drawn
 from steelyard.tasks.robustness import Robustness as Family
 
 
@@ -28,6 +28,13 @@ def with_forms(found: Evaluation, record: RunRecord) -> Evaluation:
     return replace(
         found, forms={name: each for name, each in told.items() if isinstance(each, Robustness)}
     )
+
+
+def origins(task: Task, items: Iterable[Item]) -> dict[str, str]:
+    """Return the id of the clean item that each item of a task is, or is a form of."""
+    if task.family == Family.name:
+        return {item: place.origin for item, place in _placed(items).items()}
+    return {item.id: varying.origin_of(item.id) for item in items}
 
 
 def of_section(record: RunRecord, section: Section) -> Robustness | str | None:
@@ -61,12 +68,12 @@ def _named(samples: Iterable[str]) -> dict[str, Place]:
     return places
 
 
-def _placed(items: Iterable[Drawn]) -> dict[str, Place]:
+def _placed(items: Iterable[Item]) -> dict[str, Place]:
     """Place each form with the clean item that it follows; two of those may share a cluster."""
     places: dict[str, Place] = {}
     clean, cluster = "", ""
     for item in items:
-        form = item.kind.partition("/")[2]
+        form = str(getattr(item, "kind", "")).partition("/")[2]
         if form == CLEAN or item.cluster != cluster:
             clean, cluster = item.id, item.cluster
         places[item.id] = Place(clean, form)
