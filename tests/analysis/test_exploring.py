@@ -43,6 +43,8 @@ def test_samples_of_one_item_are_one_flip() -> None:
     def p(after: str) -> tuple[float, bool]:
         sides = sampled("r" * len(after), each=10), sampled(after, each=10)
         (found,) = explore({"t": sides}, dict.fromkeys(sides[0].marks, "kind"), {}).kinds
+        assert found.items == len(after) // 10
+        assert (found.lost, found.won) == (after.count("w") // 9, 0)
         return found.p, found.differs
 
     alone, one, eight = "w" * 10, "w" * 10 + "r" * 190, ("w" * 9 + "r") * 8

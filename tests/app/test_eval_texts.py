@@ -1,16 +1,21 @@
-"""A comparison's text: how both sides think stands in it, where either does."""
+"""What evaluations and comparisons say: families first, in 80 columns; how both sides think."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+from tests.analysis.suite import both
 from tests.store.records import record
 
 from steelyard.analysis import evaluation
+from steelyard.app.evals import suites
 from steelyard.app.evals.contrasts import contrast_text
+from steelyard.app.evals.texts import evaluation_text
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import RunRecord
 from steelyard.domain.stream import Usage
+from steelyard.domain.task import Task
 
 
 def thinking(found: RunRecord, answers: int) -> RunRecord:
@@ -44,3 +49,65 @@ def test_both_sides_say_how_they_think_where_either_does() -> None:
     assert "second: 5 of 20 answers think, 8 tokens each" in second
     assert "1 ended at the limit, 1 of them while thinking; 1 go round in circles" in second
     assert "How both think" not in compared(plain, record("two"))
+
+
+def suite() -> tuple[RunRecord, RunRecord]:
+    """Return two runs of the suite: one level of math loses what the other wins."""
+    parts = {"math_words:2": (150, 40, 3), "math_words:3": (150, 0, 40)}
+    planted = {}
+    for word, items in suites.SUITES["quality"].items():
+        family, _, level = word.partition(":")
+        planted[Task(family, level=int(level))] = parts.get(word, (items, 12, 9))
+    return both(planted)
+
+
+def test_two_runs_of_the_suite_have_a_row_for_each_family_in_80_columns() -> None:
+    found = evaluation.contrast(*suite(), 0.03, ())
+    lines = contrast_text(found).splitlines()
+    at = next(n for n, line in enumerate(lines) if line.endswith("won  verdict"))
+    names = [line.split()[0] for line in lines[at + 1 : at + 14]]
+    assert names == [
+        *("math_words", "reading", "logic", "formats", "multi_turn", "business"),
+        *("robustness/l2", "tools", "rag", "long_context", "code", "vision", "overall"),
+    ]
+    tables = [line for line in lines if line.startswith(tuple(f"{name} " for name in names))]
+    assert len(tables) == 3 * 13
+    assert max(map(len, tables)) <= 80
+    assert "logic/l2" not in "\n".join(lines)
+
+
+def test_a_level_that_loses_while_another_wins_is_said_in_words() -> None:
+    text = contrast_text(evaluation.contrast(*suite(), 0.03, ()))
+    at = text.index("! math_words: its levels do not lose alike (p <0.001, Holm)")
+    assert text[at:].splitlines()[1:4] == [
+        "    l2 loses 24.7%: 40 lost and 3 won of 150 items",
+        "    l3 wins 26.7%: 0 lost and 40 won of 150 items",
+        "    the family's loss is a mean of unlike ones: go by the levels (--by level)",
+    ]
+    assert "  reading, loss by level: l2 +2.0%, l3 +2.0%" in text
+    assert "! reading" not in text
+    few = both({Task("logic", level=2): (50, 2, 1), Task("logic", level=3): (50, 1, 2)})
+    told = contrast_text(evaluation.contrast(*few, 0.03, ()))
+    assert "l2 +2.0%, l3 -2.0%: one loses and one wins, as luck alone may have it" in told
+
+
+def test_levels_stand_below_on_demand_and_say_that_they_are_a_second_look() -> None:
+    text = contrast_text(evaluation.contrast(*suite(), 0.03, ()), by_level=True)
+    families, levels = text.split("By level, a second look: corrected over these 23 rows")
+    assert "logic/l2" not in families
+    assert max(len(line) for line in levels.splitlines() if line.startswith("logic/l2 ")) <= 80
+    assert levels.count("\nlong_context/l8 ") == 3
+    one = both({Task("logic", level=2): (50, 2, 1)})
+    assert "By level" not in contrast_text(evaluation.contrast(*one, 0.03, ()), by_level=True)
+
+
+@pytest.mark.parametrize("by_level", [False, True])
+def test_one_run_of_the_suite_has_a_row_for_each_family_too(by_level: bool) -> None:
+    text = evaluation_text(evaluation.evaluate(suite()[1]), by_level=by_level)
+    lines = text.splitlines()
+    assert "  math_words, right by level: l2 73.3%, l3 100.0%" in lines
+    rows = [line for line in lines if line.startswith("math_words")]
+    assert [row.split()[0] for row in rows] == (
+        ["math_words", "math_words/l2", "math_words/l3"] * 2 if by_level else ["math_words"] * 2
+    )
+    assert max(len(line) for line in lines if line.startswith(("math", "long", "over"))) <= 80

@@ -25,6 +25,7 @@ from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Verdict
 from steelyard.reports.figures import NOTHING, duration
 
+_LONG: Final = 10
 _VERDICT_HEADS: Final = ("", "first", "second", "loss", "interval", "lost", "won", "verdict")
 
 
@@ -210,8 +211,8 @@ def _sizes(pairings: Sequence[Pairing], margin: float) -> Iterator[str]:
     sized = [(one.task, one.effect.value) for one in pairings if isinstance(one.effect, Measured)]
     if not sized:
         return
-    yield "How large it is, beside the verdict"
-    heads = ("", "Cohen's h", "won:lost", "95 %", "all at once", "p alike")
+    yield "How large it is, beside the verdict: Cohen's h, and the odds of flips, won to lost"
+    heads = ("", "h", "odds", "95 %", "all at once", "p alike")
     yield table([(*heads, f"±{margin:.1%}"), *(_size(*one) for one in sized)])
     clustered = [(task, effect) for task, effect in sized if _shares_clusters(effect)]
     if clustered:
@@ -296,4 +297,6 @@ def _odds_range(found: Estimate) -> str:
 
 
 def _odds(found: Reading[float], otherwise: str) -> str:
-    return f"{found.value:,.2f}" if isinstance(found, Measured) else otherwise
+    if isinstance(found, Missing):
+        return otherwise
+    return f"{found.value:,.{2 if found.value < _LONG else 0}f}"
