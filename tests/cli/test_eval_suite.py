@@ -51,6 +51,23 @@ def later_reports_name_them_too(folder: Path, line: str) -> None:
     shown = comparing.compare_text(str(out), str(other), 0.03, as_json=False)
     assert line.replace("Not asked:", f"Not asked in run {record.id}:") in shown
     assert "Not asked in run another" not in shown
+    by_level_is_an_option_of_three_doors(folder)
+
+
+def by_level_is_an_option_of_three_doors(folder: Path) -> None:
+    """Families come first; JSON has both whatever was typed."""
+    for words in (("eval", "compare", "out", "other"), ("rescore", "out")):
+        usual, levels = (
+            steelyard(folder, *words, *more).stdout for more in ((), ("--by", "level"))
+        )
+        assert "\nlogic " in usual
+        assert "\nlogic/l2 " not in usual
+        assert "\nlogic/l2 " in levels
+    told = json.loads(steelyard(folder, "eval", "compare", "out", "other", "--json").stdout)
+    families = [one["task"] for one in told["families"]]
+    assert set(families) == set(told["pooled"])
+    assert told["pooled"]["logic"]["tasks"] == ["logic/l2", "logic/l3"]
+    assert {one["task"] for one in told["tasks"]} >= {"logic/l2", "logic/l3"}
 
 
 def test_a_suite_that_does_not_exist_or_is_mixed_with_tasks_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +15,16 @@ from tests.cli.test_eval import server
 from tests.cli.test_own_files import answered, key
 from tests.runs.test_judged_conversations import planted
 
+from steelyard.app.choosing.deal import deal
 from steelyard.domain.task import Task
-from steelyard.tasks import guards
+from steelyard.tasks import guards, varying
 from steelyard.tasks.conversation import Conversation
 from steelyard.tasks.registry import drawn
 
 ROOT = Path(__file__).parents[2]
 SUMS = Task("math_words", level=2, items=6, vary=("typos_10", "json_broken"))
 TOTAL = 3 * SUMS.items
+SERVERS = ("http://127.0.0.1:9", "http://127.0.0.1:8")
 READ = Task("reading", items=8)
 
 
@@ -162,6 +165,66 @@ def test_a_wrong_form_or_guard_is_refused_before_anything_is_asked(
     assert not list(Path().glob("*"))
 
 
+def test_repeats_are_asked_in_every_form_behind_the_guard(
+    tmp_path: Path, steelyard: Callable[..., Said]
+) -> None:
+    guarded = replace(SUMS, items=3, guard=guards.GUARDS["check"])
+    with server(tmp_path / "same", right(guarded)) as url:
+        said = steelyard("eval", "repeat", url, "--tasks", "math_words:2", "--items", "3",
+                         "--times", "2", "--vary", "typos_10,json_broken", "--guard", "check",
+                         "--out", "out", "--json")  # fmt: skip
+    assert said.code == 0, said.err
+    (task,) = json.loads(said.out)["tasks"]
+    assert (task["task"], task["texts"]["n"]) == ("varied:math_words/l2", 9)
+    (section,) = json.loads(Path("out/2/record.json").read_text())["sections"]
+    assert {mark["outcome"]["kind"] for mark in section["marks"].values()} == {"right"}
+
+
+def test_all_candidates_of_a_choice_get_the_same_items_in_the_same_forms_behind_the_guard(
+    tmp_path: Path, steelyard: Callable[..., Said]
+) -> None:
+    tasks = (replace(SUMS, level=1, guard=guards.GUARDS["check"]),)
+    dealt = deal(tasks, 40, 0)
+    forms = Counter(varying.form_of(one.item.id) for one in dealt.items)
+    assert len({one.item.cluster for one in dealt.items}) == len(dealt.items) == 40
+    assert min(forms[form] for form in ("clean", *SUMS.vary)) >= 8
+    with (
+        server(tmp_path / "one", right(*dealt.tasks)) as first,
+        server(tmp_path / "two", right(*dealt.tasks)) as second,
+    ):
+        said = steelyard("eval", "choose", first, second, "--tasks", "math_words",
+                         "--items-max", "40", "--margin", "30", "--vary", "typos_10,json_broken",
+                         "--guard", "check", "--fixed", "--no-aa", "--out", "out")  # fmt: skip
+    assert said.code == 0, said.err
+    assert "guard, in the system message before every question: check: " in said.err
+    assert f"one of its forms, the same of every subject: clean {forms['clean']}" in said.err
+    sides = [json.loads(path.read_text()) for path in Path("out").glob("*/record.json")]
+    asked = [
+        {key: mark["outcome"]["kind"] for key, mark in side["sections"][0]["marks"].items()}
+        for side in sides
+    ]
+    assert asked[0] == asked[1] == {one.item.id: "right" for one in dealt.items}
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("repeat", "bundled", "--judge", "x"), "no judge is asked"),
+        (("choose", *SERVERS, "--judge-model", "x"), "--judge-model: a choice asks families"),
+        (("repeat", "bundled", "--vary", "nope"), "there is no form 'nope'"),
+        (("choose", *SERVERS, "--guard", "nope"), "there is no guard 'nope'"),
+        (("choose", *SERVERS, "--vary", "all", "--tasks", "vision"), "vision cannot be varied"),
+    ],
+)
+def test_what_a_repeat_or_a_choice_cannot_take_is_one_sentence(
+    steelyard: Callable[..., Said], words: tuple[str, ...], why: str
+) -> None:
+    said = steelyard("eval", *words)
+    assert said.code == 2
+    assert why in said.err
+    assert not list(Path().glob("*"))
+
+
 def test_a_robustness_set_says_what_it_costs_and_that_it_is_made_whole(
     tmp_path: Path, steelyard: Callable[..., Said]
 ) -> None:
@@ -170,6 +233,8 @@ def test_a_robustness_set_says_what_it_costs_and_that_it_is_made_whole(
         said = steelyard("eval", url, "--tasks", "robustness", "--items", "5", "--out", "whole")
     (section,) = json.loads(Path("whole/record.json").read_text())["sections"]
     assert f"and so {len(found)} instead of 5" in said.err
+    clean = len({item.cluster for item in found})
+    assert f"{clean} items: beside another run" in said.err  # its forms are no further items
     assert f"= {len(section['attempts'])} requests" in said.err
     assert len(section["marks"]) == len(found)
 

@@ -1,0 +1,49 @@
+"""How many different items are asked: forms and samples are more answers to the same one."""
+
+from __future__ import annotations
+
+import pytest
+
+from steelyard.app.evals import budgeted, texts
+from steelyard.app.evals.distinct import Distinct, distinct
+from steelyard.domain.task import Task
+from steelyard.stats.clusters import EXPECTED_ALIKE
+from steelyard.stats.power import smallest_visible_loss
+from steelyard.tasks import registry
+
+
+def counted(*tasks: Task) -> Distinct:
+    return distinct({task: registry.generate(task) for task in tasks})
+
+
+def test_forms_and_settings_are_no_further_items() -> None:
+    varied = Task("math_words", level=2, items=12, vary=("json", "typos_10"))
+    assert counted(varied) == Distinct(12, 1)
+    asked = [Task("rag", items=40, settings=(("k", k),)) for k in "48"]
+    items = registry.generate(Task("rag", items=40))
+    assert distinct(dict.fromkeys(asked, items)).items == 40
+    robust = Task("robustness", level=2, items=60, revision=2)
+    items = registry.generate(robust)
+    clean = sum(str(getattr(item, "kind", "")).endswith("/clean") for item in items)
+    assert len(items) > 5 * clean
+    assert counted(robust) == Distinct(clean, 1)
+
+
+def test_items_of_a_passage_are_taken_to_hang_together() -> None:
+    read = counted(Task("reading", level=2, items=60))
+    assert (read.items, read.effect) == (60, pytest.approx(1 + 5 * EXPECTED_ALIKE))
+    least = smallest_visible_loss(60, 0.1, design_effect=read.effect)
+    said = texts.foresight(read)
+    assert f"a loss of {least:.1%} or more" in said
+    assert "alike by 0.25 within a passage" in said
+    assert "alike" not in texts.foresight(counted(Task("logic", items=60)))
+
+
+def test_a_budget_promises_what_the_items_show_and_not_their_answers() -> None:
+    said = budgeted.foresight(60, 8000, None, None, different=Distinct(800, 1))
+    plain = budgeted.foresight(60, 8000, None, None)
+    fits = int(plain.split("allow about ")[1].split()[0].replace(",", ""))
+    assert f"{fits:,} of 8,000 answers, those of about {fits // 10} different items" in said
+    least = smallest_visible_loss(fits // 10, 0.1)
+    assert f"a loss of {least:.1%}" in said
+    assert f"a loss of {least:.1%}" not in plain
