@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from typing import TypeVar
 
 import pytest
 from tests.analysis.suite import both, ran
@@ -11,13 +12,19 @@ from tests.analysis.suite import both, ran
 from steelyard.analysis import evaluation, strata
 from steelyard.analysis.verdict import Pairs
 from steelyard.domain.evaluation import Contrast, Pairing
-from steelyard.domain.reading import Measured, Missing, value_of
+from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.task import Task
 from steelyard.stats.paired import Flips
 
+T = TypeVar("T")
 MATHS = Task("math_words", level=2), Task("math_words", level=3)
 LOGIC = Task("logic", level=2), Task("logic", level=3)
 CODE = Task("code", level=2)
+
+
+def known(reading: Reading[T]) -> T:
+    assert isinstance(reading, Measured), reading
+    return reading.value
 
 
 def contrast(planted: Mapping[Task, tuple[int, int, int]]) -> Contrast:
@@ -29,7 +36,7 @@ def row(found: Contrast, name: str) -> Pairing:
 
 
 def verdict(found: Contrast, name: str) -> str:
-    return value_of(row(found, name).verdict).name
+    return known(row(found, name).verdict).name
 
 
 def test_levels_are_one_family_and_settings_stay_apart_where_there_are_several() -> None:
@@ -60,7 +67,7 @@ def test_a_loss_that_no_level_shows_by_itself_is_shown_by_the_family() -> None:
     )
     assert [verdict(found, task.section) for task in MATHS] == ["undecided", "undecided"]
     assert verdict(found, "math_words") == "worse"
-    pooled = value_of(row(found, "math_words").verdict)
+    pooled = known(row(found, "math_words").verdict)
     assert (pooled.items, pooled.flips_lost, pooled.flips_won) == (300, 28, 4)
     assert pooled.loss == pytest.approx(24 / 300)
 
@@ -70,12 +77,12 @@ def test_families_are_corrected_over_families_and_levels_over_levels() -> None:
     found = contrast({Task(n, level=at): (150, 9, 2) for n in names for at in (2, 3)})
     for rows, count in ((found.families, 4), (found.tasks, 8)):
         assert len(rows) == count
-        assert value_of(rows[0].p_adjusted) == pytest.approx(count * value_of(rows[0].p))
+        assert known(rows[0].p_adjusted) == pytest.approx(count * known(rows[0].p))
 
 
 def test_a_level_that_loses_does_not_hide_behind_one_that_wins() -> None:
     found = contrast({MATHS[0]: (150, 18, 0), MATHS[1]: (150, 0, 18), CODE: (100, 2, 2)})
-    assert value_of(row(found, "math_words").verdict).loss == 0
+    assert known(row(found, "math_words").verdict).loss == 0
     assert found.pooled["math_words"].apart
     assert verdict(found, "math_words/l2") == "worse"
     alone = found.pooled["code"]
@@ -92,8 +99,8 @@ def test_whether_levels_part_is_corrected_over_the_families() -> None:
     alone = contrast(planted).pooled["logic"]
     many = [Task(f"f{n}", level=level) for n in range(11) for level in (2, 3)]
     among = contrast({**planted, **dict.fromkeys(many, (60, 2, 2))}).pooled["logic"]
-    assert value_of(among.p) == value_of(alone.p)
-    assert value_of(among.p_adjusted) == pytest.approx(12 * value_of(alone.p))
+    assert known(among.p) == known(alone.p)
+    assert known(among.p_adjusted) == pytest.approx(12 * known(alone.p))
     assert (alone.apart, among.apart) == (True, False)
 
 
@@ -125,8 +132,8 @@ def test_the_floor_of_a_family_is_that_of_all_its_levels() -> None:
     first, second = both({MATHS[0]: (100, 5, 0), MATHS[1]: (100, 5, 0)})
     again = ran("again", {MATHS[0]: "r" * 98 + "ww", MATHS[1]: "r" * 100})
     found = evaluation.contrast(first, second, 0.03, (), again)
-    floors = {name: value_of(floor) for name, floor in found.floors.items()}
+    floors = {name: known(floor) for name, floor in found.floors.items()}
     assert floors["math_words/l3"] == 0
     assert 0 < floors["math_words"] < floors["math_words/l2"]
     assert floors["math_words"] == floors["overall"]
-    assert value_of(row(found, "math_words").verdict).floor == floors["math_words"]
+    assert known(row(found, "math_words").verdict).floor == floors["math_words"]

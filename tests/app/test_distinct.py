@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.analysis.suite import both
 
+from steelyard.analysis import evaluation
 from steelyard.app.evals import budgeted, texts
-from steelyard.app.evals.distinct import Distinct, distinct
+from steelyard.app.evals.distinct import Distinct, distinct, least_ruled_out
+from steelyard.domain.reading import Measured
 from steelyard.domain.task import Task
 from steelyard.stats.clusters import EXPECTED_ALIKE
 from steelyard.stats.power import smallest_visible_loss
@@ -31,12 +34,29 @@ def test_forms_and_settings_are_no_further_items() -> None:
 
 def test_items_of_a_passage_are_taken_to_hang_together() -> None:
     read = counted(Task("reading", level=2, items=60))
-    assert (read.items, read.effect) == (60, pytest.approx(1 + 5 * EXPECTED_ALIKE))
+    assert read.items == 60
+    assert read.effect == pytest.approx(1 + 5 * EXPECTED_ALIKE)
     least = smallest_visible_loss(60, 0.1, design_effect=read.effect)
     said = texts.foresight(read)
     assert f"a loss of {least:.1%} or more" in said
     assert "alike by 0.25 within a passage" in said
     assert "alike" not in texts.foresight(counted(Task("logic", items=60)))
+
+
+def test_families_that_could_show_nothing_even_without_a_flip_are_named() -> None:
+    tasks = [
+        Task(name, level=level, items=150) for name in ("logic", "reading") for level in (2, 3)
+    ]
+    least = least_ruled_out({task: registry.generate(task) for task in tasks})
+    sides = dict.fromkeys(tasks[:2], (150, 0, 0)) | {Task("tools", level=2): (150, 0, 0)}
+    rows = evaluation.contrast(*both(sides), 0.03, ()).families
+    assert isinstance(rows[0].verdict, Measured)
+    assert least["logic"] == pytest.approx(rows[0].verdict.value.high)
+    said = texts.too_few(least)
+    assert "a loss of 3.0% possible even where none flips" in said
+    assert said.endswith(f": reading {least['reading']:.1%}")
+    assert not texts.too_few({"reading/l2": 0.2})  # one family alone: the line above says it
+    assert not texts.too_few({"logic": 0.02, "tools": 0.01})
 
 
 def test_a_budget_promises_what_the_items_show_and_not_their_answers() -> None:

@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
+from steelyard.analysis import strata
 from steelyard.app.results import forms
+from steelyard.domain.campaign import Gates
 from steelyard.domain.task import Item, Task
 from steelyard.stats.clusters import moderated_effect
+from steelyard.stats.paired import loss_interval
 from steelyard.tasks.given.judged import JudgeScorer
 from steelyard.tasks.given.texts import Unscored
 
@@ -44,6 +47,23 @@ def distinct(drawn: Mapping[Task, Sequence[Item]]) -> Distinct:
             clusters.setdefault((task.base, origins[item.id]), f"{task.base}/{item.cluster}")
     effect = moderated_effect([0] * len(clusters), list(clusters.values())) if clusters else 1.0
     return Distinct(len(clusters), len({task.base for task in drawn}), effect)
+
+
+def least_ruled_out(drawn: Mapping[Task, Sequence[Item]]) -> dict[str, float]:
+    """Return of each family the least loss that its items rule out where not one of them flips.
+
+    The families share the error, as they do once two runs are compared.
+    """
+    sections = {task.section: items for task, items in drawn.items()}
+    grouped = strata.families(drawn, sections)
+    alpha = (1 - Gates().confidence) / 2 / max(1, len(grouped))
+    found = {}
+    for family, names in grouped.items():
+        owners = [f"{name}/{i.cluster}" for name in names for i in sections[name] if _known(i)]
+        if owners:
+            high = loss_interval([0] * len(owners), owners, alpha, alpha).high
+            found[names[0] if len(names) == 1 else family] = high
+    return found
 
 
 def _known(item: Item) -> bool:

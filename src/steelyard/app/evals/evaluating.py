@@ -36,7 +36,7 @@ from steelyard.app.evals import (
     wording,
 )
 from steelyard.app.evals.budgeted import Budget
-from steelyard.app.evals.distinct import distinct
+from steelyard.app.evals.distinct import distinct, least_ruled_out
 from steelyard.app.evals.judge import Appointed
 from steelyard.app.evals.request import EvalRequest, refuse_repetition, sets_of, tasks_of
 from steelyard.app.results import tables
@@ -320,6 +320,8 @@ def _foresight(
         )
     elif request.series is None:
         yield texts.foresight(different)
+        if few := texts.too_few(least_ruled_out(drawn)):
+            yield few
     yield from room.notices(items, request.streams)
     yield from cost.notices(drawn, target)
     yield from wording.notices(tuple(drawn))

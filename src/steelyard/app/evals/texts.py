@@ -10,6 +10,7 @@ from typing import Final
 from steelyard.analysis.bands import spanned
 from steelyard.app.evals import fault_texts
 from steelyard.app.evals.distinct import Distinct
+from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Evaluation, TaskScore
 from steelyard.domain.judging import ONLY_SCORED
 from steelyard.domain.ledger import Worth
@@ -42,6 +43,18 @@ def foresight(asked: Distinct) -> str:
     return (
         f"{each}: beside another run of them, a loss of {least:.1%} or more will be seen "
         f"(power 80 %, if {_USUAL_FLIPS:.0%} flip{alike(asked)}); a smaller one may not"
+    )
+
+
+def too_few(least: Mapping[str, float]) -> str:
+    """Name the families of several whose items rule no loss of the margin out, whatever flips."""
+    margin = Gates().margin
+    few = [f"{family} {loss:.1%}" for family, loss in least.items() if loss >= margin]
+    if len(least) <= 1 or not few:
+        return ""
+    return (
+        f"by family, so few items leave a loss of {margin:.1%} possible even where none flips "
+        f"(more --items rule it out, or the row over all): {', '.join(few)}"
     )
 
 
