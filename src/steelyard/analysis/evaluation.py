@@ -130,17 +130,10 @@ def contrast(
         tasks=_timed(pairings(sides, gates, floors), item_s),
         overall=overall,
         unpaired=unpaired,
-        formats={
-            name: graded.formats(mine, theirs, gates.confidence)
-            for name, (mine, theirs) in both.items()
-        },
+        formats={row: graded.formats(*side, gates.confidence) for row, side in both.items()},
         lengths=_lengths(first, second, rows),
         thinking=_thinking(first, second, rows),
-        stopped=tuple(
-            f"{record.id}: {_stopped(record.stopped)}"
-            for record in (first, second)
-            if record.stopped is not None
-        ),
+        stopped=tuple(_stopped_early(first, second)),
         identical=identical(first, second, sides),
         again="" if again is None else again.id,
         floors=floors,
@@ -149,15 +142,22 @@ def contrast(
             for name, side in sides.items()
             if (found := graded.judge_scores(*side, gates.confidence)).loss.n
         },
-        left_out=tuple(
-            f"{record.id}: {family}, {why}"
-            for record in (first, second)
-            for family, why in record.left_out.items()
-        ),
+        left_out=tuple(_left_out(first, second)),
         faults={one.id: faults_of(one) for one in (first, second, again) if one is not None},
         families=_timed(pairings(by_family, gates, floors), item_s),
         pooled=strata.pooled(families, {name: pair(*side) for name, side in sides.items()}),
     )
+
+
+def _stopped_early(*records: RunRecord) -> Iterator[str]:
+    for record in records:
+        if record.stopped is not None:
+            yield f"{record.id}: {_stopped(record.stopped)}"
+
+
+def _left_out(*records: RunRecord) -> Iterator[str]:
+    for record in records:
+        yield from (f"{record.id}: {family}, {why}" for family, why in record.left_out.items())
 
 
 def _floors(

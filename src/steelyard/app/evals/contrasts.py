@@ -162,23 +162,12 @@ def _points(low: float, high: float) -> str:
 
 def _ratings(rows: Sequence[Pairing]) -> Iterator[str]:
     yield "How each is rated, and whether flips go one way (McNemar, exact)"
-    heads = ("", "first", "second", "p", "p (Holm)", "")
-    yield table(
-        [
-            heads,
-            *(
-                (
-                    one.task,
-                    _rating(one.first_band),
-                    _rating(one.second_band),
-                    p_value(one.p),
-                    p_value(one.p_adjusted),
-                    "",
-                )
-                for one in rows
-            ),
-        ]
-    )
+    yield table([("", "first", "second", "p", "p (Holm)", ""), *map(_rated, rows)])
+
+
+def _rated(one: Pairing) -> tuple[str, ...]:
+    bands = _rating(one.first_band), _rating(one.second_band)
+    return (one.task, *bands, p_value(one.p), p_value(one.p_adjusted), "")
 
 
 def _rating(band: Reading[Band]) -> str:
