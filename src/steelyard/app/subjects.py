@@ -77,6 +77,14 @@ def choose(subject: str, listed: Files | None = None, *, contained: bool = False
     return replace(_chosen(name, engine, at=bool(at)), profile=named)
 
 
+def choose_one(subject: str, *, contained: bool = False) -> Chosen:
+    """Say what a subject stands for that is one file. Raises `BadInput` for several, too."""
+    chosen = choose(subject, contained=contained)
+    if len(chosen.files) != 1:
+        raise BadInput(f"{subject} holds several models", hint="name one file of it")
+    return chosen
+
+
 def require_loading(engine: str, *, contained: bool = False) -> None:
     """Raise `UnsupportedSubject` for an engine that only somebody else can start."""
     able = api.dialect(engine).capabilities

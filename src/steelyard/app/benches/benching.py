@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from steelyard.stats.knee import Found
 
 _SLOTS_MOST: Final = 64
+_AROUND: Final = 64  # what a template puts around a prompt
 _FILES_BYTES: Final = 16 * 1024 * 1024
 _NS_PER_S: Final = 1e9
 
@@ -232,7 +233,7 @@ def meet(subject: str, request: BenchRequest, asked: Asked) -> AttachedEngine:
         endpoint,
         engine=request.engine,
         model=request.model,
-        context_tokens=context_of(asked),
+        context_tokens=context_of(asked.tokens),
         shares_prefix=asked.reuse_prefix,
         key=key,
         trust=trust,
@@ -269,10 +270,7 @@ def _one_file(subject: str, request: BenchRequest) -> Chosen:
     from steelyard.app import subjects  # a server has no file
 
     subject = bench_request.with_engine(subject, request)
-    chosen = subjects.choose(subject, contained=request.contained)
-    if len(chosen.files) != 1:
-        raise BadInput(f"{subject} holds several models", hint="name one file: a bench takes one")
-    return chosen
+    return subjects.choose_one(subject, contained=request.contained)
 
 
 def _file(
@@ -288,27 +286,11 @@ def _file(
     path, facts = chosen.files[0]
     variant = subjects.verified(facts.quant, path, emit)
     slots = min(asked.streams, _SLOTS_MOST)
-    needed = context_of(asked)
+    needed = EngineProfile(context_tokens=context_of(asked.tokens), slots=slots)
     runtime = engine_runtime(chosen.engine, variant.artifact, request.runtime)
-    settled = engine_settings.settle(
-        chosen,
-        runtime,
-        EngineProfile(context_tokens=needed, slots=slots),
-        engine_settings.Typed(request.threads, request.device),
-        cores(),
-        emit,
-    )
-    context = settled.profile.context_tokens
-    if facts.context_tokens and context > facts.context_tokens:
-        raise BadInput(
-            f"{path.name} was trained for {facts.context_tokens:,} tokens of context; "
-            + (
-                f"engine profile {settled.name} asks for {context:,}"
-                if context > needed
-                else f"the prompts and answers need {context:,}"
-            ),
-            hint="take another engine profile" if context > needed else request.shorter,
-        )
+    typed = engine_settings.Typed(request.threads, request.device)
+    settled = engine_settings.settle(chosen, runtime, needed, typed, cores(), emit)
+    engine_settings.require_trained(chosen, settled, needed, request.shorter)
     memory.require(facts, settled.profile, history=history.memory_here())
     controls = Controls(
         seed=request.seed,
@@ -361,9 +343,9 @@ def proved(
     return proving.proved(subject, controls, container, emit)
 
 
-def context_of(asked: Asked) -> int:
-    """Return the context that the longest request takes, rounded up."""
-    return -(-(asked.tokens + 64) // 256) * 256
+def context_of(tokens: int) -> int:
+    """Return the context that a request of so many tokens takes, template and all, rounded up."""
+    return -(-(tokens + _AROUND) // 256) * 256
 
 
 def engine_runtime(engine: str, artifact: Artifact, asked: str | None) -> str:

@@ -7,8 +7,7 @@ start is begun and how the page cache is made ready for it. Not aware of how oft
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -16,26 +15,22 @@ from steelyard.app import subjects
 from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.request import BenchRequest
+from steelyard.app.engines import openings
+from steelyard.app.engines.openings import Open
 from steelyard.app.profiles import engine_settings
-from steelyard.app.results import history
 from steelyard.domain.cold import Cache
 from steelyard.domain.errors import BadInput, EngineError
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.reading import Measured, Missing, Reading
-from steelyard.domain.run import Controls, Place, RunSpec
-from steelyard.domain.subject import EngineProfile, Subject
-from steelyard.engines import api
-from steelyard.llamalib.kernels import cores
-from steelyard.models import folders, memory, shards
+from steelyard.domain.run import Controls, RunSpec
+from steelyard.domain.subject import EngineProfile
+from steelyard.models import folders, shards
 from steelyard.platform import pagecache
 from steelyard.runs import cold
-from steelyard.runs.execute import Executor, Session
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import place_for
 
 DROPPED: Final = 0.05  # a share of the file that may stay in memory and count as dropped
 _TOKENS_PER_WORD: Final = 4
-_AROUND: Final = 96
 
 
 @final
@@ -70,7 +65,7 @@ class Ground:
     model: str
     engine: str
     size_bytes: Reading[int]
-    open: Callable[[Executor, int, Path], AbstractContextManager[Session]]
+    open: Open
     prepare: Callable[[Cache], Reading[float]]
     order: tuple[Cache, ...]
     no_cold: Missing | None = None
@@ -83,47 +78,32 @@ class Ground:
 
 def ours(request: ColdRequest, emit: Emit) -> Ground:
     """Return the ground for an engine that is started here. Raises `BadInput`."""
-    _without(request, ("engine", "model", "api_key_env"), "a server at an address")
-    chosen = subjects.choose(request.subject)
-    if len(chosen.files) != 1:
-        raise BadInput(f"{request.subject} holds several models", hint="name one file")
-    path, facts = chosen.files[0]
-    variant = subjects.verified(facts.quant, path, emit)
-    runtime = benching.engine_runtime(chosen.engine, variant.artifact, request.runtime)
-    needed = EngineProfile(context_tokens=_context(request))
+    openings.refuse_options(request, ("engine", "model", "api_key_env"), "a server at an address")
+    chosen = subjects.choose_one(request.subject)
+    runtime = openings.runtime_of(chosen, request.runtime)
+    tokens = request.words * _TOKENS_PER_WORD + request.tokens
+    needed = EngineProfile(context_tokens=benching.context_of(tokens))
     typed = engine_settings.Typed(request.threads, request.device)
-    settled = engine_settings.settle(chosen, runtime, needed, typed, cores(), emit)
-    if facts.context_tokens and settled.profile.context_tokens > facts.context_tokens:
-        raise BadInput(
-            f"{path.name} was trained for {facts.context_tokens:,} tokens of context; "
-            f"{settled.profile.context_tokens:,} would be needed",
-            hint="fewer --words, or another engine profile",
-        )
-    memory.require(facts, settled.profile, history=history.memory_here())
-    subject = Subject(variant.artifact, chosen.engine, runtime, settled.profile)
-    controls = Controls(seed=request.seed, threads=settled.threads, warmup=0, device=settled.device)
-    spec = RunSpec(subject, controls, campaign_seed=request.seed)
-    paths = {variant.artifact.sha256: path.absolute(), **settled.paths}
-    place_for(subject, Path(), paths)  # is the engine here?
+    started = openings.start(chosen, runtime, needed, typed, "fewer --words", emit)
+    threads, device = started.settled.threads, started.settled.device
+    controls = Controls(seed=request.seed, threads=threads, warmup=0, device=device)
+    spec = RunSpec(started.subject(), controls, campaign_seed=request.seed)
+    started.place(spec.subject, Path())  # is the engine here?
+    path, artifact = started.path, started.variant.artifact
     files = folders.files_of(path) if path.is_dir() else shards.files_of(path)
-
-    def opened(executor: Executor, number: int, folder: Path) -> AbstractContextManager[Session]:
-        place = place_for(subject, folder, paths, engine_profile=settled.name)
-        return executor.session(replace(spec, repeat=number), variant, place)
-
     no_cold = _not_dropped(files)
     if no_cold is not None:
         emit(Noted(f"no cold starts: {no_cold}", warning=True))
     return Ground(
-        model=variant.artifact.name,
+        model=artifact.name,
         engine=f"{chosen.engine} ({runtime})",
         size_bytes=Measured(sum(file.stat().st_size for file in files), "client"),
-        open=opened,
+        open=started.opens(spec),
         prepare=lambda cache: _prepared(files, cache),
         order=_order(request.starts, cold=no_cold is None),
         no_cold=no_cold,
-        simulated=api.dialect(chosen.engine).capabilities.simulated,
-        verify=lambda verifier: verifier.verify(variant.artifact, path),
+        simulated=started.simulated,
+        verify=lambda verifier: verifier.verify(artifact, path),
     )
 
 
@@ -167,7 +147,8 @@ def _not_dropped(files: Sequence[Path]) -> Missing | None:
 
 def theirs(request: ColdRequest, emit: Emit) -> Ground:
     """Return it for a server that is up; raise `EngineError` for one that does not unload."""
-    _without(request, ("threads", "device", "runtime"), "an engine that is started here")
+    here = "an engine that is started here"
+    openings.refuse_options(request, ("threads", "device", "runtime"), here)
     bench = BenchRequest(
         request.subject,
         engine=request.engine,
@@ -196,29 +177,13 @@ def theirs(request: ColdRequest, emit: Emit) -> Ground:
         cold.forget(engine, dialect)
         return Missing("not_ours", "the server's file is not ours to drop or to read")
 
-    def opened(executor: Executor, number: int, folder: Path) -> AbstractContextManager[Session]:
-        place = Place((), {}, folder, engine.host, engine.port)
-        return executor.visit(replace(spec, repeat=number), engine, place)
-
     return Ground(
         model=engine.model or "unnamed",
         engine=f"{engine.dialect.name} at {request.subject}",
         size_bytes=Missing("elsewhere", "nobody has seen the file"),
-        open=opened,
+        open=openings.visits(engine, spec),
         prepare=prepared,
         order=(kind,) * request.starts,
         no_cold=Missing("not_ours", "the server's file is not ours to drop"),
         simulated=engine.dialect.capabilities.simulated,
     )
-
-
-def _context(request: ColdRequest) -> int:
-    tokens = request.words * _TOKENS_PER_WORD + request.tokens + _AROUND
-    return -(-tokens // 256) * 256
-
-
-def _without(request: ColdRequest, names: Sequence[str], what: str) -> None:
-    for name in names:
-        if getattr(request, name) is not None:
-            option = f"--{name.replace('_', '-')}"
-            raise BadInput(f"{option} is for {what}", hint=f"leave {option} out")

@@ -158,9 +158,7 @@ def _sides(order: CompareOrder, emit: Emit) -> tuple[_Side, ...]:
     tasks = _tasks(order.prompts, order.seed)
     found = []
     for subject in order.subjects:
-        chosen = subjects.choose(subject)
-        if len(chosen.files) != 1:
-            raise BadInput(f"{subject} holds several models", hint="name one file of them")
+        chosen = subjects.choose_one(subject)
         path, facts = chosen.files[0]
         if facts.context_tokens and facts.context_tokens < _CONTEXT:
             raise BadInput(

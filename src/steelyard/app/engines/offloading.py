@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self, final
@@ -18,26 +17,23 @@ from steelyard.analysis import offload as figures
 from steelyard.app import accelerators, subjects
 from steelyard.app.benches import benching
 from steelyard.app.benches.request import is_address
-from steelyard.app.engines import rounds
+from steelyard.app.engines import openings, rounds
+from steelyard.app.engines.openings import Started
 from steelyard.app.engines.rounds import Rounds, Setting
 from steelyard.app.profiles import engine_settings
-from steelyard.app.profiles.engine_settings import Settled
 from steelyard.app.results import files as result_files
-from steelyard.app.results import history
 from steelyard.app.results.files import Told
 from steelyard.app.subjects import Chosen
-from steelyard.domain.errors import BadInput, UnknownName, UnsupportedSubject
+from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.progress import Emit
 from steelyard.domain.run import Controls, RunSpec
 from steelyard.domain.scaling import Offload, Skipped
-from steelyard.domain.subject import EngineProfile, Subject, Variant
+from steelyard.domain.subject import EngineProfile
+from steelyard.domain.workload import Workload
 from steelyard.engines import api, devices
-from steelyard.llamalib.kernels import cores
-from steelyard.models import memory
 from steelyard.reports import scaled
-from steelyard.runs.execute import Executor, Session
+from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import place_for
 
 FILE: Final = "offload.json"
 _KEY: Final = "gpu_layers"
@@ -73,26 +69,26 @@ def perform(request: OffloadRequest, emit: Emit, *, as_json: bool) -> Told:
     """Measure every level in turns and tell; or say why that cannot be done here."""
     result_files.refuse(request.out, FILE)
     chosen = _chosen(request)
-    path, facts = chosen.files[0]
+    _, facts = chosen.files[0]
     # The output layer is one more that can be put there, and llama.cpp counts it so.
     levels = _levels(request.layers, facts.layers + 1)
-    runtime = _runtime(chosen, path, request)
+    runtime = openings.runtime_of(chosen, request.runtime)
     device = _device(request, chosen.engine, runtime)
     if isinstance(device, Skipped):
         return result_files.told(
             device, str(device), request.out, FILE, as_json=as_json, measured=False
         )
-    variant = subjects.verified(facts.quant, path, emit)
-    settled = _settled(request, chosen, runtime, device, emit)
+    needed = EngineProfile(context_tokens=benching.context_of(request.prompt + request.output))
+    typed = engine_settings.Typed(request.threads, device or None)
+    shorter = "a shorter --prompt or --output"
+    started = openings.start(chosen, runtime, needed, typed, shorter, emit)
     load = rounds.workload(request.prompt, request.output, request.requests, 1)
-    plan = Rounds(load, request.rounds, request.seed)
-    base = _spec(request, chosen.engine, runtime, variant, settled)
-    settings = [_setting(base, layers, device, variant, path, settled) for layers in levels]
+    settings = [_setting(started, load, request.seed, layers, device) for layers in levels]
     executor = Executor(Verifier(), emit, proving=benching.proved)
-    turns = rounds.take(settings, plan, executor, emit)
+    turns = rounds.take(settings, Rounds(load, request.rounds, request.seed), executor, emit)
     seen = figures.levels(levels, turns)
     found = Offload(
-        model=variant.artifact.name,
+        model=started.variant.artifact.name,
         engine=chosen.engine,
         device=device or "a GPU that is made up",
         all_layers=facts.layers + 1,
@@ -103,7 +99,7 @@ def perform(request: OffloadRequest, emit: Emit, *, as_json: bool) -> Told:
         pays_from=figures.pays_from(seen),
         costs_at=figures.costs_at(seen),
         saved_s=figures.saved_s(levels, turns),
-        simulated=api.dialect(chosen.engine).capabilities.simulated,
+        simulated=started.simulated,
     )
     measured = sum(not level.failed for level in found.levels) > 1
     return result_files.told(
@@ -111,48 +107,13 @@ def perform(request: OffloadRequest, emit: Emit, *, as_json: bool) -> Told:
     )
 
 
-def _settled(
-    request: OffloadRequest, chosen: Chosen, runtime: str, device: str, emit: Emit
-) -> Settled:
-    """Return what every level is started with, but for the layers."""
-    path, facts = chosen.files[0]
-    context = -(-(request.prompt + request.output + _AROUND) // 256) * 256
-    needed = EngineProfile(context_tokens=context)
-    typed = engine_settings.Typed(request.threads, device or None)
-    settled = engine_settings.settle(chosen, runtime, needed, typed, cores(), emit)
-    if facts.context_tokens and settled.profile.context_tokens > facts.context_tokens:
-        raise BadInput(
-            f"{path.name} was trained for {facts.context_tokens:,} tokens of context; "
-            f"{settled.profile.context_tokens:,} would be needed",
-            hint="a shorter --prompt or --output, or another engine profile",
-        )
-    memory.require(facts, settled.profile, history=history.memory_here(runtime))
-    return settled
-
-
-def _spec(
-    request: OffloadRequest, engine: str, runtime: str, variant: Variant, settled: Settled
-) -> RunSpec:
-    controls = Controls(seed=request.seed, threads=settled.threads)
-    subject = Subject(variant.artifact, engine, runtime, settled.profile)
-    load = rounds.workload(request.prompt, request.output, request.requests, 1)
-    return RunSpec(subject, controls, workloads=(load,), campaign_seed=request.seed)
-
-
-def _setting(
-    base: RunSpec, layers: int, device: str, variant: Variant, path: Path, settled: Settled
-) -> Setting:
+def _setting(started: Started, load: Workload, seed: int, layers: int, device: str) -> Setting:
     """Return one level. Without layers on it the GPU computes nothing, long prompts neither."""
-    subject = replace(base.subject, profile=replace(settled.profile, gpu_layers=layers))
+    subject = started.subject(replace(started.settled.profile, gpu_layers=layers))
     asked = (device if layers else devices.CPU) if device else None
-    spec = replace(base, subject=subject, controls=replace(base.controls, device=asked))
-    paths = {variant.artifact.sha256: path.absolute(), **settled.paths}
-
-    def opened(executor: Executor, number: int, folder: Path) -> AbstractContextManager[Session]:
-        place = place_for(subject, folder, paths, engine_profile=settled.name)
-        return executor.session(replace(spec, repeat=number), variant, place)
-
-    return Setting(f"{layers} layers", opened)
+    controls = Controls(seed=seed, threads=started.settled.threads, device=asked)
+    spec = RunSpec(subject, controls, workloads=(load,), campaign_seed=seed)
+    return Setting(f"{layers} layers", started.opens(spec))
 
 
 def _chosen(request: OffloadRequest) -> Chosen:
@@ -161,29 +122,8 @@ def _chosen(request: OffloadRequest) -> Chosen:
             f"{request.subject} runs already, and its layers are not ours to move",
             hint="give the model's file: it is started here",
         )
-    chosen = subjects.choose(request.subject)
-    if len(chosen.files) != 1:
-        raise BadInput(f"{request.subject} holds several models", hint="name one file")
-    if _KEY not in api.dialect(chosen.engine).capabilities.profile_keys:
-        raise UnsupportedSubject(
-            f"{chosen.engine} cannot be told how many layers lie on a GPU",
-            hint="give a GGUF file to llamacpp",
-        )
-    named = chosen.profile
-    if named is not None and _KEY in named.settings:
-        raise BadInput(
-            f"engine profile {named.name} sets {_KEY} ({named.at(_KEY)}), and here it is what is "
-            "varied",
-            hint="take it out there, or name another profile",
-        )
-    return chosen
-
-
-def _runtime(chosen: Chosen, path: Path, request: OffloadRequest) -> str:
-    """Return the runtime; an artifact by its format alone, since nothing is hashed yet."""
-    return benching.runtime_of(
-        chosen.engine, "safetensors" if path.is_dir() else "gguf", path.name, request.runtime
-    )
+    chosen = subjects.choose_one(request.subject)
+    return openings.require_varied(chosen, (_KEY,), "how many layers lie on a GPU")
 
 
 def _device(request: OffloadRequest, engine: str, runtime: str) -> str | Skipped:

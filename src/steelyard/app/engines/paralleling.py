@@ -9,7 +9,6 @@ aware of terminals.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self, final
@@ -20,31 +19,27 @@ from steelyard.app import accelerators, subjects
 from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.request import BenchRequest, is_address
-from steelyard.app.engines import rounds
+from steelyard.app.engines import openings, rounds
+from steelyard.app.engines.openings import Started
 from steelyard.app.engines.rounds import Rounds, Setting
 from steelyard.app.profiles import engine_settings
 from steelyard.app.results import files as result_files
-from steelyard.app.results import history
 from steelyard.app.results.files import Told
 from steelyard.app.subjects import Chosen
-from steelyard.domain.errors import BadInput, UnsupportedSubject, WrongModel
+from steelyard.domain.errors import BadInput, WrongModel
 from steelyard.domain.progress import Emit, Noted
-from steelyard.domain.run import Controls, Place, RunSpec
+from steelyard.domain.run import Controls, RunSpec
 from steelyard.domain.scaling import Parallel, Skipped
 from steelyard.domain.subject import EngineProfile, Subject
 from steelyard.domain.workload import Workload
 from steelyard.engines import api, devices
 from steelyard.engines.attached import AttachedEngine
-from steelyard.llamalib.kernels import cores
-from steelyard.models import memory
 from steelyard.reports import scaled
-from steelyard.runs.execute import Executor, Session
+from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.places import place_for
 
 FILE: Final = "parallel.json"
 _KEYS: Final = ("gpus", "split_mode", "gpu_layers")
-_AROUND: Final = 64
 _MOST: Final = 64
 _PAIR: Final = 2
 _REQUESTS: Final = 4
@@ -133,15 +128,12 @@ def _found(request: ParallelRequest, ground: Ground, turns: Sequence[Turn]) -> P
 
 
 def _ours(request: ParallelRequest, emit: Emit) -> Ground | Skipped:
-    _without(request, ("engine", "model", "api_key_env"), "--servers")
+    openings.refuse_options(request, ("engine", "model", "api_key_env"), "--servers")
     chosen = _chosen(request)
-    path, _ = chosen.files[0]
     asked = tuple(sorted(_size(word, "--gpus 1,2,4") for word in request.gpus or ("1", "2", "4")))
     if len(asked) < _PAIR:
         raise BadInput("one size compares with nothing", hint="write --gpus 1,2")
-    runtime = benching.runtime_of(
-        chosen.engine, "safetensors" if path.is_dir() else "gguf", path.name, request.runtime
-    )
+    runtime = openings.runtime_of(chosen, request.runtime)
     have = _have(chosen.engine, runtime)
     if isinstance(have, Skipped):
         return have
@@ -150,60 +142,37 @@ def _ours(request: ParallelRequest, emit: Emit) -> Ground | Skipped:
     sizes = tuple(size for size in asked if size <= count)
     if len(sizes) < _PAIR:
         return replace(skipped[0], what="parallel")
-    settings, model = _settings(request, chosen, runtime, device, sizes, emit)
-    simulated = api.dialect(chosen.engine).capabilities.simulated
+    needed = EngineProfile(
+        context_tokens=benching.context_of(request.prompt + request.output),
+        slots=request.concurrency,
+    )
+    typed = engine_settings.Typed(request.threads, device or None)
+    shorter = "a shorter --prompt or --output"
+    started = openings.start(chosen, runtime, needed, typed, shorter, emit)
+    by = "" if started.simulated else f" ({runtime}), by {_split(request)}"
     return Ground(
-        model=model,
-        engine=chosen.engine if simulated else f"{chosen.engine} ({runtime}), by {_split(request)}",
+        model=started.variant.artifact.name,
+        engine=f"{chosen.engine}{by}",
         sizes=sizes,
-        settings=settings,
+        settings=tuple(_setting(request, started, size) for size in sizes),
         skipped=skipped,
-        simulated=simulated,
+        simulated=started.simulated,
     )
 
 
-def _settings(
-    request: ParallelRequest,
-    chosen: Chosen,
-    runtime: str,
-    device: str,
-    sizes: tuple[int, ...],
-    emit: Emit,
-) -> tuple[tuple[Setting, ...], str]:
-    """Return a setting for each size, and the model's name."""
-    path, facts = chosen.files[0]
-    variant = subjects.verified(facts.quant, path, emit)
-    context = -(-(request.prompt + request.output + _AROUND) // 256) * 256
-    needed = EngineProfile(context_tokens=context, slots=request.concurrency)
-    typed = engine_settings.Typed(request.threads, device or None)
-    settled = engine_settings.settle(chosen, runtime, needed, typed, cores(), emit)
-    if facts.context_tokens and settled.profile.context_tokens > facts.context_tokens:
-        raise BadInput(
-            f"{path.name} was trained for {facts.context_tokens:,} tokens of context; "
-            f"{settled.profile.context_tokens:,} would be needed",
-            hint="a shorter --prompt or --output, or another engine profile",
-        )
-    memory.require(facts, settled.profile, history=history.memory_here(runtime))
-    profile, split = settled.profile, _split(request)
+def _setting(request: ParallelRequest, started: Started, size: int) -> Setting:
+    profile, split = started.settled.profile, _split(request)
     if split == "tensor":  # llama.cpp splits tensors with flash attention only: all sizes alike
         profile = replace(profile, flash_attention=True)
-    controls = Controls(seed=request.seed, threads=settled.threads, device=settled.device)
-    paths = {variant.artifact.sha256: path.absolute(), **settled.paths}
+    shared = replace(profile, gpus=size, split_mode=split if size > 1 else profile.split_mode)
+    threads, device = started.settled.threads, started.settled.device
+    controls = Controls(seed=request.seed, threads=threads, device=device)
+    spec = _spec(request, started.subject(shared), controls)
+    return Setting(f"{size} GPUs", started.opens(spec))
 
-    def setting(size: int) -> Setting:
-        shared = replace(profile, gpus=size, split_mode=split if size > 1 else profile.split_mode)
-        subject = Subject(variant.artifact, chosen.engine, runtime, shared)
-        spec = RunSpec(subject, controls, workloads=(_load(request),), campaign_seed=request.seed)
 
-        def opened(
-            executor: Executor, number: int, folder: Path
-        ) -> AbstractContextManager[Session]:
-            place = place_for(subject, folder, paths, engine_profile=settled.name)
-            return executor.session(replace(spec, repeat=number), variant, place)
-
-        return Setting(f"{size} GPUs", opened)
-
-    return tuple(map(setting, sizes)), variant.artifact.name
+def _spec(request: ParallelRequest, subject: Subject, controls: Controls) -> RunSpec:
+    return RunSpec(subject, controls, workloads=(_load(request),), campaign_seed=request.seed)
 
 
 def _split(request: ParallelRequest) -> str:
@@ -241,29 +210,16 @@ def _chosen(request: ParallelRequest) -> Chosen:
             f"{request.subject} runs already, on as many GPUs as it was started with",
             hint="start one server for each size: --servers 1=URL,2=URL",
         )
-    chosen = subjects.choose(request.subject)
-    if len(chosen.files) != 1:
-        raise BadInput(f"{request.subject} holds several models", hint="name one file")
-    if "gpus" not in api.dialect(chosen.engine).capabilities.profile_keys:
-        raise UnsupportedSubject(
-            f"{chosen.engine} cannot be told to share a model among GPUs from here",
-            hint="give a GGUF file to llamacpp, or start one server a size: --servers 1=URL,2=URL",
-        )
-    named = chosen.profile
-    if named is not None and (key := next((k for k in _KEYS if k in named.settings), None)):
-        raise BadInput(
-            f"engine profile {named.name} sets {key} ({named.at(key)}), and here it is what is "
-            "varied",
-            hint="take it out there, or name another profile",
-        )
-    return chosen
+    chosen = subjects.choose_one(request.subject)
+    return openings.require_varied(chosen, _KEYS, "to share a model among GPUs")
 
 
 # ── servers that somebody else started ──────────────────────────────────────────────────────────
 
 
 def _servers(request: ParallelRequest) -> Ground:
-    _without(request, ("subject", "gpus", "split", "threads", "runtime"), "a model's file")
+    ours = ("subject", "gpus", "split", "threads", "runtime")
+    openings.refuse_options(request, ours, "engines that are started here")
     where: dict[int, str] = {}
     for word in request.servers or ():
         count, equals, url = word.partition("=")
@@ -290,29 +246,18 @@ def _servers(request: ParallelRequest) -> Ground:
         engines[size] = benching.meet(where[size], asked, bench_request.read(asked))
     _require_one_model(engines)
     first = engines[min(engines)]
+    settings = []
+    for size, engine in engines.items():
+        spec = _spec(request, engine.subject, Controls(seed=request.seed))
+        settings.append(Setting(f"{size} GPUs", openings.visits(engine, spec), ours=False))
     return Ground(
         model=first.model or "unnamed",
         engine=f"{first.dialect.name} at {len(engines)} addresses",
         sizes=tuple(engines),
-        settings=tuple(_visited(request, size, engine) for size, engine in engines.items()),
+        settings=tuple(settings),
         sizes_by="your word: no server was asked how many GPUs it has",
         simulated=any(each.dialect.capabilities.simulated for each in engines.values()),
     )
-
-
-def _visited(request: ParallelRequest, size: int, engine: AttachedEngine) -> Setting:
-    spec = RunSpec(
-        engine.subject,
-        Controls(seed=request.seed),
-        workloads=(_load(request),),
-        campaign_seed=request.seed,
-    )
-
-    def opened(executor: Executor, number: int, folder: Path) -> AbstractContextManager[Session]:
-        place = Place((), {}, folder, engine.host, engine.port)
-        return executor.visit(replace(spec, repeat=number), engine, place)
-
-    return Setting(f"{size} GPUs", opened, ours=False)
 
 
 def _require_one_model(engines: Mapping[int, AttachedEngine]) -> None:
@@ -347,10 +292,3 @@ def _size(word: str, example: str) -> int:
     if not word.isdecimal() or not 1 <= int(word) <= _MOST:
         raise BadInput(f"{word!r} is no number of GPUs", hint=f"write {example}")
     return int(word)
-
-
-def _without(request: ParallelRequest, names: Sequence[str], what: str) -> None:
-    for name in names:
-        if getattr(request, name) is not None:
-            option = "a model" if name == "subject" else f"--{name.replace('_', '-')}"
-            raise BadInput(f"{option} goes with {what} only", hint=f"leave {option} out")

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import turns as figures
 from steelyard.analysis.turns import Turn
+from steelyard.app.engines.openings import Open
 from steelyard.app.results.keeping import keeper
 from steelyard.domain.errors import Interrupted
 from steelyard.domain.load import Closed
@@ -26,7 +27,7 @@ from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord
 from steelyard.domain.workload import Workload
 from steelyard.platform import clock, gpu_memory
-from steelyard.runs.execute import Executor, Session
+from steelyard.runs.execute import Executor
 from steelyard.stats import interleaved
 from steelyard.telemetry.power import Nvml, PowerSampler, Rapl
 
@@ -43,7 +44,7 @@ class Setting:
     """
 
     name: str
-    open: Callable[[Executor, int, Path], AbstractContextManager[Session]]
+    open: Open
     ours: bool = True
 
 

@@ -143,9 +143,7 @@ def _ground(request: TuneRequest, emit: Emit) -> Ground:
             f"{request.subject} runs already, and its settings are not ours to change",
             hint="give the model's file: it is started here",
         )
-    chosen = subjects.choose(request.subject)
-    if len(chosen.files) != 1:
-        raise BadInput(f"{request.subject} holds several models", hint="name one file")
+    chosen = subjects.choose_one(request.subject)
     path, facts = chosen.files[0]
     out = profile_places.chosen(request.out, f"{chosen.model}-{request.goal}")
     folder = request.folder or benching.new_folder("tunes", f"{chosen.model}-{request.goal}")
@@ -153,27 +151,21 @@ def _ground(request: TuneRequest, emit: Emit) -> Ground:
         raise BadInput(f"{folder} is not empty", hint="give another --folder, or leave it out")
     disk.require(folder, _FILES_BYTES, what="a search")
     variant = subjects.verified(facts.quant, path, emit)
-    asked = bench_request.read(
-        BenchRequest(
-            request.subject,
-            concurrency=str(request.streams),
-            prompts=request.prompts or PROMPTS[request.goal],
-            seed=request.seed,
-        )
+    bench = BenchRequest(
+        request.subject,
+        concurrency=str(request.streams),
+        prompts=request.prompts or PROMPTS[request.goal],
+        seed=request.seed,
     )
+    asked = bench_request.read(bench)
     runtime = benching.engine_runtime(chosen.engine, variant.artifact, request.runtime)
-    needed = EngineProfile(context_tokens=benching.context_of(asked), slots=request.streams)
+    needed = EngineProfile(context_tokens=benching.context_of(asked.tokens), slots=request.streams)
     typed = engine_settings.Typed(device=request.device)
     settled = engine_settings.settle(chosen, runtime, needed, typed, cores(), emit)
+    engine_settings.require_trained(chosen, settled, needed, bench.shorter)
     base = settled.profile
     if settled.threads is not None:
         base = replace(base, threads=settled.threads)
-    if facts.context_tokens and base.context_tokens > facts.context_tokens:
-        raise TooLittleRoom(
-            f"{path.name} was trained for {facts.context_tokens:,} tokens of context; "
-            f"{base.context_tokens:,} would be needed",
-            hint="shorter --prompts synthetic:in=…,out=…, or another engine profile",
-        )
     _require_memory(memory.parts(facts, base, history.memory_here()).needed)
     return Ground(request, chosen, settled, variant, path, runtime, base, asked, folder, out)
 

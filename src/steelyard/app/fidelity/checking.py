@@ -92,9 +92,7 @@ def _names_engine(subject: str) -> bool:
 
 def _of_file(request: CheckRequest, pack: Pack, emit: Emit) -> PackCheck:
     subject = request.bench.subject
-    chosen = subjects.require_gguf(subjects.choose(subject), "a reference pack")
-    if len(chosen.files) != 1:
-        raise BadInput(f"{subject} holds several models", hint="name one file")
+    chosen = subjects.require_gguf(subjects.choose_one(subject), "a reference pack")
     path, facts = chosen.files[0]
     if vocabulary_sha256(path) != pack.facts.vocabulary_sha256:
         raise _other(path.name, pack.facts, f"{facts.vocabulary:,} tokens")

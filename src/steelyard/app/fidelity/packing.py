@@ -120,9 +120,7 @@ def perform(request: PackRequest, emit: Emit) -> Packed:
 
 def _ground(request: PackRequest) -> tuple[Path, ArtifactFacts, Path]:
     """Find the reference and where its pack is to lie; refuse what makes no pack."""
-    chosen = subjects.require_gguf(subjects.choose(request.reference), "a reference pack")
-    if len(chosen.files) != 1:
-        raise BadInput(f"{request.reference} holds several models", hint="name one file of it")
+    chosen = subjects.require_gguf(subjects.choose_one(request.reference), "a reference pack")
     path, facts = chosen.files[0]
     if facts.synthetic:
         raise UnsupportedSubject(

@@ -86,3 +86,18 @@ def settle(
         )
     threads = typed.threads or (None if profile.threads else default_threads(cores))
     return Settled(profile, threads, choice.device, named.name, named.image, profiles.paths(named))
+
+
+def require_trained(chosen: Chosen, settled: Settled, needed: EngineProfile, shorter: str) -> None:
+    """Raise `TooLittleRoom` for more context than the model knows; `shorter` is a way to less."""
+    path, facts = chosen.files[0]
+    context = settled.profile.context_tokens
+    if not facts.context_tokens or context <= facts.context_tokens:
+        return
+    trained = f"{path.name} was trained for {facts.context_tokens:,} tokens of context; "
+    if context > needed.context_tokens:
+        raise TooLittleRoom(
+            f"{trained}engine profile {settled.name} asks for {context:,}",
+            hint="take another engine profile",
+        )
+    raise TooLittleRoom(f"{trained}the prompts and answers need {context:,}", hint=shorter)
