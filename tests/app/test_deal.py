@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from steelyard.app.choosing.deal import deal
-from steelyard.domain.errors import BadInput
-from steelyard.domain.task import Item, Task
-from steelyard.tasks import registry
+from steelyard.domain.task import Task
+from steelyard.tasks.items import split_of
 
+NUMBERS = 280
+FAMILIES = f"""
+from steelyard.tasks.items import Cluster, Draft
+from steelyard.tasks.scoring import NumberScorer
+from fractions import Fraction
+
+class Short:
+    name, revision, levels, said = "short", 1, (1,), ("after",)
+
+    def kinds(self, level):
+        return ("sum",)
+
+    def draft(self, kind, level, rng):
+        number = rng.randrange({NUMBERS})
+        drafts = tuple(
+            Draft(kind, (word, str(number)), f"What is {{word}} {{number}}?", str(number), 8,
+                  NumberScorer(Fraction(number)))
+            for word in self.said
+        )
+        return Cluster((str(number),), drafts)
+
+class Pairs(Short):
+    name, said = "pairs", ("after", "before")
+"""
 TASKS = (Task("math_words"), Task("reading"), Task("logic"))
 
 
@@ -44,14 +68,20 @@ def test_a_part_holds_its_items_task_by_task() -> None:
     assert [task.family for task, _ in part] == ["math_words", "reading", "logic"]
 
 
-def test_a_family_with_fewer_items_gives_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = registry.generate
-
-    def few(task: Task) -> list[Item]:
-        if task.items > 70:
-            raise BadInput(f"only 70 different items; {task.items} were asked for")
-        return whole(task)
-
-    monkeypatch.setattr(registry, "generate", few)
-    assert 50 <= len(deal((Task("logic"),), 400, seed=1).items) <= 70
-    assert 12 <= len(deal((Task("reading"),), 60, seed=1).items) <= 18
+def test_a_family_with_fewer_items_gives_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package's families: one question on each of their numbers, or two that share it."""
+    info = tmp_path / "short-1.0.dist-info"
+    info.mkdir()
+    (tmp_path / "short_families.py").write_text(FAMILIES)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: short\nVersion: 1.0\n")
+    lines = ["[steelyard.tasks]", "short = short_families:Short", "pairs = short_families:Pairs"]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    numbers = [(str(number),) for number in range(NUMBERS)]
+    there = sum(split_of("short", key) == "held_out" for key in numbers)
+    assert there * 3 / 4 <= len(deal((Task("short"),), 400, seed=1).items) <= there
+    there = sum(split_of("pairs", key) == "held_out" for key in numbers)
+    alone = deal((Task("pairs"),), 400, seed=1).items
+    assert len({one.item.cluster for one in alone}) == len(alone) >= there / 2
