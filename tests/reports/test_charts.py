@@ -10,8 +10,9 @@ from tests.reports import example_summary as example
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.summary import VariantRow
 from steelyard.reports import charts, drawing, forest
-from steelyard.reports.columns import by_key, columns
+from steelyard.reports.columns import by_key
 from steelyard.reports.heat import heat_map
+from steelyard.reports.overall import columns
 from steelyard.reports.overtime import over_time
 
 

@@ -6,8 +6,8 @@ from tests.reports import example_summary as example
 
 from steelyard.analysis.metrics.registry import METRICS
 from steelyard.reports import html
-from steelyard.reports.columns import columns
 from steelyard.reports.headlines import DEEP, FIRST_TOKEN, HEADLINES, SHALLOW, Headline, headline
+from steelyard.reports.overall import columns
 
 FOUND = columns(example.summary(), example.metrics())
 

@@ -31,8 +31,8 @@ from steelyard.reports import (
 )
 from steelyard.reports import csv as summary_csv
 from steelyard.reports import json as summary_json
-from steelyard.reports.columns import columns
 from steelyard.reports.heat import heat_map
+from steelyard.reports.overall import columns
 
 TOO_DEEP = Missing("not_applicable", "it takes 4,224 tokens, the model has 4,096")
 BUDGET = Missing("not_timed", "did not fit the budget")

@@ -13,9 +13,11 @@ from typing import Any, Final, final
 
 from steelyard.domain.reading import Measured, Missing, Reading, value_of
 from steelyard.domain.summary import SweepSummary, VariantRow
-from steelyard.reports.columns import Column, by_key, columns, of_family
+from steelyard.reports.by_family import of_family
+from steelyard.reports.columns import Column, by_key
 from steelyard.reports.declared import Metrics
 from steelyard.reports.headlines import DEEP, SHALLOW, headline
+from steelyard.reports.overall import columns
 
 Spec = dict[str, Any]
 

@@ -13,8 +13,10 @@ from typing import Final
 
 from steelyard.domain.reading import Measured
 from steelyard.domain.summary import SweepSummary, VariantRow
-from steelyard.reports.columns import Cell, Column, columns, of_family, of_thinking, of_verdicts
+from steelyard.reports.by_family import of_family, of_verdicts
+from steelyard.reports.columns import Cell, Column
 from steelyard.reports.declared import Metrics
+from steelyard.reports.overall import columns, of_thinking
 from steelyard.reports.story import verdict_word
 
 _UNIT_WORDS: Final = {"tok/s": "tps", "1/s": "per_s", "points": "share", "J": "joules"}

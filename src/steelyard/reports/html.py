@@ -23,13 +23,14 @@ from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.domain.vitals import Vitals
 from steelyard.reports import forest, rawspeed, reasoned, soaked, story, task_by_task
 from steelyard.reports.charts import Chart, against_bpw, families_against_bpw
-from steelyard.reports.columns import Cell, Column, by_key, columns
+from steelyard.reports.columns import Cell, Column, by_key
 from steelyard.reports.declared import Metrics
 from steelyard.reports.drawing import draw
 from steelyard.reports.figures import duration, percent, points, significant, size
 from steelyard.reports.glossary import WORDS
 from steelyard.reports.headlines import headlines
 from steelyard.reports.heat import heat_map
+from steelyard.reports.overall import columns
 from steelyard.reports.overtime import over_time
 from steelyard.reports.side_by_side import by_variant, unsized
 from steelyard.reports.tables import applied, controls, run_totals

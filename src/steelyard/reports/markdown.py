@@ -11,9 +11,10 @@ from typing import Final
 
 from steelyard.domain.summary import SweepSummary
 from steelyard.reports import rawspeed, reasoned, soaked, story, task_by_task
-from steelyard.reports.columns import Column, by_key, columns
+from steelyard.reports.columns import Column, by_key
 from steelyard.reports.declared import Metrics
 from steelyard.reports.headlines import headlines
+from steelyard.reports.overall import columns
 from steelyard.reports.task_by_task import TaskLine
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|!~&$])")

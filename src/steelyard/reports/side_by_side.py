@@ -12,9 +12,10 @@ from typing import Final
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.reports.charts import ACCENT, MUTED, PAPER, Chart, Spec, frame
-from steelyard.reports.columns import Column, by_key, columns
+from steelyard.reports.columns import Column, by_key
 from steelyard.reports.declared import Metrics
 from steelyard.reports.headlines import DEEP, FIRST_TOKEN, SHALLOW, headline
+from steelyard.reports.overall import columns
 
 _ROW: Final = 34
 _LABEL_MOST: Final = 150

@@ -15,10 +15,11 @@ from typing import Final, Literal, TypeAlias, final
 from steelyard.domain.reading import Measured
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.reports import rawspeed, reasoned, soaked, story, task_by_task
-from steelyard.reports.columns import Column, by_key, columns
+from steelyard.reports.columns import Column, by_key
 from steelyard.reports.declared import Metrics
 from steelyard.reports.figures import NOTHING
 from steelyard.reports.headlines import DEEP, FIRST_TOKEN, SHALLOW, Headline, headline
+from steelyard.reports.overall import columns
 
 Style: TypeAlias = Literal["plain", "title", "strong", "dim", "good", "warn", "bad"]
 
