@@ -2,7 +2,7 @@
 
 The subject is an address, or a file that is served by an engine of ours. Puts the rooms together;
 nothing is written and nothing calibrated before every subject has been found. Not aware of
-terminals: text comes back as text. What may be asked: `app.bench_request`.
+terminals: text comes back as text. What may be asked: `benches.asked`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
 from steelyard.app import calibrating
+from steelyard.app.benches import asked as bench_asked
 from steelyard.app.benches import request as bench_request
-from steelyard.app.benches.request import Asked, BenchRequest, is_address
+from steelyard.app.benches.asked import Asked
+from steelyard.app.benches.request import BenchRequest, is_address
 from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.progress import Emit, PhaseEnded, PhaseStarted
 from steelyard.domain.prompts import Images
@@ -73,7 +75,7 @@ class Target:
 
 def perform(request: BenchRequest, emit: Emit) -> Benched:
     """Run a bench to its end and write its reports."""
-    asked = bench_request.read(request)
+    asked = bench_asked.read(request)
     folder = request.out or new_folder("benches", request.subject)
     if any(folder.glob("*")):
         raise BadInput(f"{folder} is not empty", hint="give another --out, or leave it out")
@@ -247,7 +249,7 @@ def _endpoint(subject: str, request: BenchRequest, asked: Asked, folder: Path, t
     workloads = asked.workloads
     if request.load is not None:  # how deep it may go, only the server knows
         context = value_of(engine.identity().context_tokens) or 0
-        workloads = bench_request.named(request, context)
+        workloads = bench_asked.named(request, context)
     controls = Controls(
         seed=request.seed,
         warmup=request.warmup,

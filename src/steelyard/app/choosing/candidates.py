@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.app.benches import asked as bench_asked
 from steelyard.app.benches import benching
-from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.benching import Target
 from steelyard.app.choosing.deal import Deal
 from steelyard.app.choosing.request import ChooseRequest
@@ -40,7 +40,7 @@ def targets(request: ChooseRequest, dealt: Deal, folder: Path, emit: Emit) -> di
             concurrency=str(request.eval.streams),
         )
         place = folder / (label or "reference")
-        target = benching.target(bench.subject, bench, bench_request.read(bench), place, emit, 0)
+        target = benching.target(bench.subject, bench, bench_asked.read(bench), place, emit, 0)
         able.require(target, items, dealt.tasks)
         spec = replace(
             target.spec, workloads=(), tasks=dealt.tasks, task_streams=request.eval.streams

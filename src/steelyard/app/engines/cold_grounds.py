@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, Self, final
 
 from steelyard.app import subjects
-from steelyard.app.benches import benching
-from steelyard.app.benches import request as bench_request
+from steelyard.app.benches import asked as bench_asked
+from steelyard.app.benches import benching, refused
 from steelyard.app.benches.request import BenchRequest
 from steelyard.app.engines import openings
 from steelyard.app.engines.openings import Open
@@ -78,7 +78,7 @@ class Ground:
 
 def ours(request: ColdRequest, emit: Emit) -> Ground:
     """Return the ground for an engine that is started here. Raises `BadInput`."""
-    openings.refuse_options(request, ("engine", "model", "api_key_env"), "a server at an address")
+    refused.options(request, ("engine", "model", "api_key_env"), "a server at an address")
     chosen = subjects.choose_one(request.subject)
     runtime = openings.runtime_of(chosen, request.runtime)
     tokens = request.words * _TOKENS_PER_WORD + request.tokens
@@ -148,7 +148,7 @@ def _not_dropped(files: Sequence[Path]) -> Missing | None:
 def theirs(request: ColdRequest, emit: Emit) -> Ground:
     """Return it for a server that is up; raise `EngineError` for one that does not unload."""
     here = "an engine that is started here"
-    openings.refuse_options(request, ("threads", "device", "runtime"), here)
+    refused.options(request, ("threads", "device", "runtime"), here)
     bench = BenchRequest(
         request.subject,
         engine=request.engine,
@@ -157,7 +157,7 @@ def theirs(request: ColdRequest, emit: Emit) -> Ground:
         prompts=f"synthetic:in={request.words * _TOKENS_PER_WORD},out={request.tokens}",
         seed=request.seed,
     )
-    engine = benching.meet(request.subject, bench, bench_request.read(bench))
+    engine = benching.meet(request.subject, bench, bench_asked.read(bench))
     try:
         dialect = cold.require_forgetful(engine)
     except BadInput as error:

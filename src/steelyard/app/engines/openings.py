@@ -1,13 +1,12 @@
 """How each of many runs is begun: on an engine of ours, or at somebody else's server.
 
-What `engines cold`, `offload` and `parallel` share: options that go with one of the two only, a
-model's one file with what every engine for it is started with, and the n-th run in a folder of its
-own. Not aware of what is varied or measured.
+What `engines cold`, `offload` and `parallel` share: a model's one file with what every engine for
+it is started with, and the n-th run in a folder of its own. Not aware of what is varied or measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,11 +112,3 @@ def require_varied(chosen: Chosen, keys: Sequence[str], what: str) -> Chosen:
             hint="take it out there, or name another profile",
         )
     return chosen
-
-
-def refuse_options(request: object, names: Collection[str], what: str) -> None:
-    """Raise `BadInput` for an option that was typed and is for `what` only."""
-    for name in names:
-        if getattr(request, name) is not None:
-            option = "SUBJECT" if name == "subject" else f"--{name.replace('_', '-')}"
-            raise BadInput(f"{option} is for {what}", hint=f"leave {option} out")

@@ -16,8 +16,8 @@ from typing import Any, Final, Self, final
 from steelyard.analysis import parallel as figures
 from steelyard.analysis.turns import Turn
 from steelyard.app import accelerators, subjects
-from steelyard.app.benches import benching
-from steelyard.app.benches import request as bench_request
+from steelyard.app.benches import asked as bench_asked
+from steelyard.app.benches import benching, refused
 from steelyard.app.benches.request import BenchRequest, is_address
 from steelyard.app.engines import openings, rounds
 from steelyard.app.engines.openings import Started
@@ -128,7 +128,7 @@ def _found(request: ParallelRequest, ground: Ground, turns: Sequence[Turn]) -> P
 
 
 def _ours(request: ParallelRequest, emit: Emit) -> Ground | Skipped:
-    openings.refuse_options(request, ("engine", "model", "api_key_env"), "--servers")
+    refused.options(request, ("engine", "model", "api_key_env"), "--servers")
     chosen = _chosen(request)
     asked = tuple(sorted(_size(word, "--gpus 1,2,4") for word in request.gpus or ("1", "2", "4")))
     if len(asked) < _PAIR:
@@ -219,7 +219,7 @@ def _chosen(request: ParallelRequest) -> Chosen:
 
 def _servers(request: ParallelRequest) -> Ground:
     ours = ("subject", "gpus", "split", "threads", "runtime")
-    openings.refuse_options(request, ours, "engines that are started here")
+    refused.options(request, ours, "engines that are started here")
     where: dict[int, str] = {}
     for word in request.servers or ():
         count, equals, url = word.partition("=")
@@ -243,7 +243,7 @@ def _servers(request: ParallelRequest) -> Ground:
     engines = {}
     for size in sorted(where):
         asked = replace(bench, subject=where[size])
-        engines[size] = benching.meet(where[size], asked, bench_request.read(asked))
+        engines[size] = benching.meet(where[size], asked, bench_asked.read(asked))
     _require_one_model(engines)
     first = engines[min(engines)]
     settings = []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from steelyard.app import subjects
+from steelyard.app.benches import asked as bench_asked
 from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.request import BenchRequest, is_address
@@ -30,7 +31,7 @@ _AROUND: Final = 160  # answer, template and rounding
 def probe_text(request: BenchRequest, emit: Emit, *, as_json: bool) -> str:
     """Probe the server at an address, or one that is started for a file."""
     request = _sized(request)
-    asked = bench_request.read(request)
+    asked = bench_asked.read(request)
     with tempfile.TemporaryDirectory(prefix="steelyard-probe-") as folder:
         target = benching.target(request.subject, request, asked, Path(folder), emit, 0)
         emit(PhaseStarted("probe", None, target.name))

@@ -16,9 +16,10 @@ from typing import Any, Final, Self, final
 
 from steelyard.analysis.tuned import Goal, cost
 from steelyard.app import calibrating, proving, subjects
+from steelyard.app.benches import asked as bench_asked
 from steelyard.app.benches import benching
-from steelyard.app.benches import request as bench_request
-from steelyard.app.benches.request import Asked, BenchRequest, is_address
+from steelyard.app.benches.asked import Asked
+from steelyard.app.benches.request import BenchRequest, is_address
 from steelyard.app.engines import tuning_texts as texts
 from steelyard.app.profiles import engine_settings
 from steelyard.app.profiles import files as profile_files
@@ -157,7 +158,7 @@ def _ground(request: TuneRequest, emit: Emit) -> Ground:
         prompts=request.prompts or PROMPTS[request.goal],
         seed=request.seed,
     )
-    asked = bench_request.read(bench)
+    asked = bench_asked.read(bench)
     runtime = benching.engine_runtime(chosen.engine, variant.artifact, request.runtime)
     needed = EngineProfile(context_tokens=benching.context_of(asked.tokens), slots=request.streams)
     typed = engine_settings.Typed(device=request.device)

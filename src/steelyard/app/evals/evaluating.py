@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import evaluation as scores
+from steelyard.app.benches import asked as bench_asked
 from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.benching import Target
@@ -277,7 +278,7 @@ def _target(
 
     Raises `BadInput` where it cannot take what was named.
     """
-    target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
+    target = benching.target(bench.subject, bench, bench_asked.read(bench), folder, emit, 0)
     if request.suite is None:
         refused: dict[Task, str] = {}
         items = [item for each in drawn.values() for item in each]

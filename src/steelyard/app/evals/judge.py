@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final, final
 
+from steelyard.app.benches import asked as bench_asked
 from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.benching import Target
@@ -79,7 +80,7 @@ def appointed(
     request = _bench(typed.judge, typed, subject, streams, _room(judged))
     mine = folder / FOLDER
     target = benching.target(
-        request.subject, request, bench_request.read(request), mine, emit, turn=0
+        request.subject, request, bench_asked.read(request), mine, emit, turn=0
     )
     spec = replace(
         target.spec,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from steelyard.app.benches.asked import TOKENS_OF_A_PICTURE
 from steelyard.app.benches.benching import Target
-from steelyard.app.benches.request import TOKENS_OF_A_PICTURE
 from steelyard.domain.errors import BadInput
 from steelyard.domain.reading import Measured, Reading
 from steelyard.domain.task import Answer, Ask, Item, Stretch, Task

@@ -13,8 +13,8 @@ from typing import Final, final
 
 from steelyard.analysis import packed
 from steelyard.app import subjects
+from steelyard.app.benches import asked as bench_asked
 from steelyard.app.benches import benching
-from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.benching import Target
 from steelyard.app.benches.request import BenchRequest, is_address
 from steelyard.app.fidelity import texts
@@ -116,7 +116,7 @@ def _of_file(request: CheckRequest, pack: Pack, emit: Emit) -> PackCheck:
 def _of_server(request: CheckRequest, pack: Pack, emit: Emit) -> PackCheck:
     facts = pack.facts
     bench = replace(request.bench, prompts=f"synthetic:in={facts.window_tokens},out=1")
-    asked = bench_request.read(bench)
+    asked = bench_asked.read(bench)
     with tempfile.TemporaryDirectory(prefix="steelyard-check-") as folder:
         target = benching.target(bench.subject, bench, asked, Path(folder), emit, 0)
         _require_able(_dialect(target))

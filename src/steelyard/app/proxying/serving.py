@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
+from steelyard.app.benches import asked as bench_asked
 from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.benching import Target
@@ -134,7 +135,7 @@ def _read(session: Session, proxy: Proxy, folder: Path) -> None:
 
 def _target(request: ProxyRequest, folder: Path, emit: Emit) -> Target:
     bench = _sized(request)
-    target = benching.target(bench.subject, bench, bench_request.read(bench), folder, emit, 0)
+    target = benching.target(bench.subject, bench, bench_asked.read(bench), folder, emit, 0)
     # What prompts share is the callers' affair: a cache that holds it is declared.
     controls = replace(target.spec.controls, reuse_prefix=True)
     spec = replace(target.spec, controls=controls, workloads=(proxied.LOAD,))
