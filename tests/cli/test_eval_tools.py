@@ -12,8 +12,8 @@ import pytest
 from tests.cli.test_eval import server
 from tests.door import steelyard
 from tests.engines.replica import Manner, replaying
+from tests.tasks.called_tools import asked
 from tests.tasks.planting import Planted
-from tests.tasks.test_tools import asked
 
 from steelyard.app.evals.rescoring import rescore_text
 from steelyard.domain.task import Answer, Call, Task

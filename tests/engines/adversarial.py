@@ -11,41 +11,11 @@ from __future__ import annotations
 
 import json
 import random
-from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeAlias
 
-Object: TypeAlias = dict[str, Any]
-
-WORDS = (
-    *(
-        " the",
-        " cat",
-        "ä",
-        "€uro",
-        "日本",
-        "🙂",
-        "👩‍🚀",
-        "\n",
-        "\r\n",
-        "\t",
-        '"quoted"',
-        "\\n",
-        "data:",
-    ),
-    *(" <b>", "&amp;", "\u2028", "\x00", " ", "a", "[DONE]", "{", "}", "é̂", ":", "\ufeff", " 4.2"),
-)
-PROMPT_TOKENS = 17
-
-
-@dataclass(frozen=True)
-class Call:
-    """One tool call, whole."""
-
-    name: str
-    arguments: str
+from tests.engines.adversarial_plan import Call, Object, Plan, Said, planned, usage_of
+from tests.engines.adversarial_wire import clock, on_the_wire, reads_of
 
 
 @dataclass(frozen=True)
@@ -85,48 +55,6 @@ class Case:
     truth: Truth
 
 
-@dataclass
-class Said:
-    """One message of the answer and what it means. `kind` is None where it brings no token."""
-
-    data: Object | str
-    kind: str | None = None
-    tokens: int = 0
-    content: str = ""
-    thought: str = ""
-    call: tuple[int, str, str] | None = None
-    finish: bool = False
-    counted: int | None = None
-    error: str | None = None
-    named: str = ""
-
-
-@dataclass
-class Plan:
-    """An answer in the making.
-
-    `tags` is set where thinking stands within the content: how long that part is, the thinking
-    itself, and whether the answer shows the opening tag.
-    """
-
-    rng: random.Random
-    said: list[Said] = field(default_factory=list)
-    tags: tuple[int, str, bool] | None = None
-    field: str = "reasoning_content"
-    usage: str = "trailing"
-    generated: int = 0
-
-    def chance(self, share: float) -> bool:
-        return self.rng.random() < share
-
-    def words(self, tokens: int) -> str:
-        return "".join(self.rng.choices(WORDS, k=tokens))
-
-    def several(self) -> int:
-        """How many tokens an event carries."""
-        return 1 if self.chance(0.5) else self.rng.randint(1, 32)
-
-
 def case(seed: int) -> Case:
     """Return the answer of this number, always the same."""
     rng = random.Random(seed)
@@ -135,181 +63,7 @@ def case(seed: int) -> Case:
         return _refused(seed, rng)
     if kind < 0.09:
         return _unstreamed(seed, rng)
-    return _streamed(seed, rng)
-
-
-# ── what is said ────────────────────────────────────────────────────────────────────────────
-
-
-def _streamed(seed: int, rng: random.Random) -> Case:
-    plan = Plan(rng)
-    plan.usage = rng.choice(("absent", "trailing", "continuous", "finish", "choice"))
-    plan.field = rng.choice(("reasoning_content", "reasoning", "both"))
-    if plan.chance(0.7):
-        plan.said.append(Said(_delta(rng, role="assistant", content=rng.choice((None, "")))))
-    thinking = rng.choice(("none", "none", "field", "tags", "bare"))
-    silent = plan.chance(0.03)
-    if not silent:
-        if thinking == "field":
-            _think_apart(plan)
-        if thinking in ("tags", "bare"):
-            _think_within(plan, opened=thinking == "tags")
-        elif plan.chance(0.8) or not plan.said:
-            _answer(plan, beside=thinking == "field")
-            if thinking == "field" and plan.chance(0.2):
-                _think_apart(plan)
-        if plan.chance(0.25):
-            _call_tools(plan)
-    _finish(plan, silent=silent)
-    _disturb(plan)
-    return _framed(seed, plan)
-
-
-def _think_apart(plan: Plan) -> None:
-    for _ in range(plan.rng.randint(1, 5)):
-        tokens = plan.several()
-        text = plan.words(tokens)
-        keys = ("reasoning_content", "reasoning") if plan.field == "both" else (plan.field,)
-        _token(plan, dict.fromkeys(keys, text), "reasoning", tokens, thought=text)
-
-
-def _think_within(plan: Plan, *, opened: bool) -> None:
-    """Thinking between tags inside the content; events end anywhere, within the tags too."""
-    thought = plan.words(plan.rng.randint(0, 8)).strip()
-    blank = plan.rng.choice(("", "\n", "\n\n", " "))
-    before = plan.rng.choice(("", "\n")) if opened else ""
-    head = f"{before}{'<think>' if opened else ''}{thought}</think>{blank}"
-    answer = "The" + plan.words(plan.rng.randint(0, 8))
-    whole = head + answer
-    cuts = sorted({plan.rng.randrange(1, len(whole)) for _ in range(plan.rng.randint(0, 9))})
-    for start, end in pairwise([0, *cuts, len(whole)]):
-        piece = whole[start:end]
-        kind = "reasoning" if end <= len(head) else "content"
-        _token(plan, {"content": piece}, kind, plan.several(), content=piece)
-    plan.tags = (len(head), thought, opened)
-
-
-def _answer(plan: Plan, *, beside: bool) -> None:
-    """Answer text. `beside` thinking in a field of its own, a closing tag is only a word."""
-    for _ in range(plan.rng.randint(1, 6)):
-        tokens = plan.several()
-        text = plan.words(tokens) + ("</think>" if beside and plan.chance(0.1) else "")
-        key = "refusal" if plan.chance(0.02) else "content"
-        _token(plan, {key: text}, "content", tokens, content=text)
-    if plan.chance(0.03):  # a character that comes in halves
-        for half in ("\ud83d", "\ude42"):
-            _token(plan, {"content": half}, "content", 1, content=half)
-
-
-def _call_tools(plan: Plan) -> None:
-    """Several calls whose pieces come mixed; the index says which is which."""
-    rng = plan.rng
-    pieces: list[list[tuple[int, str, str]]] = []
-    for index in range(rng.randint(1, 3)):
-        arguments = json.dumps({"city": plan.words(3), "n": index})
-        cuts = sorted({rng.randrange(1, len(arguments)) for _ in range(rng.randint(0, 3))})
-        parts = [arguments[a:b] for a, b in pairwise([0, *cuts, len(arguments)])]
-        first = "" if plan.chance(0.5) else parts.pop(0)
-        pieces.append([(index, f"tool_{index}", first), *((index, "", part) for part in parts)])
-    while pieces:
-        queue = rng.choice(pieces)
-        index, name, arguments = queue.pop(0)
-        if not queue:
-            pieces.remove(queue)
-        function = {"name": name, "arguments": arguments} if name else {"arguments": arguments}
-        call = {"index": index, "type": "function", "function": function}
-        said = Said(_delta(rng, tool_calls=[call]), "tool_call", plan.several())
-        said.call = (index, name, arguments)
-        _add(plan, said)
-
-
-def _token(
-    plan: Plan, delta: Object, kind: str, tokens: int, *, content: str = "", thought: str = ""
-) -> None:
-    _add(plan, Said(_delta(plan.rng, **delta), kind, tokens, content, thought))
-
-
-def _add(plan: Plan, said: Said) -> None:
-    plan.generated += said.tokens
-    if plan.usage == "continuous" and isinstance(said.data, dict):
-        said.data["usage"] = _usage(plan.generated)
-        said.counted = plan.generated
-    plan.said.append(said)
-
-
-def _finish(plan: Plan, *, silent: bool) -> None:
-    rng = plan.rng
-    reason = rng.choice(("stop", "length", "tool_calls"))
-    # The end token is counted and has no text; an engine may also stop at once, uncounted.
-    plan.generated += (not silent or plan.chance(0.5)) and reason == "stop"
-    data = _delta(rng)
-    data["choices"][0]["finish_reason"] = reason
-    last = Said(data, finish=True)
-    plan.said.append(last)
-    if plan.usage in ("finish", "continuous"):
-        data["usage"] = _usage(plan.generated)
-        last.counted = plan.generated
-    elif plan.usage == "choice":
-        data["choices"][0]["usage"] = _usage(plan.generated)
-        last.counted = plan.generated
-    if plan.usage in ("trailing", "continuous"):
-        empty = {"id": "c", "object": "chat.completion.chunk", "choices": []}
-        plan.said.append(Said({**empty, "usage": _usage(plan.generated)}, counted=plan.generated))
-    if plan.chance(0.85):
-        plan.said.append(Said("[DONE]"))
-
-
-def _disturb(plan: Plan) -> None:
-    """Put in what means nothing, and in some answers an error or a second choice."""
-    rng = plan.rng
-    noise: tuple[Callable[[], Object], ...] = (
-        lambda: _delta(rng, content=""),
-        lambda: _delta(rng),
-        lambda: _delta(rng, tool_calls=[]),
-        lambda: _delta(rng, reasoning_content=None, content=None),
-        lambda: {"choices": []},
-    )
-    for _ in range(rng.choice((0, 0, 1, 3))):
-        plan.said.insert(rng.randint(0, len(plan.said)), Said(rng.choice(noise)()))
-    if plan.chance(0.08):
-        for _ in range(rng.randint(1, 4)):
-            other = _delta(rng, content=plan.words(3))
-            other["choices"][0]["index"] = rng.randint(1, 2)
-            plan.said.insert(rng.randint(0, len(plan.said)), Said(other))
-    if plan.chance(0.06):
-        plan.said.insert(rng.randint(0, len(plan.said)), _failure(rng))
-
-
-def _failure(rng: random.Random) -> Said:
-    error = {"message": "CUDA error", "type": "server_error", "code": 500}
-    forms: tuple[tuple[Object | str, str], ...] = (
-        ({"error": error}, ""),
-        ({"error": "CUDA error"}, ""),
-        ({"object": "error", **error}, ""),
-        (error, "error"),
-        ({"error": error}, "error"),
-        ({"type": "error", "error": error}, "error"),
-        ("CUDA error", "error"),
-    )
-    data, named = rng.choice(forms)
-    return Said(data, error="error_in_stream", named=named)
-
-
-def _delta(rng: random.Random, **fields: object) -> Object:
-    choice: Object = {"index": 0, "delta": fields, "logprobs": None, "finish_reason": None}
-    if rng.random() < 0.2:
-        del choice["finish_reason"]
-    chunk = {"id": "c", "object": "chat.completion.chunk", "model": "tiny", "choices": [choice]}
-    return {**chunk, "usage": None} if rng.random() < 0.2 else chunk
-
-
-def _usage(tokens: int) -> Object:
-    return {
-        "prompt_tokens": PROMPT_TOKENS,
-        "completion_tokens": tokens,
-        "total_tokens": PROMPT_TOKENS + tokens,
-        "prompt_tokens_details": None,
-    }
+    return _framed(seed, planned(rng))
 
 
 # ── how it is written ───────────────────────────────────────────────────────────────────────
@@ -365,9 +119,9 @@ def _framed(seed: int, plan: Plan) -> Case:
         places.append(len(body) + complete)
         body += event
         edges.append(len(body))
-    wire = _wire(rng, bytes(body), edges, "text/event-stream")
+    wire = on_the_wire(rng, bytes(body), edges, "text/event-stream")
     cut = rng.randrange(wire.head, len(wire.raw)) if plan.chance(0.06) else None
-    reads = _reads(rng, wire.raw[:cut], [wire.offset(edge) for edge in edges])
+    reads = reads_of(rng, wire.raw[:cut], [wire.offset(edge) for edge in edges])
     came = [(wire.offset(place), said) for place, said in zip(places, plan.said, strict=True)]
     broken = cut is not None and wire.framing != "close"
     truth = _truth(
@@ -382,7 +136,7 @@ def _truth(
     """State what can be known from the events that came."""
     stops = next((n for n, (_, said) in enumerate(came) if said.error), None)
     heard = came if stops is None else came[:stops]
-    arrived = _clock(reads)
+    arrived = clock(reads)
     events = [(arrived(at), said) for at, said in heard]
     counted = [said.counted for _, said in events if said.counted is not None]
     calls: dict[int, Call] = {}
@@ -431,15 +185,6 @@ def _told(plan: Plan, said: list[Said]) -> tuple[str, str, str]:
     return content, "", "content"
 
 
-def _clock(reads: tuple[tuple[int, bytes], ...]) -> Callable[[int], int]:
-    """Return the function that says when the first so many bytes had come."""
-    sizes, total = [], 0
-    for _, data in reads:
-        sizes.append(total)
-        total += len(data)
-    return lambda so_many: reads[bisect_right(sizes, so_many - 1) - 1][0]
-
-
 # ── answers in one piece, and none ──────────────────────────────────────────────────────────
 
 
@@ -450,7 +195,7 @@ def _unstreamed(seed: int, rng: random.Random) -> Case:
     message: Object = {"role": "assistant", "content": text}
     if thought:
         message["reasoning_content"] = thought
-    whole: Object = {"object": "chat.completion", "model": "tiny", "usage": _usage(tokens)}
+    whole: Object = {"object": "chat.completion", "model": "tiny", "usage": usage_of(tokens)}
     first = {"index": 0, "message": message, "finish_reason": "stop"}
     second = {"index": 1, "message": {"content": "another"}, "finish_reason": "length"}
     whole["choices"] = [first, second] if plan.chance(0.2) else [first]
@@ -459,9 +204,9 @@ def _unstreamed(seed: int, rng: random.Random) -> Case:
         whole = {"error": {"message": "no such thing", "type": "invalid_request_error"}}
     blank = rng.choice((b"", b"\n", b" "))
     body = blank + json.dumps(whole, indent=rng.choice((None, 2))).encode() + blank
-    wire = _wire(rng, body, [], "application/json")
-    reads = _reads(rng, wire.raw, [])
-    at_ns = _clock(reads)(wire.offset(len(body)))
+    wire = on_the_wire(rng, body, [], "application/json")
+    reads = reads_of(rng, wire.raw, [])
+    at_ns = clock(reads)(wire.offset(len(body)))
     said = [("reasoning", thought), ("content", text)] if thought else [("content", text)]
     truth = Truth(
         why="error_in_stream" if failed else None,
@@ -500,86 +245,7 @@ def _refused(seed: int, rng: random.Random) -> Case:
             (401, b"", b'{"error":{"message":"no key"}}', "not_allowed"),
         )
     )
-    wire = _wire(rng, body, [], "text/plain", status=status, header=header)
-    reads = _reads(rng, wire.raw, [])
+    wire = on_the_wire(rng, body, [], "text/plain", status=status, header=header)
+    reads = reads_of(rng, wire.raw, [])
     truth = Truth(why, None, (), "", "", ())
     return Case(seed, reads, wire.framing == "close", truth)
-
-
-# ── HTTP ────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass
-class Wire:
-    """A response as bytes. `chunks` are (where in the body, where on the wire) they begin."""
-
-    raw: bytes
-    head: int
-    framing: str
-    chunks: list[tuple[int, int]]
-
-    def offset(self, so_many: int) -> int:
-        """How many bytes of the wire it takes until so many of the body are there."""
-        starts = [start for start, _ in self.chunks]
-        start, at = self.chunks[max(0, bisect_right(starts, so_many - 1) - 1)]
-        return at + so_many - start
-
-
-def _wire(
-    rng: random.Random,
-    body: bytes,
-    edges: list[int],
-    content_type: str,
-    *,
-    status: int = 200,
-    header: bytes = b"",
-) -> Wire:
-    framing = rng.choice(("chunked", "chunked", "chunked", "length", "close"))
-    lead = rng.choice((b"", b"", b"", b"HTTP/1.1 100 Continue\r\n\r\n", _HINTS, _HINTS + _HINTS))
-    head = b"%sHTTP/1.1 %d %s\r\n%s" % (lead, status, rng.choice((b"OK", b"", b"So So")), header)
-    head += b"Content-Type: %s\r\n" % content_type.encode()
-    if framing == "length":
-        head += rng.choice((b"Content-Length", b"content-length")) + b": %d\r\n\r\n" % len(body)
-        return Wire(head + body, len(head), framing, [(0, len(head))])
-    if framing == "close":
-        head += b"Connection: close\r\n\r\n"
-        return Wire(head + body, len(head), framing, [(0, len(head))])
-    head += rng.choice((b"Transfer-Encoding: chunked", b"transfer-encoding:Chunked")) + b"\r\n\r\n"
-    if rng.random() < 0.4:  # an event is a chunk
-        cuts = [edge for edge in edges if 0 < edge < len(body)]
-    else:
-        cuts = sorted(
-            {rng.randrange(1, len(body)) for _ in range(rng.randint(0, 12))}
-            if len(body) > 1
-            else ()
-        )
-    raw, chunks = bytearray(head), []
-    for start, end in pairwise([0, *cuts, len(body)] if body else ()):
-        size = rng.choice((b"%x", b"%X", b"00%x")) % (end - start)
-        raw += size + rng.choice((b"", b"", b"", b";a=b", b' ;q="x y"', b" ")) + b"\r\n"
-        chunks.append((start, len(raw)))
-        raw += body[start:end] + b"\r\n"
-    raw += b"0\r\n" + rng.choice((b"", b"", b"X-Sum: 1\r\n", b"A: b\r\nC: d\r\n")) + b"\r\n"
-    return Wire(bytes(raw), len(head), framing, chunks or [(0, len(head))])
-
-
-_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
-
-
-def _reads(rng: random.Random, raw: bytes, edges: list[int]) -> tuple[tuple[int, bytes], ...]:
-    """Cut what came into reads, and stamp them."""
-    size, way = len(raw), rng.random()
-    if way < 0.1:
-        cuts: list[int] = []
-    elif way < 0.4:
-        cuts = [edge for edge in edges if edge < size]
-    elif way < 0.45 and size < 1_500:
-        cuts = list(range(1, size))
-    else:
-        cuts = sorted({rng.randrange(1, size) for _ in range(rng.randint(1, 40))})
-    now_ns = rng.randint(10**9, 10**12)
-    reads = []
-    for start, end in pairwise([0, *(cut for cut in cuts if cut), size]):
-        now_ns += rng.randint(0, 40_000_000)
-        reads.append((now_ns, raw[start:end]))
-    return tuple(reads)

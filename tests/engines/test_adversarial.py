@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pytest
-from tests.engines.adversarial import PROMPT_TOKENS, Call, Case, Truth, case
+from tests.engines.adversarial import Case, Truth, case
+from tests.engines.adversarial_plan import PROMPT_TOKENS, Call
 
 from steelyard.analysis import timing
 from steelyard.domain.reading import Measured

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tests.reports.example_summary import estimate, measured
-from tests.reports.example_summary import no_estimate as no_estimate  # noqa: PLC0414 - used by tests
+from tests.reports.example_rows import estimate, measured
+from tests.reports.example_rows import no_estimate as no_estimate  # noqa: PLC0414 - used by tests
 
 from steelyard.analysis.metrics.registry import METRICS
 from steelyard.domain.bench import (

@@ -10,6 +10,7 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
+from tests.reports import example_rows
 from tests.reports import example_summary as example
 
 from steelyard.reports import html
@@ -97,7 +98,7 @@ def test_only_our_own_script_is_in_the_page() -> None:
     tags = [name for name, _ in Reader(page()).tags]
     assert tags.count("script") == 1
     assert "img" not in tags
-    assert example.HOSTILE in Reader(page()).text
+    assert example_rows.HOSTILE in Reader(page()).text
 
 
 def test_no_tag_carries_code_or_style_or_points_outside() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from tests.reports import example_rows
 from tests.reports import example_summary as example
 
 from steelyard.reports import markdown
@@ -30,7 +31,7 @@ def test_a_label_cannot_add_a_column_or_a_line() -> None:
 
 
 def test_every_row_of_the_table_has_as_many_cells() -> None:
-    rows, families = len(example.summary().per_quant), len(example.FAMILIES)
+    rows, families = len(example.summary().per_quant), len(example_rows.FAMILIES)
     table, by_task, thinking = tables(markdown.write(example.thoughtful(), metrics={}))
     for lines in (table, by_task, thinking):
         assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1

@@ -11,7 +11,7 @@ from functools import cache
 import jsonschema
 import pytest
 from tests.reports import example_bench, example_summary
-from tests.reports.example_summary import HOSTILE, estimate, no_estimate
+from tests.reports.example_rows import HOSTILE, estimate, no_estimate
 
 from steelyard.domain.bench import BenchSummary
 from steelyard.domain.reading import Measured, Missing, Reading

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.reports import example_rows
 from tests.reports import example_summary as example
 
 from steelyard.domain.reading import Missing
@@ -24,7 +25,7 @@ def faster(row: VariantRow, factor: float) -> VariantRow:
         return value * factor
 
     speeds = tuple(
-        replace(speed, estimate=example.estimate(scaled(100.0), scaled(1.0)))
+        replace(speed, estimate=example_rows.estimate(scaled(100.0), scaled(1.0)))
         for speed in row.speeds
     )
     return replace(row, speeds=speeds)
@@ -68,7 +69,7 @@ def test_thinking_is_told_where_there_is_any() -> None:
         "cut at the limit, 31 of them while thinking; 42 go round in circles; 1.20 [1.10, 1.30] "
         "times as long as the reference's"
     ) in text
-    assert f"IQ2_M: {example.GONE.detail}" in text
+    assert f"IQ2_M: {example_rows.GONE.detail}" in text
     assert "How it thinks" not in shown(example.summary())
 
 
@@ -86,7 +87,7 @@ def test_picks_and_polluted_rows_are_marked() -> None:
 
 def test_a_wide_screen_shows_labels_whole() -> None:
     assert "Q3_K_M<s…" in shown(example.summary())
-    assert example.HOSTILE in shown(example.summary(), 160)
+    assert example_rows.HOSTILE in shown(example.summary(), 160)
 
 
 def test_what_does_not_fit_is_left_out_by_name() -> None:
