@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
+from tests.telemetry.planted_power import Faults, Scripted, Waveform
 
 from steelyard.analysis import energy
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.serverside import PowerKind, PowerSeries
-from steelyard.telemetry.power import Faults, Scripted, Waveform
 
 S = 1_000_000_000
 MS = 1_000_000

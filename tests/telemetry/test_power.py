@@ -7,22 +7,13 @@ from pathlib import Path
 from typing import final
 
 import pytest
+from tests.telemetry.planted_power import Faults, Scripted, Waveform
 
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.serverside import PowerSeries
 from steelyard.platform.clock import monotonic_ns
-from steelyard.telemetry.power import (
-    Faults,
-    Joules,
-    Nvml,
-    Power,
-    PowerSampler,
-    Rapl,
-    Scripted,
-    Watts,
-    Waveform,
-)
+from steelyard.telemetry.power import Joules, Nvml, Power, PowerSampler, Rapl, Watts
 
 S = 1_000_000_000
 WAVE = Waveform((0, S, 2 * S), (10.0, 30.0, 20.0))
