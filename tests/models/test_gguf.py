@@ -218,7 +218,6 @@ def test_shards_are_one_model_whichever_is_named(tmp_path: Path) -> None:
     model = shards.read_model(split(tmp_path, 3, (1, 2, 3)))
     assert model.path.name == "big-00001-of-00003.gguf"
     assert [tensor.name for _, tensor in model.tensors()] == [f"part{n}.weight" for n in (1, 2, 3)]
-    assert shards.is_later_shard(tmp_path / "big-00002-of-00003.gguf")
 
 
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:

@@ -25,24 +25,23 @@ from steelyard.domain.summary import Estimate
 from steelyard.domain.task import Right
 
 _J_PER_KWH: Final = 3.6e6
+_CONFIDENCE: Final = 0.95
 _DAY_S: Final = 86_400.0
 _YEAR_DAYS: Final = 365.25
 _NO_SERVICE: Final = Missing("no_service", "no run of a hosted model was given")
 _NOT_BILLED: Final = Missing("not_priced", "nobody billed these answers")
 
 
-def worth(
-    record: RunRecord, sections: Sequence[Section] | None = None, confidence: float = 0.95
-) -> Worth:
+def worth(record: RunRecord, sections: Sequence[Section] | None = None) -> Worth:
     """Return it over the given tasks of a run, all of them where none are given."""
     tasks = [s for s in record.sections if s.kind == "task"] if sections is None else sections
-    seconds = seconds_per_right(tasks, confidence)
+    seconds = seconds_per_right(tasks, _CONFIDENCE)
     watts = _watts(record, tasks)
     return Worth(
         seconds=seconds,
-        tokens=tokens_per_right(tasks, confidence),
+        tokens=tokens_per_right(tasks, _CONFIDENCE),
         joules=scaled(seconds, watts),
-        billed=_billed(tasks, confidence),
+        billed=_billed(tasks, _CONFIDENCE),
         unbilled=_unbilled(tasks),
         watts=watts,
         right=sum(isinstance(m.outcome, Right) for s in tasks for m in s.marks.values()),

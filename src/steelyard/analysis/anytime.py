@@ -120,13 +120,13 @@ def judge(
     return _verdict(tallies[label], gates, (floor_used, known), levels, holm(above)[place])
 
 
-def is_decided(
-    tallies: Mapping[str, Tally], gates: Gates, label: str, floor: float | None = None
-) -> bool:
-    """Say whether one of several has another verdict than `undecided`; computes no bounds."""
-    floor_used = gates.margin if floor is None else floor
+def is_decided(tallies: Mapping[str, Tally], gates: Gates, label: str) -> bool:
+    """Say whether one of several has another verdict than `undecided`; computes no bounds.
+
+    While items are asked there is no floor yet: the margin stands for it.
+    """
     place = list(tallies).index(label)
-    above = holm([tally.p_above(floor_used) for tally in tallies.values()])
+    above = holm([tally.p_above(gates.margin) for tally in tallies.values()])
     worse = above[place] <= error(gates) and tallies[label].is_measured
     return worse or label in qualifying(tallies, gates)
 

@@ -19,7 +19,6 @@ from steelyard.domain.summary import Estimate
 from steelyard.stats.quantiles import quantile
 
 Goal: TypeAlias = Literal["ttft", "throughput", "balanced"]
-GOALS: Final[tuple[Goal, ...]] = ("ttft", "throughput", "balanced")
 # Of which a gain is told in words: less time, or more tokens.
 TITLES: Final[dict[Goal, str]] = {
     "ttft": "time to first token",

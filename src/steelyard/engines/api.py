@@ -46,7 +46,6 @@ class Capabilities:
     exact_tokens: bool = False
     token_prompts: bool = False
     logprobs: bool = False
-    grammar: bool = False
     tool_calls: bool = False
     images: bool = False
     audio: bool = False

@@ -191,12 +191,12 @@ class AttachedEngine:
             )
         return self.dialect.prompt_facts(request, Asking(self.ask, self._no_words, ""))
 
-    def wake(self, timeout_s: float = _WAKE_S) -> None:
+    def wake(self) -> None:
         """Have one token said, so that a model which is loaded when it is asked for is loaded.
 
         That takes minutes for a large one, and is nobody's latency. Raises what `ask` raises.
         """
-        caller = replace(self._caller(), timeout_s=timeout_s)
+        caller = replace(self._caller(), timeout_s=_WAKE_S)
         ask = GenerationRequest((Message("user", _HELLO),), max_tokens=1, stream=False)
         caller.ask(self.dialect.encode(ask))
 

@@ -317,13 +317,13 @@ class _Looks:
         )
 
 
-def last_lines(log: Path, count: int = _LOG_LINES) -> str:
+def last_lines(log: Path) -> str:
     """Return the end of a log, for people."""
     try:
         lines = log.read_text(errors="replace").splitlines()
     except OSError:
         return "(no log)"
-    return "\n".join(lines[-count:]) or "(the log is empty)"
+    return "\n".join(lines[-_LOG_LINES:]) or "(the log is empty)"
 
 
 def _wait_ready(

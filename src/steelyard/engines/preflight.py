@@ -80,11 +80,6 @@ def verdict(engine: str, format_name: str, target: Target, quant: str = "") -> V
     return Skip(found.reason, _nearest(engine, format_name, target, quant), found.source)
 
 
-def anywhere(format_name: str, target: Target, quant: str = "") -> Mapping[str, Verdict]:
-    """Return the verdict of every engine."""
-    return {engine: verdict(engine, format_name, target, quant) for engine in ENGINES}
-
-
 def of_ik(quant: str) -> bool:
     """Whether a quant is one that ik_llama.cpp alone loads."""
     name = quant.upper()

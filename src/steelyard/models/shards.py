@@ -66,12 +66,6 @@ def stem_of(path: Path) -> str:
     return match["stem"] if match else path.stem
 
 
-def is_later_shard(path: Path) -> bool:
-    """Whether the file is a shard other than the first, and so never opened on its own."""
-    match = _SHARD.match(path.name)
-    return match is not None and int(match["number"]) != 1
-
-
 def read_model(path: Path) -> Model:
     """Read all headers of a model; raise `UnreadableModel` if one is missing or bad."""
     files = files_of(path)

@@ -62,12 +62,11 @@ class Accelerator:
 def detect(
     root: Path = _ROOT,
     *,
-    programs: str | None = None,
     system: str = platform.system(),
     machine: str = platform.machine(),
 ) -> tuple[Accelerator, ...]:
-    """Return every device, the processor last. `programs` is a search path; None is ours."""
-    path = programs if programs is not None or root == _ROOT else str(root / "usr/bin")
+    """Return every device, the processor last; of another root also its programs."""
+    path = None if root == _ROOT else str(root / "usr/bin")
     return (
         *_cuda(root, path),
         *_rocm(root),

@@ -21,9 +21,9 @@ _MIB: Final = 1 << 20
 _NONE: Final = Missing("not_told", "no GPU here tells how much of its memory is in use")
 
 
-def used_bytes(root: Path = _ROOT, *, programs: str | None = None) -> Reading[int]:
+def used_bytes(root: Path = _ROOT) -> Reading[int]:
     """Return the bytes in use on all GPUs together."""
-    path = programs if programs is not None or root == _ROOT else str(root / "usr/bin")
+    path = None if root == _ROOT else str(root / "usr/bin")
     amounts = [*_nvidia(path), *_amd(root)]
     return Measured(sum(amounts), "client") if amounts else _NONE
 

@@ -12,7 +12,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias, TypeVar, cast, final
+from typing import Any, Final, TypeAlias, cast, final
 
 from steelyard.domain.arrivals import Arrival, pack, unpack
 from steelyard.domain.codec import from_plain
@@ -23,7 +23,6 @@ from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.stream import Attempt
 
 Row: TypeAlias = dict[str, Any]  # the wire edge: whatever a database column holds
-V = TypeVar("V")
 
 _RUN: Final = ("id", "outcome", "reason", "started_at", "simulated", "schema_version")
 _RUN_APART: Final = frozenset({"spec", "device", "environment", "sections", "vitals", "cautions"})

@@ -1,8 +1,8 @@
 """`engines offload`: how much faster with more of the layers on a GPU, and where that ends.
 
-Each level is an engine of its own, started when its turn comes (`app.rounds`); the level without
-layers computes on the processor alone. Where there is no GPU, or the engine's build has none, the
-campaign is skipped before the file is even hashed. Not aware of terminals.
+Each level is an engine of its own, started when its turn comes (`engines.rounds`); the level
+without layers computes on the processor alone. Where there is no GPU, or the engine's build has
+none, the campaign is skipped before the file is even hashed. Not aware of terminals.
 """
 
 from __future__ import annotations

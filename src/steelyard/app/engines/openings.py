@@ -1,7 +1,7 @@
 """How each of many runs is begun: on an engine of ours, or at somebody else's server.
 
-What `engines cold`, `offload` and `parallel` share: a model's one file with what every engine for
-it is started with, and the n-th run in a folder of its own. Not aware of what is varied or measured.
+What `engines cold`, `offload` and `parallel` share: a model's one file with what each engine for
+it is started with, and the n-th run in a folder of its own. Not aware of what is measured.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """`engines parallel`: one model on 1, 2, 4 … GPUs, or on servers that were started with so many.
 
-llama.cpp is started here for each size when its turn comes (`app.rounds`). Engines that only their
-users start are measured at one address a size, and the sizes are the user's word. Sizes that this
-machine has no GPUs for are skipped, and the campaign with them where fewer than two are left. Not
-aware of terminals.
+llama.cpp is started here for each size when its turn comes (`engines.rounds`). Engines that only
+their users start are measured at one address a size, and the sizes are the user's word. Sizes that
+this machine has no GPUs for are skipped, and the campaign with them where fewer than two are left.
+Not aware of terminals.
 """
 
 from __future__ import annotations

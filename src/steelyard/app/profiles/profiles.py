@@ -2,7 +2,7 @@
 
 A name stands for one file: where two have it, it is refused instead of one shadowing the other.
 What a profile sets is checked against what the engine's launch passes on and, for llama.cpp,
-against the options of the server that will be started. Reading a file: `app.profile_files`.
+against the options of the server that will be started. Reading a file: `app.profiles.files`.
 """
 
 from __future__ import annotations

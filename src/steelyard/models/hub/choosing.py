@@ -6,11 +6,14 @@ A repository with many quants is never fetched whole because nobody chose. Not a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.models import disk
 from steelyard.models.hub import names
 from steelyard.models.hub.listing import Globs, Offer, RemoteFile, RemoteVariant
+
+_SHOWN: Final = 8
 
 
 def variants(
@@ -82,6 +85,6 @@ def _listed(found: Sequence[RemoteVariant]) -> str:
     return ", ".join(f"{one.label} ({disk.size(one.size_bytes)})" for one in found)
 
 
-def _paths(found: Sequence[RemoteFile], most: int = 8) -> str:
-    shown = ", ".join(file.path for file in found[:most])
-    return f"{shown} and {len(found) - most} more" if len(found) > most else shown
+def _paths(found: Sequence[RemoteFile]) -> str:
+    shown = ", ".join(file.path for file in found[:_SHOWN])
+    return f"{shown} and {len(found) - _SHOWN} more" if len(found) > _SHOWN else shown

@@ -101,7 +101,7 @@ def classify(status: int, headers: Mapping[str, str], words: str, *, sent_token:
     return "server" if status >= _SERVER else "nonsense"
 
 
-def wait_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+def wait_s(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that the server asks us to wait, if it does, in any of three ways."""
     asked = headers.get("retry-after", "").strip()
     if asked.isdigit():
@@ -111,7 +111,7 @@ def wait_s(headers: Mapping[str, str], now: datetime | None = None) -> float | N
             until = parsedate_to_datetime(asked)
         except ValueError:
             return None
-        return max(0.0, (until - (now or datetime.now(UTC))).total_seconds())
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
     match = _RESET.search(headers.get("ratelimit", ""))
     return float(match[1]) if match else None
 

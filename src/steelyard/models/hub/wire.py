@@ -80,9 +80,9 @@ def opened(url: str, login: Login, *, headers: Mapping[str, str] | None = None) 
         yield Answer(response.status, _lower(response.headers), response, response.url)
 
 
-def document(url: str, login: Login, *, headers: Mapping[str, str] | None = None) -> Any:
+def document(url: str, login: Login) -> Any:
     """Return the JSON document at `url`; raise `Trouble` where there is none."""
-    return read_json(text(url, login, headers=headers), url)
+    return read_json(text(url, login), url)
 
 
 def text(url: str, login: Login, *, headers: Mapping[str, str] | None = None) -> bytes:
