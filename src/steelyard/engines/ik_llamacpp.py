@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 from steelyard.domain.errors import UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -42,17 +42,10 @@ _FULL_PRECISION_KV: Final = frozenset({"f16", "f32", "bf16"})
 class IkLlamaCpp:
     """The dialect `ik_llamacpp`. `found` is what was found out of one that is not ours."""
 
+    name: ClassVar = "ik_llamacpp"
+    framing: ClassVar[Framing] = "sse"  # each event with the counts so far
+    greeting: ClassVar[HttpCall | None] = HttpCall("GET", "/props")
     found: Served = Served()
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "ik_llamacpp"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events, each with the counts so far."""
-        return "sse"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -66,7 +59,6 @@ class IkLlamaCpp:
             exact_tokens=True,
             token_prompts=self.found == Served() or self.found.tokenises,
             logprobs=True,
-            grammar=True,
             tool_calls=True,
             embeddings=True,
             metrics=True,
@@ -76,11 +68,6 @@ class IkLlamaCpp:
             ),
             devices=frozenset({devices.CPU, "cuda"}),
         )
-
-    @property
-    def greeting(self) -> HttpCall | None:
-        """Ask for its properties."""
-        return HttpCall("GET", "/props")
 
     def recognises(self, met: Met) -> bool:
         """Know it by properties that name the model and no build: llama.cpp's do the reverse."""

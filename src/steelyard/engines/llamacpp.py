@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 from steelyard.domain.errors import BadInput, UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -79,17 +79,10 @@ class LlamaCpp:
     `found` is what was found out of one that somebody else has started.
     """
 
+    name: ClassVar = "llamacpp"
+    framing: ClassVar[Framing] = "sse"
+    greeting: ClassVar[HttpCall | None] = HttpCall("GET", "/props")
     found: Served = Served()
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "llamacpp"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events."""
-        return "sse"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -103,7 +96,6 @@ class LlamaCpp:
             exact_tokens=True,
             token_prompts=self.found == Served() or self.found.tokenises,
             logprobs=True,
-            grammar=True,
             tool_calls=True,
             images=True,
             audio=True,
@@ -118,11 +110,6 @@ class LlamaCpp:
     def images(self) -> tuple[Image, ...]:
         """Its server, built for each kind of device."""
         return IMAGES
-
-    @property
-    def greeting(self) -> HttpCall | None:
-        """Ask for its properties."""
-        return HttpCall("GET", "/props")
 
     def recognises(self, met: Met) -> bool:
         """Know it by its properties and the build that they name.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn, final
+from typing import ClassVar, Final, NoReturn, final
 
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
@@ -42,34 +42,19 @@ _NO_PREFILL: Final = Missing(
 class LmStudio:
     """The dialect `lmstudio`. `found` is what the server was found to serve."""
 
+    name: ClassVar = "lmstudio"
+    framing: ClassVar[Framing] = "sse"
+    # It tells how long it generated; it can be told neither to run on nor to forget.
+    capabilities: ClassVar = Capabilities(
+        formats=frozenset(),
+        reports_timings=True,
+        honours_seed=True,
+        tool_calls=True,
+        images=True,
+        embeddings=True,
+    )
+    greeting: ClassVar[HttpCall | None] = _MODELS
     found: Served = Served()
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "lmstudio"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events."""
-        return "sse"
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """It tells how long it generated; it can be told neither to run on nor to forget."""
-        return Capabilities(
-            formats=frozenset(),
-            reports_timings=True,
-            honours_seed=True,
-            tool_calls=True,
-            images=True,
-            embeddings=True,
-        )
-
-    @property
-    def greeting(self) -> HttpCall | None:
-        """Ask for the models, under its own root."""
-        return _MODELS
 
     def recognises(self, met: Met) -> bool:
         """Know it by the owner in its OpenAI-style list, or by its own."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, final
+from typing import Any, ClassVar, Final, NoReturn, final
 
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
@@ -38,39 +38,23 @@ _TIMES: Final = {"Extra-Usage": "true"}
 class LocalAi:
     """The dialect `localai`. `found` is what the server was found to serve."""
 
+    name: ClassVar = "localai"
+    framing: ClassVar[Framing] = "sse"
+    # What its llama.cpp back end can do; others may ignore a field.
+    capabilities: ClassVar = Capabilities(
+        formats=frozenset(),
+        reports_timings=True,
+        honours_seed=True,
+        exact_tokens=True,
+        logprobs=True,
+        tool_calls=True,
+        images=True,
+        audio=True,
+        video=True,
+        embeddings=True,
+    )
+    greeting: ClassVar[HttpCall | None] = _SYSTEM
     found: Served = Served()
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "localai"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events."""
-        return "sse"
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What its llama.cpp back end can do; others may ignore a field."""
-        return Capabilities(
-            formats=frozenset(),
-            reports_timings=True,
-            honours_seed=True,
-            exact_tokens=True,
-            logprobs=True,
-            grammar=True,
-            tool_calls=True,
-            images=True,
-            audio=True,
-            video=True,
-            embeddings=True,
-        )
-
-    @property
-    def greeting(self) -> HttpCall | None:
-        """Ask for its back ends."""
-        return _SYSTEM
 
     def recognises(self, met: Met) -> bool:
         """Know it by its back ends and the models that they have loaded."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 from steelyard.domain.errors import UnsupportedSubject
 from steelyard.domain.reading import Missing, Reading, derived
@@ -44,18 +44,10 @@ _NEVER_LOADING: Final = 0
 class Mlx:
     """The dialect `mlx`. `ends` are the tokens that end an answer, `folder` what is served."""
 
+    name: ClassVar = "mlx"
+    framing: ClassVar[Framing] = "sse"  # with comments while a prompt is being read
     ends: tuple[int, ...] = ()
     folder: Path | None = None
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "mlx"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events, with comments while a prompt is being read."""
-        return "sse"
 
     @property
     def capabilities(self) -> Capabilities:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, final
+from typing import Any, ClassVar, Final, NoReturn, final
 
 from steelyard.domain.errors import DialectError, UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -71,17 +71,10 @@ _CACHED_UNKNOWN: Final = Missing(
 class Ollama:
     """The dialect `ollama`. `found` is what the server was found to serve."""
 
+    name: ClassVar = "ollama"
+    framing: ClassVar[Framing] = "ndjson"
+    greeting: ClassVar[HttpCall | None] = _VERSION
     found: Served = Served()
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "ollama"
-
-    @property
-    def framing(self) -> Framing:
-        """One JSON object a line."""
-        return "ndjson"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -101,11 +94,6 @@ class Ollama:
     def images(self) -> tuple[Image, ...]:
         """Its server: one image for the processor and NVIDIA's devices, one for AMD's."""
         return IMAGES
-
-    @property
-    def greeting(self) -> HttpCall | None:
-        """Ask for the version, under its own root."""
-        return _VERSION
 
     def recognises(self, met: Met) -> bool:
         """Know it by the owner of the library's models, else by its own route."""

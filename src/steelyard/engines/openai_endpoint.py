@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, NoReturn, TypeAlias, final
+from typing import ClassVar, Final, Literal, NoReturn, TypeAlias, final
 
 from steelyard.domain.errors import UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -51,19 +51,11 @@ _CACHE_PROMPT: Final = frozenset({"llama.cpp", "scripted"})
 class OpenAiEndpoint:
     """The dialect `openai`. `model` is named in every request; the rest is what was found out."""
 
+    name: ClassVar = "openai"
+    framing: ClassVar[Framing] = "sse"
     model: str | None = None
     server: Server = "unknown"
     tokeniser: Tokeniser | None = None
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "openai"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events."""
-        return "sse"
 
     @property
     def capabilities(self) -> Capabilities:

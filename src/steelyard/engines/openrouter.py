@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, final
+from typing import Any, ClassVar, Final, NoReturn, final
 from urllib.parse import quote
 
 from steelyard.domain.errors import DialectError
@@ -39,17 +39,10 @@ _S_PER_MS: Final = 1e-3
 class OpenRouter:
     """The dialect `openrouter`. `found` is what the server was found to serve."""
 
+    name: ClassVar = "openrouter"
+    framing: ClassVar[Framing] = "sse"  # with comments while a provider is awaited
+    greeting: ClassVar[HttpCall | None] = None  # its list of models is unlike any other's
     found: Served = Served()
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "openrouter"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events, with comments while a provider is awaited."""
-        return "sse"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -61,11 +54,6 @@ class OpenRouter:
             audio=True,
             video=True,
         )
-
-    @property
-    def greeting(self) -> HttpCall | None:
-        """None: its list of models is unlike any other's."""
-        return None
 
     def recognises(self, met: Met) -> bool:
         """Know it by the prices and the providers in its list of models."""

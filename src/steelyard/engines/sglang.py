@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
@@ -54,17 +54,10 @@ IMAGES: Final = (
 class SgLang:
     """The dialect `sglang`. `found` is what the server was found to serve."""
 
+    name: ClassVar = "sglang"
+    framing: ClassVar[Framing] = "sse"
+    greeting: ClassVar[HttpCall | None] = _MODEL
     found: Served = Served()
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "sglang"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events."""
-        return "sse"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -77,7 +70,6 @@ class SgLang:
             exact_tokens=True,
             token_prompts=self.found.tokenises,
             logprobs=True,
-            grammar=True,
             tool_calls=True,
             images=True,
             audio=True,
@@ -90,11 +82,6 @@ class SgLang:
     def images(self) -> tuple[Image, ...]:
         """Its server for NVIDIA's devices: those for AMD's are tagged by model of device."""
         return IMAGES
-
-    @property
-    def greeting(self) -> HttpCall | None:
-        """Ask for the model's own facts."""
-        return _MODEL
 
     def recognises(self, met: Met) -> bool:
         """Know it by the owner of its models, or by what it tells of its weights."""

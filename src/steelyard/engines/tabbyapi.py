@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, final
+from typing import Any, ClassVar, Final, NoReturn, final
 
 from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.stream import StreamEvent
@@ -35,36 +35,20 @@ _WITHOUT: Final = frozenset({"seed"})
 class TabbyApi:
     """The dialect `tabbyapi`. `found` is what the server was found to serve."""
 
+    name: ClassVar = "tabbyapi"
+    framing: ClassVar[Framing] = "sse"
+    # It runs to a length and tells its times; a seed it does not take.
+    capabilities: ClassVar = Capabilities(
+        formats=frozenset(),
+        reports_timings=True,
+        exact_tokens=True,
+        logprobs=True,
+        tool_calls=True,
+        images=True,
+        embeddings=True,
+    )
+    greeting: ClassVar[HttpCall | None] = _MODEL
     found: Served = Served()
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "tabbyapi"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events."""
-        return "sse"
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """It runs to a length and tells its times; a seed it does not take."""
-        return Capabilities(
-            formats=frozenset(),
-            reports_timings=True,
-            exact_tokens=True,
-            logprobs=True,
-            grammar=True,
-            tool_calls=True,
-            images=True,
-            embeddings=True,
-        )
-
-    @property
-    def greeting(self) -> HttpCall | None:
-        """Ask for the model that is loaded."""
-        return _MODEL
 
     def recognises(self, met: Met) -> bool:
         """Know it by the owner of its models."""

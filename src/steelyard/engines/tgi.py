@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 from steelyard.domain.errors import DialectError
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -50,42 +50,26 @@ IMAGES: Final = (
 class Tgi:
     """The dialect `tgi`. `found` is what the server was found to serve."""
 
+    name: ClassVar = "tgi"
+    framing: ClassVar[Framing] = "sse"
+    # It stops where the model does, and keeps what it computed of prompts.
+    capabilities: ClassVar = Capabilities(
+        formats=frozenset(),
+        image_formats=_FORMATS,
+        profile_keys=frozenset({"context_tokens", "slots", "extra_args"}),
+        honours_seed=True,
+        logprobs=True,
+        tool_calls=True,
+        images=True,
+        metrics=True,
+    )
+    greeting: ClassVar[HttpCall | None] = _INFO
     found: Served = Served()
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "tgi"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events."""
-        return "sse"
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """It stops where the model does, and keeps what it computed of prompts."""
-        return Capabilities(
-            formats=frozenset(),
-            image_formats=_FORMATS,
-            profile_keys=frozenset({"context_tokens", "slots", "extra_args"}),
-            honours_seed=True,
-            logprobs=True,
-            grammar=True,
-            tool_calls=True,
-            images=True,
-            metrics=True,
-        )
 
     @property
     def images(self) -> tuple[Image, ...]:
         """Its server, built for each kind of device."""
         return IMAGES
-
-    @property
-    def greeting(self) -> HttpCall | None:
-        """Ask for its facts."""
-        return _INFO
 
     def recognises(self, met: Met) -> bool:
         """Know it by what only its facts hold."""

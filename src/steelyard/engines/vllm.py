@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
@@ -68,17 +68,11 @@ _VERSION: Final = HttpCall("GET", "/version")
 class Vllm:
     """The dialect `vllm`. `found` is what the server was found to serve."""
 
+    name: ClassVar = "vllm"
+    framing: ClassVar[Framing] = "sse"  # one event may carry several tokens
+    # Other engines have a `/version` too, and it lists its models as its own.
+    greeting: ClassVar[HttpCall | None] = None
     found: Served = Served()
-
-    @property
-    def name(self) -> str:
-        """The engine's name as users write it."""
-        return "vllm"
-
-    @property
-    def framing(self) -> Framing:
-        """Server-sent events, of which one may carry several tokens."""
-        return "sse"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -93,7 +87,6 @@ class Vllm:
             exact_tokens=True,
             token_prompts=self.found.tokenises,
             logprobs=True,
-            grammar=True,
             tool_calls=True,
             images=True,
             audio=True,
@@ -106,11 +99,6 @@ class Vllm:
     def images(self) -> tuple[Image, ...]:
         """Its server, built for each kind of device."""
         return IMAGES
-
-    @property
-    def greeting(self) -> HttpCall | None:
-        """None: other engines have a `/version` too, and it lists its models as its own."""
-        return None
 
     def recognises(self, met: Met) -> bool:
         """Know it by the owner of its models."""
