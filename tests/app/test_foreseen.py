@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.app import stage
@@ -18,10 +19,10 @@ from steelyard.domain.progress import Noted, Progress
 from steelyard.tasks import registry
 
 
-def foresee(subject: Path, **options: object) -> foreseeing.Foreseen:
+def foresee(subject: Path, **options: Any) -> foreseeing.Foreseen:
     told: list[Progress] = []
     ahead = foreseeing.foresee(
-        SweepRequest.of({"subject": str(subject), "items": 10, "dry_run": True, **options}),
+        SweepRequest(subject=str(subject), items=10, dry_run=True, **options),
         told.append,
     )
     assert any(isinstance(event, Noted) for event in told)

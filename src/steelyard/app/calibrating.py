@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, assert_never, final
 
 from steelyard import __version__
+from steelyard.app.results.files import Told
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput
 from steelyard.domain.instrument import Instrument
@@ -57,15 +58,6 @@ class Kept:
     at_ns: int
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What to say and how to exit."""
-
-    text: str
-    exit_code: int
-
-
 def path() -> Path:
     """Return where this machine's calibration is kept."""
     return settings.load().calibration
@@ -89,17 +81,17 @@ def instrument(emit: Emit, *, fresh: bool = False) -> Instrument:
     return now.found.instrument
 
 
-def calibrate_text(emit: Emit, *, as_json: bool) -> Said:
+def calibrate_text(emit: Emit, *, as_json: bool) -> Told:
     """Calibrate anew and keep it; say what was found, or exit 3 with the reason."""
     now = _calibrated(emit, circumstances())
     _write(now)
     return said(now, as_json=as_json)
 
 
-def said(kept: Kept, *, as_json: bool) -> Said:
+def said(kept: Kept, *, as_json: bool) -> Told:
     """Say what was found; exit 3 where a bound is missing."""
     text = encode(kept, indent=1) if as_json else _text(kept)
-    return Said(text, 0 if _known(kept.found.instrument) else 3)
+    return Told(text, 0 if _known(kept.found.instrument) else 3)
 
 
 def circumstances(boot_id: Path = _BOOT_ID) -> Circumstances:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,7 +31,7 @@ from steelyard.cli.shown import echo
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for cold.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def cold(*, as_json: bool, **options: object) -> int:
+def cold(*, as_json: bool, **options: Any) -> int:
     """Measure load time and first request, with the model's file on disk and in memory.
 
     SUBJECT is a model with its engine, which is started again and again; or the address of an
@@ -45,7 +46,7 @@ def cold(*, as_json: bool, **options: object) -> int:
     from steelyard.app.engines import cold_starts
     from steelyard.app.engines.cold_grounds import ColdRequest
 
-    request = ColdRequest.of(options)
+    request = ColdRequest(**options)
     with Screen(quiet=as_json) as screen:
         told = cold_starts.perform(request, screen.emit, as_json=as_json)
     echo(told.text)

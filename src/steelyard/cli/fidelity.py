@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -37,7 +38,7 @@ def fidelity() -> None:
 @click.option("--text", type=_FILE, help="Text to score on.  [default: a sweep's]")
 @click.option("--threads", type=click.IntRange(1, 1024), help="[default: one core is left free]")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def pack(*, as_json: bool, **options: object) -> None:
+def pack(*, as_json: bool, **options: Any) -> None:
     """Write the probabilities of REFERENCE, a GGUF file or name, into a file of at most 5 MB.
 
     Whoever has it needs neither the reference nor its logits to know how far a quant is from it.
@@ -46,7 +47,7 @@ def pack(*, as_json: bool, **options: object) -> None:
     from steelyard.app.fidelity import packing
 
     with Screen(quiet=as_json) as screen:
-        done = packing.perform(packing.PackRequest.of(options), screen.emit)
+        done = packing.perform(packing.PackRequest(**options), screen.emit)
     echo(done.text(as_json=as_json))
 
 

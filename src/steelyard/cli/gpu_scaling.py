@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,7 +31,7 @@ from steelyard.cli.values import NAMES
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for offload.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def offload(*, as_json: bool, **options: object) -> int:
+def offload(*, as_json: bool, **options: Any) -> int:
     """Measure SUBJECT with more and more of its layers on a GPU, against the processor alone.
 
     Speeds, memory of host and GPU, energy where a meter is, and the fewest layers that are within
@@ -43,7 +44,7 @@ def offload(*, as_json: bool, **options: object) -> int:
     """  # noqa: D301 - \b is click's own mark
     from steelyard.app.engines import offloading
 
-    request = offloading.OffloadRequest.of(options)
+    request = offloading.OffloadRequest(**options)
     with Screen(quiet=as_json) as screen:
         told = offloading.perform(request, screen.emit, as_json=as_json)
     echo(told.text)
@@ -72,7 +73,7 @@ def offload(*, as_json: bool, **options: object) -> int:
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for parallel.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def parallel(*, as_json: bool, **options: object) -> int:
+def parallel(*, as_json: bool, **options: Any) -> int:
     """Measure SUBJECT on 1, 2, 4 … GPUs: speed-up, efficiency, serial fraction, overhead.
 
     llama.cpp is started here for each size. Of vLLM, SGLang and others start one server a size and
@@ -85,7 +86,7 @@ def parallel(*, as_json: bool, **options: object) -> int:
     """  # noqa: D301 - \b is click's own mark
     from steelyard.app.engines import paralleling
 
-    request = paralleling.ParallelRequest.of(options)
+    request = paralleling.ParallelRequest(**options)
     with Screen(quiet=as_json) as screen:
         told = paralleling.perform(request, screen.emit, as_json=as_json)
     echo(told.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -48,7 +49,7 @@ from steelyard.cli.values import DURATION, NAMES, SIZE, Finite
 @click.option("--folder", type=click.Path(path_type=Path), help="Folder of the runs.")
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def frontier(*, as_json: bool, **options: object) -> int:
+def frontier(*, as_json: bool, **options: Any) -> int:
     """Find the best quality within memory, context and speed, and run it with its context full.
 
     SUBJECT is a GGUF file, whose quants are made as in a sweep, a folder with a ladder of them, a
@@ -63,7 +64,7 @@ def frontier(*, as_json: bool, **options: object) -> int:
     from steelyard.app.frontier import searching
     from steelyard.app.frontier.ground import FrontierRequest
 
-    request = FrontierRequest.of(options)
+    request = FrontierRequest(**options)
     with Screen(quiet=as_json) as screen:
         told = searching.perform(request, screen.emit)
     echo(told.json if as_json else told.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -50,7 +51,7 @@ _TEXT = click.Path(path_type=Path, dir_okay=False)
 @click.option("--threads", type=click.IntRange(1, 1024), help="[default: one core is left free]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: labs/MODEL]")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def lab(*, as_json: bool, **options: object) -> int:
+def lab(*, as_json: bool, **options: Any) -> int:
     """Search a mix of tensor types that loses less than a stock mix in the same bytes.
 
     SUBJECT is a full-precision GGUF file. Each group of tensors is measured with each type, the
@@ -65,7 +66,7 @@ def lab(*, as_json: bool, **options: object) -> int:
     from steelyard.app.mixes import ground
     from steelyard.app.mixes import lab as mix_lab
 
-    request = ground.LabRequest.of(options)
+    request = ground.LabRequest(**options)
     with Screen(quiet=as_json) as screen:
         told = mix_lab.perform(request, screen.emit)
     echo(told.json if as_json else told.text)

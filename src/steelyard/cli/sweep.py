@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -84,7 +85,7 @@ from steelyard.cli.values import CORES, DURATION, NAMES, SECRET, SIZE, Finite
 @click.option("--insecure", is_flag=True, help="Believe any certificate; the record says so.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the sweep.")
-def sweep(*, as_json: bool, **options: object) -> int:
+def sweep(*, as_json: bool, **options: Any) -> int:
     """Weigh the quants of a model and say which one to use on this machine.
 
     SUBJECT is a GGUF file, a folder that holds a ladder of quants, a name that `steelyard models
@@ -102,7 +103,7 @@ def sweep(*, as_json: bool, **options: object) -> int:
     from steelyard.app.sweeps import plan_text, sweeping
     from steelyard.app.sweeps.spec import SweepRequest
 
-    request = SweepRequest.of(options)
+    request = SweepRequest(**options)
     with Screen(quiet=as_json) as screen:
         if request.dry_run:
             echo(plan_text.dry_run_text(request, screen.emit, as_json=as_json))

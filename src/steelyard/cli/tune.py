@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,7 +35,7 @@ from steelyard.cli.values import DURATION
 @click.option("--runtime", type=click.Choice(["wheel", "native"]), help="Its llama.cpp.")
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def tune(*, as_json: bool, **options: object) -> int:
+def tune(*, as_json: bool, **options: Any) -> int:
     """Search threads, batch, micro-batch, slots, cache type and flash attention for a goal.
 
     SUBJECT is a model that is started here; behind it an engine profile may stand, which is then
@@ -47,7 +48,7 @@ def tune(*, as_json: bool, **options: object) -> int:
     """  # noqa: D301 - \b is click's own mark
     from steelyard.app.engines import tuning
 
-    request = tuning.TuneRequest.of(options)
+    request = tuning.TuneRequest(**options)
     with Screen(quiet=as_json) as screen:
         tuned = tuning.perform(request, screen.emit)
     echo(tuned.json if as_json else tuned.text)

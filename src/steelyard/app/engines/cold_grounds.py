@@ -6,10 +6,10 @@ start is begun and how the page cache is made ready for it. Not aware of how oft
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self, final
+from typing import Final, final
 
 from steelyard.app import subjects
 from steelyard.app.benches import asked as bench_asked
@@ -50,11 +50,6 @@ class ColdRequest:
     runtime: str | None = None
     seed: int = 0
     out: Path | None = None
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """Take the options of a door; an unknown one is a programming error."""
-        return cls(**options)
 
 
 @final

@@ -22,6 +22,7 @@ from steelyard.analysis.sameness import EngineComparison, EngineRow
 from steelyard.app import calibrating, proving, subjects
 from steelyard.app.benches import benching
 from steelyard.app.results import history
+from steelyard.app.results.files import Told
 from steelyard.app.results.keeping import keeper
 from steelyard.domain.caution import quality
 from steelyard.domain.errors import BadInput, EngineError
@@ -70,15 +71,6 @@ class CompareOrder:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """What to say and how to exit."""
-
-    text: str
-    exit_code: int
-
-
-@final
-@dataclass(frozen=True, slots=True)
 class _Side:
     """One subject: what is run, and where its bytes lie."""
 
@@ -102,7 +94,7 @@ class _Measured:
     answers: Mapping[str, tuple[int, ...]]
 
 
-def compare(order: CompareOrder, emit: Emit, *, as_json: bool) -> Compared:
+def compare(order: CompareOrder, emit: Emit, *, as_json: bool) -> Told:
     """Compare engines; exit 1 where they do not get the same prompt."""
     sides = _sides(order, emit)
     folder = order.out or Path("benches") / f"engines-{clock.wall_time()[:19].replace(':', '')}"
@@ -117,7 +109,7 @@ def compare(order: CompareOrder, emit: Emit, *, as_json: bool) -> Compared:
     text = json.dumps(plain(found), indent=1) if as_json else report.text(found, metrics)
     failed = any(row.outcome != "completed" for row in found.engines)
     where = "" if as_json else f"\n\nAll files: {folder}/"
-    return Compared(text + where, 1 if found.refused else 3 if failed else 0)
+    return Told(text + where, 1 if found.refused else 3 if failed else 0)
 
 
 def _compared(

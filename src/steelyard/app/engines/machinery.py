@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, final
 from steelyard.app import accelerators, proving, subjects
 from steelyard.app.engines import containing
 from steelyard.app.engines import environments as installed
+from steelyard.app.results.files import Told
 from steelyard.domain.errors import CannotContain, SteelyardError
 from steelyard.domain.progress import Emit
 from steelyard.domain.reading import Measured, Missing
@@ -30,15 +31,6 @@ from steelyard.runs.places import default_threads, own_runtime
 from steelyard.store.database import Store
 
 State: TypeAlias = Literal["ok", "warning", "failed"]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What to say and how to exit."""
-
-    text: str
-    exit_code: int
 
 
 @final
@@ -76,18 +68,18 @@ def engines_text(*, as_json: bool) -> str:
     return "\n".join(lines)
 
 
-def check_engine(engine: str, runtime: str, emit: Emit) -> Checked:
+def check_engine(engine: str, runtime: str, emit: Emit) -> Told:
     """Replay known arithmetic on an engine. Raises what kept it from answering."""
     if not api.dialect(engine).capabilities.simulated:
         subjects.require_loading(engine)
     runtime = own_runtime(engine) or runtime
     match proving.prove(_any_subject(engine, runtime), _usual(), emit):
         case Missing() as reason:
-            return Checked(f"{engine}: there is nothing to check: {reason}", 0)
+            return Told(f"{engine}: there is nothing to check: {reason}", 0)
         case Measured(value=proof):
             words = "right logits" if proof.passed else WRONG_LOGITS
             text = f"{engine} ({runtime}): {words}. {proof.found}"
-            return Checked(text, 0 if proof.passed else 3)
+            return Told(text, 0 if proof.passed else 3)
 
 
 def prove(subject: Subject, controls: Controls, emit: Emit) -> Proof:
@@ -98,7 +90,7 @@ def prove(subject: Subject, controls: Controls, emit: Emit) -> Proof:
     return found.value
 
 
-def doctor(emit: Emit, *, as_json: bool) -> Checked:
+def doctor(emit: Emit, *, as_json: bool) -> Told:
     """Look at everything a sweep needs; exit 3 when something needed does not work."""
     checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("machine", _machine),
@@ -123,7 +115,7 @@ def doctor(emit: Emit, *, as_json: bool) -> Checked:
         text = json.dumps([asdict(finding) for finding in found], indent=1)
     else:
         text = "\n".join(f"{f.state:<8} {f.name:<18} {f.found}" for f in found)
-    return Checked(text, 3 if failed else 0)
+    return Told(text, 3 if failed else 0)
 
 
 def _sandbox() -> Finding:

@@ -8,10 +8,9 @@ none, the campaign is skipped before the file is even hashed. Not aware of termi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self, final
+from typing import Final, final
 
 from steelyard.analysis import offload as figures
 from steelyard.app import accelerators, subjects
@@ -58,11 +57,6 @@ class OffloadRequest:
     runtime: str | None = None
     seed: int = 0
     out: Path | None = None
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """Take the options of a door; an unknown one is a programming error."""
-        return cls(**options)
 
 
 def perform(request: OffloadRequest, emit: Emit, *, as_json: bool) -> Told:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self, final
+from typing import Final, final
 
 from steelyard.analysis import parallel as figures
 from steelyard.analysis.turns import Turn
@@ -66,11 +66,6 @@ class ParallelRequest:
     runtime: str | None = None
     seed: int = 0
     out: Path | None = None
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """Take the options of a door; an unknown one is a programming error."""
-        return cls(**options)
 
 
 @final

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final, final
+from typing import Final
 
 from steelyard.app import subjects
 from steelyard.app.engines import containing
 from steelyard.app.loadable import Row, table, target_of
+from steelyard.app.results.files import Told
 from steelyard.domain.errors import UnknownName, UnsupportedSubject
 from steelyard.engines import devices, preflight
 from steelyard.engines.preflight import Ok, Skip
@@ -24,15 +25,6 @@ from steelyard.models import artifacts, quants
 from steelyard.models.hub import names
 
 _CONFIG: Final = "config.json"
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What to print, and 0 where something works, 1 where nothing does."""
-
-    text: str
-    exit_code: int
 
 
 def require(
@@ -71,8 +63,8 @@ def format_of(path: Path) -> str:
     return preflight.format_of_config(config if isinstance(config, dict) else {})
 
 
-def answer(asked: str, engine: str | None, device: str | None, *, as_json: bool) -> Answer:
-    """Answer for a format such as `awq` or `gguf:IQ4_XS`, or for a model that is here."""
+def answer(asked: str, engine: str | None, device: str | None, *, as_json: bool) -> Told:
+    """Told for a format such as `awq` or `gguf:IQ4_XS`, or for a model that is here."""
     format_name, quant = _asked(asked)
     rows = table(format_name, quant, engine, device)
     works = any(isinstance(row.verdict, Ok) for row in rows)
@@ -88,8 +80,8 @@ def answer(asked: str, engine: str | None, device: str | None, *, as_json: bool)
             "verdicts": found,
             "containers": containing.tools(),
         }
-        return Answer(json.dumps(out, indent=1, sort_keys=True), 0 if works else 1)
-    return Answer("\n".join(_lines(format_name, quant, rows)), 0 if works else 1)
+        return Told(json.dumps(out, indent=1, sort_keys=True), 0 if works else 1)
+    return Told("\n".join(_lines(format_name, quant, rows)), 0 if works else 1)
 
 
 def _lines(format_name: str, quant: str, rows: tuple[Row, ...]) -> Iterator[str]:

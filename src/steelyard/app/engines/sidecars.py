@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, final
+from typing import Literal, final
 
 from steelyard.app import subjects
+from steelyard.app.results.files import COULD_NOT_MEASURE, Told
 from steelyard.domain.errors import BadInput, ConformanceError, UnsupportedSubject
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.reading import Measured, Missing
@@ -20,8 +21,6 @@ from steelyard.llamalib.kernels import cores
 from steelyard.models import disk
 from steelyard.runs import sidecar
 from steelyard.runs.places import default_threads
-
-_COULD_NOT_MEASURE: Final = 3
 
 
 @final
@@ -39,16 +38,7 @@ class BenchOrder:
     out: Path | None
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Benched:
-    """What to say and how to exit."""
-
-    text: str
-    exit_code: int
-
-
-def bench_text(order: BenchOrder, emit: Emit, *, as_json: bool) -> Benched:
+def bench_text(order: BenchOrder, emit: Emit, *, as_json: bool) -> Told:
     """Time every file of the subject, one after the other; store `sidecar.json` where asked."""
     chosen = subjects.require_gguf(subjects.choose(order.subject), "timing the bare engine")
     if chosen.engine != "llamacpp":
@@ -75,7 +65,7 @@ def bench_text(order: BenchOrder, emit: Emit, *, as_json: bool) -> Benched:
     written = sidecar.write(order.out, found) if order.out is not None else None
     failed = any(speed.state in NO_SPEED for one in found for speed in one.speeds)
     text = sidecar.text(found) if as_json else _table(found, written)
-    return Benched(text, _COULD_NOT_MEASURE if failed else 0)
+    return Told(text, COULD_NOT_MEASURE if failed else 0)
 
 
 def _require_proved(by: bench.Program, threads: int, emit: Emit) -> None:

@@ -14,10 +14,10 @@ from typing import Final, final
 
 from steelyard.analysis import speculation as figures
 from steelyard.app import proving, subjects
-from steelyard.app.results import history
+from steelyard.app.results import files, history
+from steelyard.app.results.files import Told
 from steelyard.app.results.keeping import keeper
 from steelyard.app.subjects import Chosen
-from steelyard.domain.codec import encode
 from steelyard.domain.errors import (
     BadInput,
     EngineError,
@@ -31,7 +31,6 @@ from steelyard.domain.speculation import DOMAINS, Domain, Speculation
 from steelyard.domain.subject import ArtifactFacts, EngineProfile, Subject, Variant
 from steelyard.llamalib.kernels import cores
 from steelyard.models import disk, memory
-from steelyard.platform import atomic
 from steelyard.reports import speculated
 from steelyard.runs import speculation
 from steelyard.runs.execute import Executor, Session
@@ -41,7 +40,6 @@ from steelyard.workloads import domains
 
 FILE: Final = "speculation.json"
 _AROUND: Final = 192  # the longest of our prompts and what a template puts around it
-_COULD_NOT_MEASURE: Final = 3
 
 
 @final
@@ -60,17 +58,9 @@ class SpeculateOrder:
     out: Path | None
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Speculated:
-    """What to say and how to exit."""
-
-    text: str
-    exit_code: int
-
-
-def speculate(order: SpeculateOrder, emit: Emit, *, as_json: bool) -> Speculated:
+def speculate(order: SpeculateOrder, emit: Emit, *, as_json: bool) -> Told:
     """Measure and tell; write `speculation.json` where a folder was named."""
+    files.refuse(order.out, FILE)
     plan = _plan(order)
     model, draft = _single(order.subject), _draft(order)
     (path, facts), (draft_path, draft_facts) = model.files[0], draft.files[0]
@@ -80,15 +70,13 @@ def speculate(order: SpeculateOrder, emit: Emit, *, as_json: bool) -> Speculated
             f" {facts.vocabulary:,}: what one guesses means nothing to the other",
             hint="take a draft of the same family, with the same tokenizer",
         )
-    if order.out is not None and (order.out / FILE).exists():
-        raise BadInput(f"{order.out / FILE} is there already", hint="give another --out")
     variant = subjects.verified(facts.quant, path, emit)
     guess = subjects.verified("draft", draft_path, emit)
     profile = EngineProfile(
         context_tokens=-(-(order.tokens + _AROUND) // 256) * 256, slots=max(plan.levels)
     )
     _require_room(facts, draft_facts, profile)
-    files = {variant.artifact.sha256: path.absolute(), guess.artifact.sha256: draft_path.absolute()}
+    paths = {variant.artifact.sha256: path.absolute(), guess.artifact.sha256: draft_path.absolute()}
     controls = Controls(seed=order.seed, threads=order.threads or default_threads(cores()))
     executor = Executor(Verifier(), emit, proving=proving.proved)
     found: speculation.Found | None = None
@@ -99,7 +87,7 @@ def speculate(order: SpeculateOrder, emit: Emit, *, as_json: bool) -> Speculated
         def side(name: str, settings: EngineProfile) -> Session:
             subject = Subject(variant.artifact, "llamacpp", "wheel", settings)
             spec = RunSpec(subject, controls, campaign_seed=order.seed)
-            place = place_for(subject, folder / name, files)
+            place = place_for(subject, folder / name, paths)
             sides.append(stack.enter_context(executor.session(spec, variant, place)))
             return sides[-1]
 
@@ -122,7 +110,7 @@ def _told(
     found: speculation.Found,
     *,
     as_json: bool,
-) -> Speculated:
+) -> Told:
     levels = tuple(figures.by_level(streams, found.turns) for streams in plan.levels)
     result = Speculation(
         model=variant.artifact.name,
@@ -131,13 +119,14 @@ def _told(
         levels=levels,
         break_even=figures.break_even(levels),
     )
-    text = encode(result, indent=1)
-    if order.out is not None:
-        order.out.mkdir(parents=True, exist_ok=True)
-        atomic.write(order.out / FILE, text.encode())
-    answered = any(domain.pairs for domain in result.domains)
-    words = text if as_json else speculated.table(result)
-    return Speculated(words, 0 if answered else _COULD_NOT_MEASURE)
+    return files.told(
+        result,
+        speculated.table(result),
+        order.out,
+        FILE,
+        as_json=as_json,
+        measured=any(domain.pairs for domain in result.domains),
+    )
 
 
 def _plan(order: SpeculateOrder) -> speculation.Plan:

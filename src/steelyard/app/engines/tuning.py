@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self, final
+from typing import Final, final
 
 from steelyard.analysis.tuned import Goal, cost
 from steelyard.app import calibrating, proving, subjects
@@ -76,11 +76,6 @@ class TuneRequest:
     device: str | None = None
     runtime: str | None = None
     seed: int = 0
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """Take the options of a door; an unknown one is a programming error."""
-        return cls(**options)
 
     @property
     def streams(self) -> int:

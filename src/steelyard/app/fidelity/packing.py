@@ -9,10 +9,9 @@ import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self, final
+from typing import Final, final
 
 import numpy as np
 
@@ -58,11 +57,6 @@ class PackRequest:
     positions: int
     text: Path | None
     threads: int | None
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """Take the options of a door; an unknown one is a programming error."""
-        return cls(**options)
 
 
 @final

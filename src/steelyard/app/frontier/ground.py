@@ -6,10 +6,9 @@ Says of each axis that is not searched why it is not. Not aware of how cells are
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self, final
+from typing import Any, Final, final
 
 from steelyard.app import accelerators, subjects
 from steelyard.app.benches import benching
@@ -64,11 +63,6 @@ class FrontierRequest:
     out: Path | None = None
     folder: Path | None = None
     seed: int = 0
-
-    @classmethod
-    def of(cls, options_: Mapping[str, Any]) -> Self:
-        """Take the options of a door; an unknown one is a programming error."""
-        return cls(**options_)
 
 
 @final

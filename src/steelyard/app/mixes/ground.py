@@ -6,10 +6,9 @@ Not aware of the search.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self, final
+from typing import Final, final
 
 from steelyard.analysis import overlap
 from steelyard.analysis.mixes import LEAST_WINDOWS
@@ -58,11 +57,6 @@ class LabRequest:
     budget: float | None = None
     out: Path | None = None
     threads: int | None = None
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """Take the options of a door; an unknown one is a programming error."""
-        return cls(**options)
 
 
 @final

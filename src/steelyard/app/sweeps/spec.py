@@ -7,10 +7,9 @@ and begins nothing. Not aware of folders, plans or terminals.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self, final
+from typing import Final, final
 
 from steelyard.analysis.sizing import items_for_margin
 from steelyard.analysis.validity import ATTACHED
@@ -92,11 +91,6 @@ class SweepRequest:
     send_key_anywhere: bool = False
     cacert: Path | None = None
     insecure: bool = False
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """Take the options of a door; an unknown one is a programming error."""
-        return cls(**options)
 
 
 @final
