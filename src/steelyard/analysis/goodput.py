@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, assert_never, final
 
-from steelyard.analysis.timing import e2e_s, gaps_s, tpot_s, ttfat_s, ttft_s
+from steelyard.analysis.timing import BURST_S, e2e_s, gaps_s, tpot_s, ttfat_s, ttft_s
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.slo import Limit, Metric, Slo
 from steelyard.domain.stream import Attempt, Completed
@@ -34,7 +34,6 @@ Percentile: TypeAlias = Callable[[Sequence[float], float], Estimate]
 Kind: TypeAlias = Literal["good", "missed", "failed", "unknown"]
 
 _MISSING_MOST: Final = 0.01
-_BURST_S: Final = 0.001
 _NAMES: Final[dict[Metric, str]] = {
     "ttft": "time to first token",
     "ttfat": "time to first answer token",
@@ -154,7 +153,7 @@ def _meets(attempt: Attempt, limit: Limit) -> bool | None:
         case Missing(code="single_token"):
             return True  # there is no time between tokens that could be too long
         case Missing(code="burst"):
-            return True if limit.most >= _BURST_S else None
+            return True if limit.most >= BURST_S else None
         case Missing():
             return None
 

@@ -26,7 +26,7 @@ _GENERATED: Final = frozenset({"content", "reasoning", "tool_call"})
 _PAIR: Final = 2
 _WHOLE: Final = Missing("not_streamed", "the answer was asked for in one piece")
 # Twice the client's own error of about half a millisecond: within it, a rate is the client's.
-_BURST_S: Final = 0.001
+BURST_S: Final = 0.001
 
 
 @final
@@ -203,7 +203,7 @@ def window(attempt: Attempt) -> Reading[Window]:
     span_s = (arrivals[-1].at_ns - arrivals[0].at_ns) / NS_PER_S
     if tokens < _PAIR or span_s <= 0:
         return Missing("single_token", "a rate takes tokens at two moments")
-    if span_s < _BURST_S:
+    if span_s < BURST_S:
         return Missing("burst", f"all {tokens} tokens came within {span_s * 1e3:.2f} ms")
     if len(arrivals) >= tokens - 1:  # the end token is counted and has no text
         return Measured(Window(span_s, min(tokens, len(arrivals)) - 1, "derived"), "derived")

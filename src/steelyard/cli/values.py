@@ -8,11 +8,11 @@ from typing import Final, final
 
 import click
 
+from steelyard.domain import duration
+
 _RANGE: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
-_PARTS: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 @final
@@ -25,13 +25,11 @@ class Duration(click.ParamType[float]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Read a duration, or fail with an example."""
-        text = str(value).strip().lower()
-        parts = _PARTS.findall(text)
-        if not parts or "".join(number + unit for number, unit in parts) != text:
-            self.fail(f"{value!r} is no duration; write 45m, 90s, 1h30m or 500ms", param, ctx)
-        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-        if seconds <= 0:
-            self.fail("a duration is longer than nothing", param, ctx)
+        seconds = duration.seconds(str(value))
+        if seconds is None:
+            self.fail(f"{value!r} is no duration; write {duration.EXAMPLES}", param, ctx)
+        if not 0 < seconds < math.inf:
+            self.fail("a duration is longer than nothing, and ends", param, ctx)
         return seconds
 
 

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, final
 
+from steelyard.domain import duration
 from steelyard.domain.errors import BadInput, UnknownName
 
 Metric: TypeAlias = Literal["ttft", "ttfat", "tpot", "e2e", "gap", "errors"]
@@ -19,8 +20,6 @@ Unit: TypeAlias = Literal["s", "share"]
 
 METRICS: Final[tuple[Metric, ...]] = ("ttft", "ttfat", "tpot", "e2e", "gap", "errors")
 EXAMPLE: Final = "ttft_p95=500ms,tpot_p95=50ms,e2e_p99=10s,errors=1%"
-_PARTS: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ms|h|m|s)")
-_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _QUANTILE: Final = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 _SHARE: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)%")
 
@@ -69,11 +68,9 @@ def slo(text: str) -> Slo:
 
 def seconds(text: str, option: str) -> float:
     """Read a duration (`45m`, `90s`, `1h30m`, `500ms`); raise `BadInput` naming the option."""
-    typed = text.strip().lower()
-    parts = _PARTS.findall(typed)
-    if not parts or "".join(number + unit for number, unit in parts) != typed:
-        raise BadInput(f"{option}: {text!r} is no duration", hint="write 45m, 90s, 1h30m or 500ms")
-    total = math.fsum(float(number) * _SECONDS[unit] for number, unit in parts)
+    total = duration.seconds(text)
+    if total is None:
+        raise BadInput(f"{option}: {text!r} is no duration", hint=f"write {duration.EXAMPLES}")
     if not 0 < total < math.inf:
         raise BadInput(f"{option}: {text!r} is no time at all", hint="give more than 0 s")
     return total

@@ -24,8 +24,7 @@ from typing import Any, Final
 
 from steelyard.domain.errors import EngineError, SteelyardError, TooLittleRoom, UnreadableModel
 from steelyard.llamalib import children, conformance, guardian, layout, library
-from steelyard.llamalib.decode import KV_TYPES
-from steelyard.llamalib.library import bind
+from steelyard.llamalib.library import KV_TYPES, bind
 from steelyard.llamalib.tensor_types import BY_NAME
 
 _MODULE: Final = "steelyard.llamalib.bench_loop"

@@ -28,7 +28,6 @@ from steelyard.llamalib import conformance, layout, library
 from steelyard.llamalib.library import bind
 from steelyard.llamalib.tensor_types import BY_NAME
 
-KV_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 _BATCH: Final = 512
 _FLASH: Final = {True: 1, False: 0}
 
@@ -63,8 +62,8 @@ class Decoder:
             conformance.require_callback()
         kinds = (kv_type, kv_type_v or kv_type)
         for kind in kinds:
-            if kind not in KV_TYPES:
-                raise UnknownName.among("KV type", kind, KV_TYPES)
+            if kind not in library.KV_TYPES:
+                raise UnknownName.among("KV type", kind, library.KV_TYPES)
         library.hush()
         bind("llama_backend_init", None)()
         self._context = self._vocab = 0

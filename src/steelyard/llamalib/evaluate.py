@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from steelyard.domain.errors import BadInput, SteelyardError, TooLittleRoom
 from steelyard.llamalib import children, guardian, passages
-from steelyard.llamalib.decode import KV_TYPES, Decoder
+from steelyard.llamalib.decode import Decoder
 from steelyard.llamalib.kernels import cores
+from steelyard.llamalib.library import KV_TYPES
 
 Floats = npt.NDArray[np.float64]
 _BLOCK_BYTES: Final = 1 << 26

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from steelyard.domain.errors import ConformanceError
 
+# Of a cache: those that the library can be told.
+KV_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 WHEEL: Final = "xllamacpp"
 _CHUNK: Final = 1 << 22
 _LOG_CALLBACK: Final = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)

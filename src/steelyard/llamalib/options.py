@@ -18,6 +18,7 @@ from typing import Final, final
 
 from steelyard.domain.errors import BadInput, EngineError
 from steelyard.llamalib import runtimes, server
+from steelyard.llamalib.library import KV_TYPES
 
 _HELP_LIMIT_S: Final = 30.0
 # `-c,    --ctx-size N    size of the prompt context`: names, then a gap, then words. ik_llama.cpp
@@ -109,7 +110,7 @@ def wheel() -> Options:
     found: dict[str, tuple[str, ...]] = {}
     for action in server.parser()._actions:  # noqa: SLF001 - argparse shows them nowhere else
         found |= dict.fromkeys(action.option_strings, tuple(action.option_strings))
-    return Options("the wheel's llama.cpp server", found, server.KV_TYPES, parses=True)
+    return Options("the wheel's llama.cpp server", found, KV_TYPES, parses=True)
 
 
 @functools.cache
@@ -147,7 +148,7 @@ def read_help(text: str, program: str) -> Options:
         if "--cache-type-k" in spellings and (allowed := _ALLOWED.search(entry)):
             words = re.split(r"[,\s]+", allowed[1].strip())
             kv_types = tuple(word for word in words if re.fullmatch(r"[a-z]+\d\w*", word))
-    return Options(program, names, kv_types or server.KV_TYPES)
+    return Options(program, names, kv_types or KV_TYPES)
 
 
 def _parse(source: str, words: Sequence[str]) -> None:

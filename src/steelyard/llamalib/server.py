@@ -22,7 +22,6 @@ from typing import Any, Final
 from steelyard.domain.errors import ConformanceError
 from steelyard.llamalib import guardian, library
 
-KV_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 POOLINGS: Final = ("none", "mean", "cls", "last", "rank")
 _LOAD_FAILED: Final = 1
 _SETTINGS_TOLD: Final = 4
@@ -49,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
     add("-b", "--batch-size", type=_between(1, 1 << 31), default=2048)
     add("-ub", "--ubatch-size", type=_between(1, 1 << 31), default=512)
     add("-ngl", "--gpu-layers", "--n-gpu-layers", dest="gpu_layers", type=_layers, default=-1)
-    add("-ctk", "--cache-type-k", choices=KV_TYPES, default="f16")
-    add("-ctv", "--cache-type-v", choices=KV_TYPES, default="f16")
+    add("-ctk", "--cache-type-k", choices=library.KV_TYPES, default="f16")
+    add("-ctv", "--cache-type-v", choices=library.KV_TYPES, default="f16")
     add("-fa", "--flash-attn", choices=("on", "off", "auto"), default="auto")
     add("-fit", "--fit", choices=("on", "off"), default="on")
     add("-s", "--seed", type=_between(-1, (1 << 32) - 1), default=-1)

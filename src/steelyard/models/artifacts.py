@@ -18,9 +18,7 @@ from steelyard.models import folders, gguf, memory_facts, shards
 from steelyard.models.quants import measured_label
 
 _CHUNK: Final = 1 << 22
-_EMBEDDINGS: Final = ("token_embd.", "per_layer_token_embd.", "position_embd.", "token_types.")
 _OUTPUT: Final = "output.weight"
-_EXPERTS: Final = "_exps."
 # What a file says of itself when its weights are random.
 SYNTHETIC: Final = "steelyard.synthetic"
 
@@ -102,7 +100,8 @@ def imatrix_note(head: gguf.Header) -> str | None:
 
 
 def _body(tensors: Iterable[gguf.Tensor]) -> list[gguf.Tensor]:
-    return [t for t in tensors if t.name != _OUTPUT and not t.name.startswith(_EMBEDDINGS)]
+    apart = memory_facts.EMBEDDINGS
+    return [t for t in tensors if t.name != _OUTPUT and not t.name.startswith(apart)]
 
 
 def _bpw(tensors: list[gguf.Tensor]) -> float:
@@ -111,19 +110,8 @@ def _bpw(tensors: list[gguf.Tensor]) -> float:
 
 
 def _active_bytes(model: shards.Model, arch: str) -> int:
-    experts = model.head.integer(f"{arch}.expert_count", 0)
-    used = model.head.integer(f"{arch}.expert_used_count", 0)
-    tensors = [tensor for _, tensor in model.tensors()]
-    tied = all(tensor.name != _OUTPUT for tensor in tensors)
-    total = 0
-    for tensor in tensors:
-        if tensor.name.startswith(_EMBEDDINGS) and not (tied and tensor.name.startswith("token_e")):
-            total += tensor.type.row_bytes(tensor.shape[0])
-        elif _EXPERTS in tensor.name and 0 < used < experts:
-            total += tensor.size_bytes * used // experts
-        else:
-            total += tensor.size_bytes
-    return total
+    read = memory_facts.read_by_a_token(model, arch)
+    return sum(int(tensor.size_bytes * share) for tensor, share in read)
 
 
 def _vocabulary(model: shards.Model, arch: str) -> int:

@@ -8,7 +8,8 @@ Keys: docs/gguf.md in ggml-org/ggml; windows: the architectures' own files in ll
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Final
 
 from steelyard.domain.subject import LayerCache, MemoryFacts
@@ -26,7 +27,7 @@ _FULL_EVERY: Final = {
     "llama4": 4,
     "smallthinker": 4,
 }
-_EMBEDDINGS: Final = ("token_embd.", "per_layer_token_embd.", "position_embd.", "token_types.")
+EMBEDDINGS: Final = ("token_embd.", "per_layer_token_embd.", "position_embd.", "token_types.")
 _ROWS: Final = 8  # kernels that want weights in another order take so many rows at a time
 _FLOAT: Final = 4
 
@@ -117,23 +118,32 @@ def _matrices(model: shards.Model) -> dict[str, int]:
     found = Counter[str]()
     for _, tensor in model.tensors():
         rows = tensor.shape[1] if len(tensor.shape) > 1 else 1
-        if rows % _ROWS == 0 and not tensor.name.startswith(_EMBEDDINGS):
+        if rows % _ROWS == 0 and not tensor.name.startswith(EMBEDDINGS):
             found[tensor.type.name] += tensor.elements
     return dict(sorted(found.items()))
 
 
 def _read(model: shards.Model, arch: str) -> dict[str, int]:
-    """Count what a token reads: an embedding is one row unless it is the output, experts few."""
+    """Count the elements that a token reads, by type."""
+    found = Counter[str]()
+    for tensor, share in read_by_a_token(model, arch):
+        found[tensor.type.name] += int(tensor.elements * share)
+    return dict(sorted(found.items()))
+
+
+def read_by_a_token(model: shards.Model, arch: str) -> Iterator[tuple[gguf.Tensor, Fraction]]:
+    """Yield each tensor with its share that a token reads.
+
+    An embedding is one row unless it is the output, too; of experts those that are asked.
+    """
     experts = model.head.integer(f"{arch}.expert_count", 0)
     used = model.head.integer(f"{arch}.expert_used_count", 0)
     tensors = [tensor for _, tensor in model.tensors()]
     tied = all(tensor.name != "output.weight" for tensor in tensors)
-    found = Counter[str]()
     for tensor in tensors:
-        if tensor.name.startswith(_EMBEDDINGS) and not (tied and tensor.name.startswith("token_e")):
-            found[tensor.type.name] += tensor.shape[0]
+        if tensor.name.startswith(EMBEDDINGS) and not (tied and tensor.name.startswith("token_e")):
+            yield tensor, Fraction(tensor.shape[0], max(1, tensor.elements))
         elif "_exps." in tensor.name and 0 < used < experts:
-            found[tensor.type.name] += tensor.elements * used // experts
+            yield tensor, Fraction(used, experts)
         else:
-            found[tensor.type.name] += tensor.elements
-    return dict(sorted(found.items()))
+            yield tensor, Fraction(1)

@@ -42,7 +42,6 @@ from steelyard.store.journal import Journal
 PLAN: Final = "choice.json"
 RESULT: Final = "result.json"
 JOURNAL: Final = "journal.jsonl"
-_NS_PER_S: Final = 1e9
 
 
 @final

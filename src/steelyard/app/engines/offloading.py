@@ -36,7 +36,6 @@ from steelyard.runs.identity import Verifier
 
 FILE: Final = "offload.json"
 _KEY: Final = "gpu_layers"
-_AROUND: Final = 64
 _WORD: Final = re.compile(r"(\d{1,4})(%?)|all")
 _WHOLE: Final = 100
 

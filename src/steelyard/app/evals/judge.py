@@ -17,6 +17,7 @@ from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.benching import Target
 from steelyard.app.benches.request import BenchRequest
+from steelyard.app.evals.room import CHARS_PER_TOKEN, LEAST_CONTEXT
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput
 from steelyard.domain.judging import Judging
@@ -32,9 +33,7 @@ from steelyard.runs.places import without_folders
 
 FOLDER: Final = "judge"
 SPEC: Final = "spec.json"
-_CHARS_PER_TOKEN: Final = 2  # as `room`: small vocabularies cut text this finely
 _JUDGE_TOKENS: Final = 3  # of a judge's, for each of the subject's, at the most
-_LEAST_CONTEXT: Final = 512
 _ADDED: Final = 65  # what a bench adds before it rounds up to a multiple of
 _ROUND: Final = 256
 _NS_PER_S: Final = 1e9
@@ -203,6 +202,6 @@ def _room(tasks: Sequence[Task]) -> int:
             matter = Matter(
                 question.prompt, "", scorer.rubric, scorer.accepted, question.system
             ).messages(again=True)
-            shown = sum(len(message.content) for message in matter) // _CHARS_PER_TOKEN
+            shown = sum(len(message.content) for message in matter) // CHARS_PER_TOKEN
             longest = max(longest, shown + _JUDGE_TOKENS * question.max_tokens)
-    return max(_LEAST_CONTEXT, longest + ANSWER_TOKENS)
+    return max(LEAST_CONTEXT, longest + ANSWER_TOKENS)

@@ -19,8 +19,8 @@ from steelyard.engines.attached import AttachedEngine
 from steelyard.tasks.errand import Errand
 
 _AROUND: Final = 96  # what a template puts around each message, and more
-_CHARS_PER_TOKEN: Final = 2  # small vocabularies cut text this finely; larger ones less so
-_LEAST_CONTEXT: Final = 512
+CHARS_PER_TOKEN: Final = 2  # small vocabularies cut text this finely; larger ones less so
+LEAST_CONTEXT: Final = 512
 _TURNS_MOST: Final = 200
 _PER_ROUNDING: Final = 65  # what a bench adds to the longest request before it rounds up
 # A stretched item takes its length and no more: what is added to all others is taken off.
@@ -32,7 +32,7 @@ def context(items: Sequence[Item], thinking: int = 0) -> int:
 
     So many tokens of each answer are `thinking`, which no later turn repeats.
     """
-    return max(_LEAST_CONTEXT, max(_tokens(item, thinking) for item in items) + _AROUND)
+    return max(LEAST_CONTEXT, max(_tokens(item, thinking) for item in items) + _AROUND)
 
 
 def hint(tasks: Sequence[Task]) -> str:
@@ -92,7 +92,7 @@ def _tokens(item: Item, thinking: int) -> int:
         said += sum(len(call.arguments) + _AROUND for m in ask.messages for call in m.calls)
         said += sum(map(len, ask.tools))
         shown = sum(len(message.media) * TOKENS_OF_A_PICTURE for message in ask.messages)
-        most = max(most, said // _CHARS_PER_TOKEN + shown + ask.max_tokens)
+        most = max(most, said // CHARS_PER_TOKEN + shown + ask.max_tokens)
         said_aloud = Answer("x " * (ask.max_tokens - thinking), "stop")
         following = item.on(next(rehearsed, said_aloud))
         if not isinstance(following, Ask):
