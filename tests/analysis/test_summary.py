@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from tests.analysis.summaries import planted, row, small, speed, verdict
+from tests.analysis.summaries import hogged, planted, row, small, speed, verdict
 from tests.analysis.swept import ITEMS, SPEEDS, World, brief
 
 from steelyard.analysis.summary import summarise
@@ -161,6 +161,44 @@ def test_the_same_records_in_any_order_give_the_same_bytes() -> None:
 
 def test_a_summary_round_trips_through_json(good: SweepSummary) -> None:
     assert decode(SweepSummary, encode(good), source="summary") == good
+
+
+def test_a_polluted_variant_is_left_out_and_flagged() -> None:
+    evidence = hogged()
+    found = summarise(evidence)
+    polluted = row(found, "Q4_K_M")
+    assert polluted.quality == "POLLUTED"
+    assert isinstance(polluted.verdict, Missing)
+    assert "HIGH_CPU_SATURATION" in polluted.verdict.detail
+    assert polluted.outcome == "completed"
+    assert polluted.cautions
+    assert [pick.label for pick in found.recommendation] == ["Q8_0", "Q8_0"]
+    assert "POLLUTED: 3 runs are left out." in found.sentences
+    assert not any(line.included for line in found.runs if line.label == "Q4_K_M")
+
+
+def test_an_override_counts_polluted_runs_and_says_so() -> None:
+    evidence = hogged()
+    found = summarise(evidence, include_polluted=True)
+    assert found.include_polluted
+    assert "POLLUTED: 3 runs are INCLUDED, as asked." in found.sentences
+    assert row(found, "Q4_K_M").quality == "POLLUTED"
+    assert [pick.label for pick in found.recommendation] == ["Q4_K_M", "Q4_K_M"]
+
+
+def test_a_clean_repeat_takes_the_place_of_a_polluted_run() -> None:
+    evidence = hogged()
+    first = next(
+        run for run in evidence.runs if run.spec.tasks and run.cautions and not run.spec.replica
+    )
+    again = replace(first.spec, repeat=first.spec.repeat + 3)
+    repeat = replace(first, id="again", spec=again, cautions=())
+    for include in (False, True):
+        found = summarise(
+            replace(evidence, runs=(*evidence.runs, repeat)), include_polluted=include
+        )
+        assert verdict(row(found, "Q4_K_M")).name == "within margin"
+        assert row(found, "Q4_K_M").run_ids[0] == "again"
 
 
 def test_the_twin_says_how_much_of_the_reference_comes_again() -> None:

@@ -1,11 +1,11 @@
-"""What a summary says where runs are polluted, failed, foreign, silent or not there."""
+"""What a summary says where runs have failed, are foreign, silent or not there."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from tests.analysis.summaries import hogged, row, small, verdict
+from tests.analysis.summaries import row, small, verdict
 from tests.analysis.swept import LOADS, World, asked, brief
 
 from steelyard.analysis.summary import summarise
@@ -13,44 +13,6 @@ from steelyard.domain.errors import StoreError
 from steelyard.domain.reading import Missing, value_of
 from steelyard.domain.run import RunRecord
 from steelyard.domain.stream import Attempt, Failed
-
-
-def test_a_polluted_variant_is_left_out_and_flagged() -> None:
-    evidence = hogged()
-    found = summarise(evidence)
-    polluted = row(found, "Q4_K_M")
-    assert polluted.quality == "POLLUTED"
-    assert isinstance(polluted.verdict, Missing)
-    assert "HIGH_CPU_SATURATION" in polluted.verdict.detail
-    assert polluted.outcome == "completed"
-    assert polluted.cautions
-    assert [pick.label for pick in found.recommendation] == ["Q8_0", "Q8_0"]
-    assert "POLLUTED: 3 runs are left out." in found.sentences
-    assert not any(line.included for line in found.runs if line.label == "Q4_K_M")
-
-
-def test_an_override_counts_polluted_runs_and_says_so() -> None:
-    evidence = hogged()
-    found = summarise(evidence, include_polluted=True)
-    assert found.include_polluted
-    assert "POLLUTED: 3 runs are INCLUDED, as asked." in found.sentences
-    assert row(found, "Q4_K_M").quality == "POLLUTED"
-    assert [pick.label for pick in found.recommendation] == ["Q4_K_M", "Q4_K_M"]
-
-
-def test_a_clean_repeat_takes_the_place_of_a_polluted_run() -> None:
-    evidence = hogged()
-    first = next(
-        run for run in evidence.runs if run.spec.tasks and run.cautions and not run.spec.replica
-    )
-    again = replace(first.spec, repeat=first.spec.repeat + 3)
-    repeat = replace(first, id="again", spec=again, cautions=())
-    for include in (False, True):
-        found = summarise(
-            replace(evidence, runs=(*evidence.runs, repeat)), include_polluted=include
-        )
-        assert verdict(row(found, "Q4_K_M")).name == "within margin"
-        assert row(found, "Q4_K_M").run_ids[0] == "again"
 
 
 def test_a_failed_variant_is_a_row_with_its_reason() -> None:
