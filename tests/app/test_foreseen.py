@@ -16,6 +16,7 @@ from steelyard.app.sweeps.ladder import Order
 from steelyard.app.sweeps.spec import SweepRequest
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Noted, Progress
+from steelyard.platform import containment
 from steelyard.tasks import registry
 
 
@@ -42,13 +43,40 @@ def test_files_that_are_there_take_no_further_disk(ladder: stage.Stage) -> None:
     assert whole.disk_bytes - two.disk_bytes == apart - files
 
 
-def test_families_that_no_sweep_asks_are_named_with_their_reason(ladder: stage.Stage) -> None:
+def test_the_full_suite_asks_what_it_can_and_names_the_rest_with_its_reason(
+    ladder: stage.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    containment.sandbox.cache_clear()
     ahead = foresee(ladder.ladder, quants=("Q8_0",), suite="full")
-    asked = {task.family for task in ahead.sweep.tasks}
+    containment.sandbox.cache_clear()
+    asked = {task.section: task.items for task in ahead.sweep.tasks}
+    assert asked.keys() >= {"tools/l1", "tools_prompted/l1", "rag/l1[bm25,256,5]"}
+    assert set(asked.values()) == {10}
+    families = {task.family for task in ahead.sweep.tasks}
     told = {skip.label: skip.reason for skip in ahead.plan.skipped}
-    assert set(registry.names()) - asked <= told.keys()
-    assert "`steelyard eval --tasks rag` asks it" in told["rag"]
-    assert "rag" not in {s.label for s in foresee(ladder.ladder, quants=("Q8_0",)).plan.skipped}
+    assert set(registry.names()) - families == {"code", "vision", "audio", "video"} <= told.keys()
+    assert "no bwrap here" in told["code"]
+    assert "without a projector" in told["vision"]
+    assert "`steelyard eval --tasks audio` asks it" in told["audio"]
+    quick = foresee(ladder.ladder, quants=("Q8_0",))
+    assert [task.family for task in quick.sweep.tasks] == list(registry.FAMILIES)
+    assert not {"rag", "audio"} & {skip.label for skip in quick.plan.skipped}
+
+
+def test_long_questions_are_as_long_as_the_work_has_room_for(tmp_path: Path) -> None:
+    found = {}
+    for context in (2048, 4096, 8192):
+        made = tiny.write(tmp_path / f"{context}.gguf", tiny.Shape(context=context))
+        found[context] = foresee(made, quants=("Q8_0",), suite="full", items=None)
+    short, middle, long = found.values()
+    told = {skip.label: skip.reason for skip in short.plan.skipped}
+    assert "take up to 2,048 tokens, and this sweep has 1,280 of context" in told["long_context"]
+    assert "rag" in told
+    for ahead, level in ((middle, 2), (long, 4)):
+        (task,) = (task for task in ahead.sweep.tasks if task.family == "long_context")
+        assert (task.level, task.items) == (level, 45)
+    assert {task.items for task in long.sweep.tasks if task.family in registry.FAMILIES} == {300}
 
 
 def test_a_file_to_be_made_is_counted_once(tmp_path: Path) -> None:

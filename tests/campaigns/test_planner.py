@@ -10,10 +10,11 @@ from tests.campaigns.sweeps import sweep, variant
 
 from steelyard.campaigns.order import sentinel_slots, shuffled
 from steelyard.campaigns.plan import Cell, Plan
-from steelyard.campaigns.planner import Rates, plan
+from steelyard.campaigns.planner import ItemLoad, Rates, plan
 from steelyard.domain.campaign import AA_REPLICA, role_of, variant_of
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput, TooLittleRoom
+from steelyard.domain.task import Task
 from steelyard.domain.workload import Workload
 
 
@@ -160,3 +161,19 @@ def test_a_sweep_may_leave_out_whatever_it_does_not_want() -> None:
 def test_a_plan_round_trips_through_json() -> None:
     laid = plan(sweep(), refused={"Q2_K": "no room"})
     assert decode(Plan, encode(laid), source="plan.json") == laid
+
+
+def test_what_the_items_of_a_task_take_is_counted_where_it_is_known() -> None:
+    long = Task("long_context", level=4, items=50, thinking=100)
+    asked, rates = sweep(tasks=(long,), repeats=1), Rates(prompt_tps=500.0, output_tps=20.0)
+    usual = plan(asked, rates)
+    known = plan(asked, replace(rates, items={long.section: ItemLoad(3, 4000, 200)}))
+    runs = len(block(known, 0))
+    assert known.requests - usual.requests == runs * 50 * 2
+    was, now = (
+        next(cell.estimate_s for cell in block(laid, 0) if cell.role == "reference")
+        for laid in (usual, known)
+    )
+    # 50 items: 3,840 tokens more to be read, 168 to be written and 200 to be thought.
+    assert now - was == pytest.approx(50 * (3840 / 500 + 368 / 20))
+    assert known.disk_bytes > usual.disk_bytes

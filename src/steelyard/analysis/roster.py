@@ -7,10 +7,11 @@ what is computed from it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import final
 
+from steelyard.analysis.barred import barred
 from steelyard.analysis.evidence import Evidence
 from steelyard.analysis.verdict import Marked
 from steelyard.domain.campaign import Role, role_of, variant_of
@@ -23,13 +24,17 @@ from steelyard.domain.subject import Variant
 @final
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """One row's runs: all that were made, and those that count."""
+    """One row's runs: all that were made, and those that count.
+
+    `barred` are the sections of tasks that some row could not be asked: they count for none.
+    """
 
     variant: Variant
     role: Role
     runs: tuple[RunRecord, ...]
     included: tuple[RunRecord, ...]
     skipped: str = ""
+    barred: frozenset[str] = frozenset()
 
     @property
     def quality(self) -> Quality:
@@ -58,11 +63,9 @@ class Entrant:
     @property
     def tasks(self) -> tuple[Section, ...]:
         """Return the task sections of the one run that counts for them."""
-        for run in self.included:
-            found = tuple(section for section in run.sections if section.kind == "task")
-            if found:
-                return found
-        return ()
+        run = self.task_run
+        sections = run.sections if run is not None else ()
+        return tuple(s for s in sections if s.kind == "task" and s.name not in self.barred)
 
     @property
     def task_run(self) -> RunRecord | None:
@@ -85,13 +88,17 @@ class Entrant:
 @final
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Everybody who takes part, and the runs that watch the machine."""
+    """Everybody who takes part, and the runs that watch the machine.
+
+    `barred` says by its section's name which task counts for nobody, and why.
+    """
 
     reference: Entrant
     twin: Entrant
     candidates: tuple[Entrant, ...]
     sentinels: tuple[RunRecord, ...]
     canary: RunRecord | None
+    barred: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def entrants(self) -> tuple[Entrant, ...]:
@@ -121,15 +128,23 @@ def roster(evidence: Evidence, *, include_polluted: bool) -> Roster:
     label = sweep.reference.label
     watch = counted(by_role.get(("sentinel", label), ()), include_polluted=include_polluted)
     canaries = counted(by_role.get(("canary", label), ()), include_polluted=True)
+    by_bits = sorted(sweep.candidates, key=_most_bits_first)
+    everybody = [
+        entrant(sweep.reference, "reference"),
+        entrant(sweep.reference, "aa"),
+        *(entrant(variant, "candidate") for variant in by_bits),
+    ]
+    asked = ((each.variant.label, each.task_run) for each in everybody)
+    left_out = barred((label, run) for label, run in asked if run is not None)
+    names = frozenset(left_out)
+    reference, twin, *candidates = (replace(each, barred=names) for each in everybody)
     return Roster(
-        reference=entrant(sweep.reference, "reference"),
-        twin=entrant(sweep.reference, "aa"),
-        candidates=tuple(
-            entrant(variant, "candidate")
-            for variant in sorted(sweep.candidates, key=_most_bits_first)
-        ),
+        reference=reference,
+        twin=twin,
+        candidates=tuple(candidates),
         sentinels=watch,
         canary=canaries[0] if canaries else None,
+        barred=left_out,
     )
 
 

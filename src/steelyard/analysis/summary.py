@@ -79,6 +79,8 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         for row in rows
     )
     counting = {run.id for run in _counting(seats)}
+    items = sum(task.items for task in sweep.tasks if task.section not in seats.barred)
+    left_out = {by_family.family_of(name): why for name, why in seats.barred.items()}
     soaked = _soaked(evidence, picks)
     return SweepSummary(
         campaign_id=sweep.id,
@@ -86,11 +88,9 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         reference_label=label,
         reference_kind=sweep.reference.reference or "native",
         suite=sweep.suite,
-        items=sum(task.items for task in sweep.tasks),
+        items=items,
         margin=sweep.gates.margin,
-        smallest_visible_loss=smallest_visible_loss(
-            sweep.gates, len(seats.candidates), sum(task.items for task in sweep.tasks)
-        ),
+        smallest_visible_loss=smallest_visible_loss(sweep.gates, len(seats.candidates), items),
         device=first.device,
         environment=first.environment,
         controls=sweep.controls,
@@ -107,7 +107,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
             *([soak.sentence(soaked.value)] if isinstance(soaked, Measured) else []),
             *_remarks(evidence, seats, found_drift, include_polluted=include_polluted),
         ),
-        not_measured=not_measured(rows, _ordered(evidence), evidence.skipped),
+        not_measured=not_measured(rows, _ordered(evidence), {**evidence.skipped, **left_out}),
         include_polluted=include_polluted,
         simulated=any(run.simulated for run in evidence.runs),
         text_sha256=_text(evidence),

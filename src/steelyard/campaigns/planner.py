@@ -8,7 +8,7 @@ a variant reads for each token (decoding is bound by memory). Not aware of paths
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from steelyard.analysis import rawspeed
@@ -19,6 +19,7 @@ from steelyard.domain.campaign import AA_REPLICA, CANARY_REPLICA, SENTINEL_REPLI
 from steelyard.domain.errors import BadInput, TooLittleRoom
 from steelyard.domain.run import RunSpec
 from steelyard.domain.subject import Subject, Variant
+from steelyard.domain.task import Task
 from steelyard.domain.workload import Workload
 
 # What the raw events of one generated token and of one request take on disk, compressed or not.
@@ -29,10 +30,21 @@ _BYTES_PER_LOGIT: Final = 2
 
 @final
 @dataclass(frozen=True, slots=True)
+class ItemLoad:
+    """What an item of a task takes on average: requests, tokens to be read and to be written."""
+
+    requests: float
+    prompt_tokens: float
+    output_tokens: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Rates:
     """How fast the reference runs here: measured in an earlier campaign, or a guess.
 
-    `calibration_s` and `proof_s` are 0 where an earlier result still holds.
+    `calibration_s` and `proof_s` are 0 where an earlier result still holds. `items` has what an
+    item takes by the name of its task's section; of another task the two `task_` numbers hold.
     """
 
     load_s: float = 1.0
@@ -43,6 +55,13 @@ class Rates:
     fidelity_tps: float = 100.0
     calibration_s: float = 5.0
     proof_s: float = 10.0
+    items: Mapping[str, ItemLoad] = field(default_factory=dict)
+
+    def item(self, task: Task) -> ItemLoad:
+        """Return what an item of a task takes, its room to think included."""
+        usual = ItemLoad(1, self.task_prompt_tokens, self.task_output_tokens)
+        found = self.items.get(task.section, usual)
+        return replace(found, output_tokens=found.output_tokens + found.requests * task.thinking)
 
 
 def plan(sweep: Sweep, rates: Rates = Rates(), *, refused: Mapping[str, str] | None = None) -> Plan:
@@ -203,9 +222,10 @@ def _estimated(cell: Cell, sweep: Sweep, variant: Variant, rates: Rates) -> Cell
         seconds += count * (_prompt_tokens(load) / rates.prompt_tps)
         seconds += count * load.output_tokens / output_tps
     for task in cell.spec.tasks:
-        requests += task.items
-        seconds += task.items * rates.task_prompt_tokens / rates.prompt_tps
-        seconds += task.items * (rates.task_output_tokens + task.thinking) / output_tps
+        each = rates.item(task)
+        requests += round(task.items * each.requests)
+        seconds += task.items * each.prompt_tokens / rates.prompt_tps
+        seconds += task.items * each.output_tokens / output_tps
     return replace(cell, estimate_s=seconds, requests=requests)
 
 
@@ -248,8 +268,8 @@ def _disk_bytes(sweep: Sweep, kept: list[Variant], rates: Rates) -> int:
     for cell in _cells(sweep, kept, rates):
         tokens = sum(
             (load.requests + load.warmup) * load.output_tokens for load in cell.spec.workloads
-        ) + sum(task.items * (rates.task_output_tokens + task.thinking) for task in cell.spec.tasks)
-        total += tokens * _BYTES_PER_TOKEN + cell.requests * _BYTES_PER_REQUEST
+        ) + sum(task.items * rates.item(task).output_tokens for task in cell.spec.tasks)
+        total += round(tokens) * _BYTES_PER_TOKEN + cell.requests * _BYTES_PER_REQUEST
     if sweep.soak is not None:
         generated = (sweep.soak.duration_s or 0.0) * sweep.soak.streams * rates.output_tps
         total += round(generated * _BYTES_PER_TOKEN)

@@ -111,7 +111,7 @@ class Bench:
     `marks` are those of each task as they were made, `named` what its answers were called by the
     server, by sample and ask; `suspects` may have been cut, if the server cuts at all. What is
     learned of this start of the engine before a task is asked: how it counts (`rulers`), and what
-    keeps tools from it (`barriers`); `prelude_ns` is how long that took.
+    keeps tools or media from it (`barriers`); `prelude_ns` is how long that took.
     """
 
     spec: RunSpec

@@ -16,7 +16,7 @@ from typing import Final, final
 
 from steelyard.analysis import delivery
 from steelyard.domain import retrieval
-from steelyard.domain.errors import EngineDied
+from steelyard.domain.errors import EngineDied, UnsupportedSubject
 from steelyard.domain.ids import content_id
 from steelyard.domain.progress import Noted
 from steelyard.domain.reading import Missing
@@ -187,12 +187,23 @@ class _Asking:
 
     def barrier(self) -> str:
         """Return why no item can be asked here, as a code; empty where they can."""
-        with_tools = (ask for item in self._items.values() if (ask := item.start()).tools)
-        first = next(with_tools, None)
+        asks = [item.start() for item in self._items.values()]
+        first, kinds = next((ask for ask in asks if ask.tools), None), kinds_of(asks)
+        bench = self._bench
+        if kinds:
+            return bench.once(bench.barriers, self._name, lambda: self._blind(kinds))
         if first is None:
             return ""
-        bench = self._bench
         return bench.once(bench.barriers, self._name, lambda: tool_check.barrier(bench, first))
+
+    def _blind(self, kinds: set[Kind]) -> str:
+        """Return why nothing can be shown here, as a code, and tell it; empty where it can be."""
+        try:
+            sight.require_model(self._bench.engine, kinds)
+        except UnsupportedSubject as refused:
+            self._bench.emit(Noted(f"{self._name}: {refused} ({refused.hint})", warning=True))
+            return sight.REFUSED
+        return ""
 
     def not_run(self, why: str) -> Section:
         """Return a section in which no item was asked."""
@@ -215,7 +226,6 @@ class _Asking:
             for item_id, item in self._items.items()
             if item_of(item_id) not in failed
         }
-        sight.require_model(self._bench.engine, kinds_of(asks.values()))
         if all(ask.stretch is None for ask in asks.values()):
             for item_id, ask in asks.items():
                 self._ask(item_id, ask, Key(self._name, 0, item_id))

@@ -3,7 +3,7 @@
 The same task gives the same items on every machine: draws come from a hash of the task, each kind
 gets its turn, and a cluster is kept only if its content is on the asked side of the split.
 Families register as entry points `steelyard.tasks`; the shipped ones are always known. A sweep asks
-four of them (`FAMILIES`) or eight (`FULL`); the others run where they are named.
+four of them (`FAMILIES`), or all that it can of `FULL`; the others run where they are named.
 """
 
 from __future__ import annotations
@@ -49,19 +49,15 @@ from steelyard.tasks.vision import Vision
 Drawn: TypeAlias = Question | Conversation | Errand
 
 FAMILIES: Final = ("math_words", "reading", "logic", "formats")
-# Those of the full suite: all that need no more than text and a few thousand tokens of it.
-FULL: Final = (*FAMILIES, "multi_turn", "business", "tools_prompted", "robustness")
+# Those of the full suite: all that are of text or pictures, as far as what is swept can be asked.
+FULL: Final = (
+    *(*FAMILIES, "multi_turn", "business", "tools_prompted", "robustness"),
+    *("tools", "rag", "code", "long_context", "vision"),
+)
 # Those that no sweep asks, and why; `steelyard eval` asks all of them.
 NOT_SWEPT: Final = {
-    "tools": "it calls tools through the engine's tools API, and not every engine has one; "
-    "tools_prompted asks the same with the catalogue in the prompt",
-    "rag": "it weighs a retriever beside the model, and a sweep has no settings for one",
-    "long_context": "its questions take many thousands of tokens; a sweep times such depths and "
-    "asks no questions there",
-    "code": "its answers are programs for a sandbox, and a sweep runs none",
-    "vision": "it needs a model that takes images, and a sweep asks in text only",
-    "audio": "it needs a model that takes sound, and a sweep asks in text only",
-    "video": "it needs a model that takes images, and a sweep asks in text only",
+    "audio": "it needs a model that hears, and few engines serve one",
+    "video": "it needs a model that sees films, and few engines serve one",
 }
 _SHIPPED: Final[dict[str, type[Family]]] = {
     "math_words": MathWords,

@@ -16,7 +16,7 @@ from typing import Final, Protocol, final
 
 from steelyard.app.evals.distinct import Distinct, distinct
 from steelyard.app.evals.texts import alike
-from steelyard.app.sweeps.plan import rates_of
+from steelyard.app.sweeps.rates import rates_of
 from steelyard.domain.errors import BadInput, SteelyardError
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import Stopped

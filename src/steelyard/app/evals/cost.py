@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
+from steelyard.app.benches.asked import TOKENS_OF_A_PICTURE
 from steelyard.app.benches.benching import Target
 from steelyard.app.evals import rag_request
-from steelyard.app.sweeps.plan import rates_of
+from steelyard.app.sweeps.rates import rates_of
 from steelyard.domain.task import Answer, Ask, Item, Task
 from steelyard.reports.figures import duration
 from steelyard.tasks.rewording import CLEAN
@@ -24,32 +25,32 @@ _TURNS_MOST: Final = 200
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Load:
+class Load:
     """So many requests, tokens to be read and tokens that may be written."""
 
     requests: int = 0
     read: int = 0
     written: int = 0
 
-    def __add__(self, other: _Load) -> _Load:
-        return _Load(
+    def __add__(self, other: Load) -> Load:
+        return Load(
             self.requests + other.requests, self.read + other.read, self.written + other.written
         )
 
-    def times(self, count: int) -> _Load:
+    def times(self, count: int) -> Load:
         """Return it so many times."""
-        return _Load(self.requests * count, self.read * count, self.written * count)
+        return Load(self.requests * count, self.read * count, self.written * count)
 
 
 def notices(drawn: Mapping[Task, Sequence[Item]], target: Target) -> Iterator[str]:
     """Say of each task in several forms what it takes, and of all together if there are more."""
     several = {task: each for task, each in drawn.items() if task.vary or _in_forms(task)}
     counted = target.variant is not None
-    loads = {task: _load(task, each, counted=counted) for task, each in several.items()}
+    loads = {task: load_of(task, each, counted=counted) for task, each in several.items()}
     for task, load in loads.items():
         yield f"{task.section}: {_counted(task, several[task])} = {_told(load, target)}"
     if len(loads) > 1:
-        total = sum(loads.values(), _Load())
+        total = sum(loads.values(), Load())
         yield f"{len(loads)} tasks in several forms together: {_told(total, target)}"
 
 
@@ -69,7 +70,7 @@ def _counted(task: Task, items: Sequence[Item]) -> str:
     return text if task.samples == 1 else f"{text}, {task.samples} samples of each"
 
 
-def _told(load: _Load, target: Target) -> str:
+def _told(load: Load, target: Target) -> str:
     text = (
         f"{load.requests:,} requests: about {load.read:,} tokens to be read and up to "
         f"{load.written:,} to be written"
@@ -83,20 +84,29 @@ def _told(load: _Load, target: Target) -> str:
     return f"{text}; guessed for this machine, about {duration(seconds)} if answers are short"
 
 
-def _load(task: Task, items: Sequence[Item], *, counted: bool) -> _Load:
-    load = sum(map(_asked, items), _Load()).times(task.samples)
+def load_of(task: Task, items: Sequence[Item], *, counted: bool) -> Load:
+    """Return what the items of a task take; `counted`: passages are cut by tokens, not by words."""
+    load = sum(map(_asked, items), Load()).times(task.samples)
     passages = rag_request.room_tokens(task, counted=counted) * load.requests
-    return load + _Load(read=passages)
+    return load + Load(read=passages)
 
 
-def _asked(item: Item) -> _Load:
+def _asked(item: Item) -> Load:
     """Play an item with short answers: a conversation is read again at each of its turns."""
-    ask, load = item.start(), _Load()
+    ask, load = item.start(), Load()
     for _ in range(_TURNS_MOST):
-        letters = sum(len(message.content) for message in ask.messages)
-        load += _Load(1, -(-letters // _CHARS_PER_TOKEN), ask.max_tokens)
+        load += Load(1, _read(ask), ask.max_tokens)
         following = item.on(Answer("x", "stop"))
         if not isinstance(following, Ask):
             break
         ask = following
     return load
+
+
+def _read(ask: Ask) -> int:
+    """Guess the tokens of a question; one that is stretched says its length, answer included."""
+    if ask.stretch is not None:
+        return ask.stretch.tokens - ask.max_tokens
+    letters = sum(len(message.content) for message in ask.messages) + sum(map(len, ask.tools))
+    shown = sum(len(message.media) for message in ask.messages) * TOKENS_OF_A_PICTURE
+    return -(-letters // _CHARS_PER_TOKEN) + shown

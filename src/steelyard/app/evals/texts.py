@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from steelyard.analysis import barred
 from steelyard.analysis.bands import spanned
 from steelyard.app.evals import fault_texts
 from steelyard.app.evals.distinct import Distinct
@@ -25,12 +26,6 @@ _SEVERAL: Final = 2
 _P_FLOOR: Final = 0.001
 _COUNTS: Final = ("", "right", "95 %", "wrong", "invalid", "not run", "band")
 _ROOM: Final = "each answer so many tokens more (give more than before)"
-_OTHERWISE: Final = "`tools_prompted` asks the same with the catalogue in the prompt"
-_ADVICE: Final = {
-    "no_tools": f"the server takes no tools for this model; {_OTHERWISE}",
-    "tools_ignored": "the server counts as many tokens with tools as without, so that the model"
-    f" never saw them; {_OTHERWISE}",
-}
 
 
 def foresight(asked: Distinct) -> str:
@@ -203,7 +198,7 @@ def _why(score: TaskScore) -> str:
     elif marks.not_run:
         counts = ", ".join(f"{count} {why}" for why, count in marks.not_run_why.items())
         parts.append(f"not run: {counts}; {_bounds(marks)}")
-        parts += [advice for why, advice in _ADVICE.items() if why in marks.not_run_why]
+        parts += [advice for why, advice in barred.BEFORE.items() if why in marks.not_run_why]
     if isinstance(score.disagreement, Measured) and score.disagreement.value:
         parts.append(
             f"{score.disagreement.value:.1%} of the answers that both readings find differ"

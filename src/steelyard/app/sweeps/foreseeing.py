@@ -18,6 +18,7 @@ from steelyard.app.sweeps.fetching import Fetching
 from steelyard.app.sweeps.folder import SweepFolder
 from steelyard.app.sweeps.model_folders import FolderOrder
 from steelyard.app.sweeps.plan import planned
+from steelyard.app.sweeps.questions import questions
 from steelyard.app.sweeps.served_subjects import Roll
 from steelyard.app.sweeps.spec import SweepRequest, Weighed
 from steelyard.campaigns.plan import Plan
@@ -95,8 +96,10 @@ def _files(request: SweepRequest, emit: Emit, found: Fetching | None) -> Foresee
     loads = sweep_spec.loads_of(request, chosen, variants[0].require_file())
     settled = sweep_spec.settled_for(request, chosen, loads, emit)
     weighed = Weighed(chosen.model, chosen.engine, sweep_spec.runtime_of(request, chosen))
-    sweep = sweep_spec.sweep_of(request, weighed, loads, settled, variants)
-    return Foreseen(request, order, weighed, folder, sweep, planned(sweep), settled, found)
+    asked_of = questions(request, weighed, settled.profile, variants)
+    sweep = sweep_spec.sweep_of(request, weighed, loads, settled, variants, asked_of.tasks)
+    laid_out = planned(sweep, asked_of)
+    return Foreseen(request, order, weighed, folder, sweep, laid_out, settled, found)
 
 
 def _order(request: SweepRequest, chosen: Chosen) -> ladder.Order | FolderOrder:
@@ -121,8 +124,11 @@ def _served(request: SweepRequest, emit: Emit) -> Foreseen:
     refuse_used(folder)
     loads = served_subjects.loads_of(request, roll)
     settled = engine_settings.Settled(sweep_spec.needs(request, loads), None, None)
-    sweep = sweep_spec.sweep_of(request, roll.weighed, loads, settled, roll.variants)
-    laid_out = planned(sweep, served_subjects.the_same(roll.variants, roll.servers))
+    asked_of = questions(request, roll.weighed, settled.profile, roll.variants)
+    sweep = sweep_spec.sweep_of(
+        request, roll.weighed, loads, settled, roll.variants, asked_of.tasks
+    )
+    laid_out = planned(sweep, asked_of, served_subjects.the_same(roll.variants, roll.servers))
     return Foreseen(request, roll, roll.weighed, folder, sweep, laid_out, settled)
 
 

@@ -47,6 +47,9 @@ def plan_text(ahead: Foreseen, *, as_json: bool) -> str:
             f"{number:4d}. block {cell.block + 1}  {cell.label:<10} {cell.role:<10} "
             f"about {cell.estimate_s:5.1f} s  {', '.join(work_names)}"
         )
+    if tasks := ahead.sweep.tasks:
+        counts = ", ".join(f"{task.items} {task.section}" for task in tasks)
+        lines.append(f"      asked of each variant: {counts}")
     lines += [f"      skipped: {skip.label}: {skip.reason}" for skip in ahead.plan.skipped]
     if (soak := ahead.plan.soak) is not None:
         lasts = f"{soak.streams} at a time for {duration(ahead.plan.soak_s)}"

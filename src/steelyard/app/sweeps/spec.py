@@ -6,15 +6,12 @@ and begins nothing. Not aware of folders, plans or terminals.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
-from steelyard.analysis.sizing import items_for_margin
 from steelyard.analysis.validity import ATTACHED
 from steelyard.app import subjects
-from steelyard.app.evals import room
 from steelyard.app.hub.pulling import RESERVE_BYTES
 from steelyard.app.profiles import engine_settings
 from steelyard.app.results import history
@@ -31,18 +28,14 @@ from steelyard.llamalib.kernels import cores
 from steelyard.models import memory
 from steelyard.models.ladder import Runtime
 from steelyard.platform import hardware
-from steelyard.tasks import registry
-from steelyard.tasks.registry import FAMILIES, FULL
 from steelyard.workloads import suites
 
-ITEMS: Final = 300
 _STRICT_CV: Final = 0.03
 _SHALLOW: Final = 4096  # a context that is not cut down for want of memory: it is refused then
 _REPEATS: Final = {"quick": 3, "full": 5}
 _RAW_REPEATS: Final = {"quick": 3, "full": 5}
 _FIDELITY_POSITIONS: Final = {"quick": 4096, "full": 16384}
 _TASK_STREAMS: Final = 2
-_TRIED: Final = 60  # items that bound the room of a family
 _TASK_CONTEXT: Final = {1: 512, 2: 1024, 3: 2048}
 
 
@@ -143,15 +136,10 @@ def sweep_of(
     loads: tuple[Workload, ...],
     settled: engine_settings.Settled,
     variants: tuple[Variant, ...],
+    tasks: tuple[Task, ...],
 ) -> Sweep:
     """Lay down what is asked in one frozen spec."""
-    gates = Gates(margin=request.margin / 100)
     suite = request.suite
-    asked = families(request, settled.profile.context_tokens)
-    tasks = tuple(
-        _task(request, family, request.items or _items(gates, len(variants) - 1, len(asked)))
-        for family in asked
-    )
     return Sweep(
         model=weighed.model,
         variants=variants,
@@ -163,7 +151,7 @@ def sweep_of(
         tasks=tasks,
         sentinel=_as_sent(weighed, suites.SENTINEL),
         canary=suites.CANARY,
-        gates=gates,
+        gates=gates_of(request),
         suite=suite,
         repeats=request.repeats or _REPEATS[suite],
         fidelity_positions=_FIDELITY_POSITIONS[suite] if _compares(weighed, variants) else 0,
@@ -175,39 +163,9 @@ def sweep_of(
     )
 
 
-def families(request: SweepRequest, context_tokens: int) -> tuple[str, ...]:
-    """Return the suite's families of tasks that such a context has room for."""
-    if request.suite == "quick":
-        return FAMILIES
-    further = [name for name in FULL if name not in FAMILIES]
-    return (
-        *FAMILIES,
-        *(
-            name
-            for name in further
-            if room_of(name, request.level, request.thinking) <= context_tokens
-        ),
-    )
-
-
-@functools.cache
-def room_of(family: str, level: int, thinking: int = 0) -> int:
-    """Return the context in tokens that the items of a family take."""
-    revision = registry.family(family).revision
-    task = Task(family, level=level, items=_TRIED, revision=revision, thinking=thinking)
-    return room.context(registry.generate(task), thinking)
-
-
-def _task(request: SweepRequest, family: str, items: int) -> Task:
-    return Task(
-        family,
-        level=request.level,
-        items=items,
-        seed=request.seed,
-        revision=registry.family(family).revision,
-        private_seed=request.private_seed,
-        thinking=request.thinking,
-    )
+def gates_of(request: SweepRequest) -> Gates:
+    """Return what a variant must meet."""
+    return Gates(margin=request.margin / 100)
 
 
 def _as_sent(weighed: Weighed, load: Workload) -> Workload:
@@ -263,7 +221,3 @@ def _controls(request: SweepRequest, settled: engine_settings.Settled) -> Contro
         profile=strict if request.strict else usual,
         device=settled.device,
     )
-
-
-def _items(gates: Gates, comparisons: int, asked: int) -> int:
-    return max(ITEMS, items_for_margin(gates, comparisons, asked) // asked)

@@ -32,6 +32,7 @@ from steelyard.app.sweeps.folder import REQUEST, SweepFolder
 from steelyard.app.sweeps.foreseeing import Foreseen
 from steelyard.app.sweeps.model_folders import FolderOrder
 from steelyard.app.sweeps.plan import planned
+from steelyard.app.sweeps.questions import questions
 from steelyard.app.sweeps.reporting import Outcome, Written
 from steelyard.app.sweeps.served_subjects import Access, Roll
 from steelyard.app.sweeps.spec import SweepRequest
@@ -201,9 +202,10 @@ def _begun(ahead: Foreseen, emit: Emit) -> Prepared:
     phase = "first answers" if servers else "ladder"
     folder.write(reporting.LADDER_TIME, {phase: round(seconds, 3)})
     loads, settled = ahead.sweep.workloads, ahead.settled
-    sweep = sweep_spec.sweep_of(request, ahead.weighed, loads, settled, variants)
+    asked_of = questions(request, ahead.weighed, settled.profile, variants)
+    sweep = sweep_spec.sweep_of(request, ahead.weighed, loads, settled, variants, asked_of.tasks)
     paths |= settled.paths
-    laid_out = planned(sweep, served_subjects.the_same(variants, servers))
+    laid_out = planned(sweep, asked_of, served_subjects.the_same(variants, servers))
     folder.write(_PATHS, {sha256: str(path) for sha256, path in paths.items()})
     if servers:
         folder.write(_SERVERS, servers)
