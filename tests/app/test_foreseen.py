@@ -23,7 +23,7 @@ from steelyard.tasks import registry
 def foresee(subject: Path, **options: Any) -> foreseeing.Foreseen:
     told: list[Progress] = []
     ahead = foreseeing.foresee(
-        SweepRequest(subject=str(subject), items=10, dry_run=True, **options),
+        SweepRequest(subject=str(subject), dry_run=True, **{"items": 10, **options}),
         told.append,
     )
     assert any(isinstance(event, Noted) for event in told)
