@@ -147,7 +147,9 @@ class KindFound:
 @final
 @dataclass(frozen=True, slots=True)
 class RetrievalScore:
-    """What retrieval did for a task, and what the model made of it; items not run are left out.
+    """What retrieval did for a task, and what the model made of it.
+
+    Items that were not run are left out of all but `recall`: their passages were found.
 
     `recall` is the share of the facts needed that stand in the passages given, `complete` that of
     the answerable items with all of them. `right_found` and `right_missed` are right answers of

@@ -86,7 +86,7 @@ def smallest_visible_loss(
         spread = at_level * math.sqrt(flipping) + at_power * math.sqrt(flipping - loss * loss)
         return loss * math.sqrt(independent) < spread
 
-    return 1.0 if unseen(1.0) else bisect(unseen, 0.0, 1.0)
+    return bisect(unseen, 0.0, 1.0)
 
 
 def items_for_power(lost: float, won: float, power: float, alpha: float = 0.05) -> int | None:

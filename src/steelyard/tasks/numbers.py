@@ -31,10 +31,12 @@ _ALONE: Final = re.compile(
 _BOXED: Final = re.compile(r"boxed\{([^\n]{0,200}?)(?:\}|\Z)")
 _BOLD: Final = re.compile(r"\*\*([^*\n]+)\*\*")
 _SAID: Final = re.compile(
-    r"\banswer\b[^\n.\d=:]{0,40}?(?:\bis\b|\bwould be\b|\bequals\b|[:=])([^\n]*)", re.IGNORECASE
+    r"\banswer\b[^\n.\d=:]{0,40}?(?:\bis\b|\bwould be\b|\bequals\b|[:=])", re.IGNORECASE
 )
+_ENDS: Final = re.compile(r"[.!?]\s")
 _FRACTION: Final = re.compile(r"\\d?frac\{(\d+)\}\{(\d+)\}")
 _DRESS: Final = r"[\s*_$€£(\[`\"'=]{0,12}"
+_NEXT: Final = re.compile(rf"{_DRESS}{NUMBER.pattern}")
 # A number at the beginning that stands for itself: what follows only explains it.
 _FIRST: Final = re.compile(
     rf"{_DRESS}({NUMBER.pattern})(?:{_DRESS}[^\W\d]{{1,30}})??[\s*_)\]`\"']{{0,12}}"
@@ -80,7 +82,7 @@ def the_answer(text: str) -> str | None:
     for part in reversed(_BOXED.findall(text)):
         if found := NUMBER.findall(part):
             return str(found[-1])
-    for said in reversed(_SAID.findall(text)):
+    for said in reversed(_said(text)):
         if (number := said_number(said)) is not None:
             return number
     if (bold := _bold(text)) is not None:
@@ -103,6 +105,25 @@ def said_number(said: str) -> str | None:
         return bold
     first = _FIRST.match(said)
     return first[1] if first is not None else _last(said)
+
+
+def _said(text: str) -> list[str]:
+    """Return what follows each "the answer is".
+
+    A later one of a line counts in a sentence of its own, and with a number right behind it: a
+    check that "the answer is correct" gives no other.
+    """
+    found: list[str] = []
+    for line in text.splitlines():
+        heads: list[re.Match[str]] = []
+        for head in _SAID.finditer(line):
+            if not heads or (
+                _NEXT.match(line, head.end()) and _ENDS.search(line, heads[-1].end(), head.start())
+            ):
+                heads.append(head)
+        ends = [*(head.start() for head in heads), len(line)][1:]
+        found += [line[head.end() : end] for head, end in zip(heads, ends, strict=True)]
+    return found
 
 
 def _last(text: str) -> str | None:
