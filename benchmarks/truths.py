@@ -12,7 +12,7 @@ from random import Random
 
 SIZES = (14, 30, 100, 500, 2000)
 # Flat between these ends, and nothing else is known of them.
-SHARES, LOST, WON, ALIKE = (0.3, 0.98), (0.0, 0.3), (0.0, 0.15), (0.0, 0.4)
+SHARES, LOST, WON, ALIKE = (0.3, 0.98), 0.3, 0.15, 0.4
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Truth:
         return self.lost - self.won
 
 
-def plausible(source: Random) -> Truth:
-    ends = (SHARES, LOST, WON, ALIKE)
+def plausible(source: Random, lost: float = LOST, won: float = WON) -> Truth:
+    ends = (SHARES, (0.0, lost), (0.0, won), (0.0, ALIKE))
     share, lost, won, alike = (source.uniform(*end) for end in ends)
     return Truth(share, lost, won, max(alike, 1e-3))
 

@@ -10,7 +10,9 @@ from steelyard.analysis.verdict import Marked, judge_pairs, pair
 from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Effect
 from steelyard.domain.reading import Measured, Missing, value_of
-from steelyard.stats.paired import loss_interval
+from steelyard.domain.summary import Estimate
+from steelyard.stats import likely
+from steelyard.stats.paired import Flips, loss_interval
 
 Sides = dict[str, tuple[Marked, Marked]]
 
@@ -57,6 +59,43 @@ def test_joint_bounds_of_several_tasks_share_the_error_and_one_task_has_it_all()
         known = loss_interval(differences, None, alpha, alpha)
         assert value_of(found.joint.low) == pytest.approx(known.low)
         assert value_of(found.joint.high) == pytest.approx(known.high)
+
+
+def test_what_is_likely_lost_is_narrower_than_the_verdicts_bounds_and_joint_is_wider() -> None:
+    side = flipped(20, 6, 3, 1)
+    found = sized(dict.fromkeys("abcd", side))["a"]
+    seen = Flips(3, 1, 30)
+    for one, alpha in ((found.likely, 0.025), (found.likely_joint, 0.025 / 4)):
+        assert (value_of(one.low), value_of(one.high)) == likely.bounds(seen, seen, alpha)
+        assert value_of(one.value) == pytest.approx(2 / 30)
+    known = loss_interval([1] * 3 + [-1] + [0] * 26)
+    assert width(found.likely) < known.high - known.low
+    assert width(found.likely) < width(found.likely_joint) < width(found.joint)
+    alone = sized({"a": side})["a"]
+    assert alone.likely == alone.likely_joint == found.likely
+
+
+def test_passages_that_hang_together_widen_what_is_likely() -> None:
+    letters = "rrrrr" * 20, "wwrrr" + "rrrrr" * 18 + "wwwrr"
+    apart, together = (
+        sized({"a": (marked(letters[0], cluster=c), marked(letters[1], cluster=c))})["a"].likely
+        for c in (1, 5)
+    )
+    assert width(apart) < width(together)
+
+
+def test_items_that_were_not_run_widen_what_is_likely() -> None:
+    reference, variant = flipped(900, 80, 10, 10)
+    missed = marked("r" * 880 + "-" * 20 + "w" * 10 + "w" * 80 + "r" * 10)
+    run, not_run = (sized({"a": (reference, one)})["a"].likely for one in (variant, missed))
+    assert width(run) < width(not_run)
+
+
+def width(found: Estimate) -> float:
+    low, high = value_of(found.low), value_of(found.high)
+    assert low is not None
+    assert high is not None
+    return high - low
 
 
 def test_items_of_their_own_need_no_other_way_and_passages_get_one() -> None:

@@ -71,7 +71,7 @@ def test_two_runs_of_the_suite_have_a_row_for_each_family_in_80_columns() -> Non
         *("robustness/l2", "tools", "rag", "long_context", "code", "vision", "overall"),
     ]
     tables = [line for line in lines if line.startswith(tuple(f"{name} " for name in names))]
-    assert len(tables) == 3 * 13
+    assert len(tables) == 4 * 13
     assert max(map(len, tables)) <= 80
     assert "logic/l2" not in "\n".join(lines)
 
@@ -96,7 +96,7 @@ def test_levels_stand_below_on_demand_and_say_that_they_are_a_second_look() -> N
     families, levels = text.split("By level, a second look: corrected over these 23 rows")
     assert "logic/l2" not in families
     assert max(len(line) for line in levels.splitlines() if line.startswith("logic/l2 ")) <= 80
-    assert levels.count("\nlong_context/l8 ") == 3
+    assert levels.count("\nlong_context/l8 ") == 4
     one = both({Task("logic", level=2): (50, 2, 1)})
     assert "By level" not in contrast_text(evaluation.contrast(*one, 0.03, ()), by_level=True)
 

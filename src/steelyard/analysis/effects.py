@@ -4,7 +4,7 @@ Beside the verdict, never in place of it. Equivalence takes the verdict's own er
 so what is called alike never loses the margin or more by the verdict. Samples of one item are no
 independent flips, for which the interval of the odds is made. Not aware of runs or tasks.
 Sources: `stats.effects`, `stats.paired`, `stats.families`, `stats.bootstrap`,
-`stats.betabinomial`.
+`stats.betabinomial`, `stats.likely`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from steelyard.domain.evaluation import Effect, Equivalence
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate
 from steelyard.domain.task import Right, item_of
-from steelyard.stats import betabinomial, bootstrap
+from steelyard.stats import betabinomial, bootstrap, likely
 from steelyard.stats.effects import cohens_h, odds_of_flips
 from steelyard.stats.families import holm
 from steelyard.stats.paired import lower_bound, p_not_equivalent, upper_bound
@@ -50,7 +50,7 @@ def sampled(samples: Iterable[str]) -> bool:
 def _effect(
     first: Marked, pairs: Pairs, alike: Equivalence, joint: float, confidence: float
 ) -> Effect:
-    n = len(pairs.seen)
+    n, alpha = len(pairs.seen), (1 - confidence) / 2
     before = [isinstance(first.marks[item].outcome, Right) for item in pairs.items]
     after = [bool(was - change) for was, change in zip(before, pairs.seen, strict=True)]
     flipped = [
@@ -64,17 +64,20 @@ def _effect(
     return Effect(
         h=cohens_h(sum(before) / n, sum(after) / n),
         odds=replace(odds, low=SAMPLED, high=SAMPLED) if sampled(pairs.items) else odds,
-        joint=Estimate(
-            Measured(sum(pairs.seen) / n, "derived"),
-            Measured(lower_bound(pairs.best, joint), "derived"),
-            Measured(upper_bound(pairs.worst, joint), "derived"),
-            n,
-        ),
+        joint=_loss(pairs, lower_bound(pairs.best, joint), upper_bound(pairs.worst, joint)),
         equivalence=alike,
         resampled=_resampled(pairs, confidence),
         first_share=_share(before, pairs, confidence),
         second_share=_share(after, pairs, confidence),
+        likely=_loss(pairs, *likely.bounds(pairs.best, pairs.worst, alpha)),
+        likely_joint=_loss(pairs, *likely.bounds(pairs.best, pairs.worst, joint)),
     )
+
+
+def _loss(pairs: Pairs, low: float, high: float) -> Estimate:
+    value = sum(pairs.seen) / len(pairs.seen)
+    low_known, high_known = Measured(low, "derived"), Measured(high, "derived")
+    return Estimate(Measured(value, "derived"), low_known, high_known, len(pairs.seen))
 
 
 def _resampled(pairs: Pairs, confidence: float) -> Reading[Estimate]:

@@ -14,7 +14,7 @@ from steelyard.domain.retrieval import NOT_STATED, SOURCES, Retrieval
 from steelyard.domain.run import Section
 from steelyard.domain.summary import Estimate
 from steelyard.domain.task import Mark, NotRun, Right, item_of
-from steelyard.stats.means import mean_estimate
+from steelyard.stats.means import skewed_mean
 from steelyard.stats.proportions import share_estimate
 
 _NS_PER_S: Final = 1e9
@@ -113,4 +113,4 @@ def _stages(section: Section, found: Retrieval) -> Iterator[Stage]:
 
 
 def _stage(name: str, per: str, times_ns: Iterable[int]) -> Stage:
-    return Stage(name, per, mean_estimate([time_ns / _NS_PER_S for time_ns in times_ns]))
+    return Stage(name, per, skewed_mean([time_ns / _NS_PER_S for time_ns in times_ns]))

@@ -232,9 +232,11 @@ class Effect:
 
     `h` is Cohen's, above 0 where right answers were lost. `odds` is flips won over flips lost, n
     the flips, without an interval where items were asked several times. `joint` is the loss with
-    bounds that hold for all of the tasks at once (Bonferroni). The last three are Missing where no
-    item shares a cluster: the loss with whole clusters drawn again, and either run's mean share of
-    right answers after the beta-binomial law.
+    bounds that hold for all of the tasks at once (Bonferroni), at any one truth. The next three are
+    Missing where no item shares a cluster: the loss with whole clusters drawn again, and either
+    run's mean share of right answers after the beta-binomial law. `likely` is the loss with the
+    interval that holds it as often as it says over truths that differ, `likely_joint` with one for
+    all of the tasks at once.
     """
 
     h: float
@@ -244,6 +246,8 @@ class Effect:
     resampled: Reading[Estimate]
     first_share: Reading[Estimate]
     second_share: Reading[Estimate]
+    likely: Estimate
+    likely_joint: Estimate
 
 
 @final

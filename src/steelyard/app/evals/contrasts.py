@@ -203,6 +203,7 @@ def _sizes(pairings: Sequence[Pairing], margin: float) -> Iterator[str]:
     yield "How large it is, beside the verdict: Cohen's h, and the odds of flips, won to lost"
     heads = ("", "h", "odds", "95 %", "all at once", "p alike")
     yield table([(*heads, f"±{margin:.1%}"), *(_size(*one) for one in sized)])
+    yield from _likely(sized)
     clustered = [(task, effect) for task, effect in sized if _shares_clusters(effect)]
     if clustered:
         yield "Checked another way, since items share passages or templates"
@@ -210,6 +211,22 @@ def _sizes(pairings: Sequence[Pairing], margin: float) -> Iterator[str]:
         yield table([(*names, "second, beta-binomial", ""), *(_check(*one) for one in clustered)])
         for task, effect in clustered:
             yield from _unchecked(task, effect)
+
+
+def _likely(sized: Sequence[tuple[str, Effect]]) -> Iterator[str]:
+    yield "What is likely lost, 95 %; a verdict takes the stricter interval above"
+    heads = ("", "loss", "likely", "all at once")
+    rows = [
+        (task, _net(one.likely.value), _signed(one.likely), _signed(one.likely_joint))
+        for task, one in sized
+    ]
+    # One row alone is all of them.
+    columns = len(heads) if len(sized) > 1 else len(heads) - 1
+    yield table([row[:columns] for row in (heads, *rows)])
+
+
+def _net(loss: Reading[float]) -> str:
+    return f"{loss.value:+.1%}" if isinstance(loss, Measured) else NOTHING
 
 
 def _size(task: str, effect: Effect) -> tuple[str, ...]:
