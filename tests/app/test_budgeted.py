@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 import pytest
 
 from steelyard.app.evals import budgeted
 from steelyard.app.evals.budgeted import Budget
-from steelyard.domain.errors import BadInput
+from steelyard.domain.errors import BadInput, TimeOver
 from steelyard.domain.progress import Noted, Progress
 from steelyard.domain.run import Stopped
 from steelyard.domain.task import Item, Task
@@ -34,7 +35,9 @@ class Slow:
         self.parts: list[tuple[str, int]] = []
         self.earlier: dict[str, set[str]] = {}
         self._item_s, self._spread, self._source = item_s, spread, Random(4)
-        self._to_learn_s = prelude_s
+        self._to_learn_s, self._end_s = prelude_s, math.inf
+        self.ending_s: Callable[[int], float] = lambda _: 0.0
+        self.stalls_at_s = math.inf
 
     def answered(self, task: Task) -> set[str]:
         return self.earlier.get(task.family, set())
@@ -43,31 +46,40 @@ class Slow:
         if task.family not in self.asked:  # tools are tried, a tokenizer is learned: once
             self.prelude_s += self._to_learn_s
             self.now_s += self._to_learn_s
-        self.asked[task.family] += len(items)
         fresh = [item for item in items if item.id not in self.answered(task)]
         self.parts.append((task.family, len(fresh)))
         each = self._item_s if isinstance(self._item_s, float) else self._item_s[task.family]
         for _ in range(0, len(fresh), STREAMS):
             self.now_s += each * (1 + self._spread * self._source.uniform(-1, 1))
+        if self.now_s > min(self._end_s, self.stalls_at_s):
+            self.now_s = self._end_s
+            raise TimeOver("the time was over with requests under way")
+        self.asked[task.family] += len(items)
+
+    def end_in(self, seconds: float) -> None:
+        self._end_s = self.now_s + seconds
+
+    def end(self) -> None:
+        """Do what comes after the last answer, for real or in advance."""
+        self.now_s += self.ending_s(self.asked.total())
 
     def within(self, seconds: float, told: list[Progress] | None = None) -> Stopped | None:
         """Ask all tasks within so many seconds."""
         emit = (lambda _: None) if told is None else told.append
         drawn = {task: registry.generate(task) for task in TASKS}
-        return budgeted.ask(self, drawn, STREAMS, Budget(seconds, lambda: self.now_s), emit)
+        budget = Budget(seconds, lambda: self.now_s)
+        return budgeted.ask(self, drawn, STREAMS, budget, emit, self.end)
 
 
 @pytest.mark.parametrize("item_s", [0.02, 0.5, 3.0, 20.0])
 @pytest.mark.parametrize("spread", [0.0, 0.5])
-def test_the_time_is_overrun_by_a_twentieth_at_most_and_not_much_is_left(
-    item_s: float, spread: float
-) -> None:
+def test_the_time_is_never_overrun_and_not_much_is_left(item_s: float, spread: float) -> None:
     slow, told, seconds = Slow(item_s, spread), list[Progress](), 150 * item_s + 4.0
     stopped = slow.within(seconds, told)
     assert stopped is not None
     assert (stopped.planned, stopped.looked) == (900, False)
     assert stopped.asked == slow.asked.total()
-    assert slow.now_s <= 1.05 * seconds
+    assert slow.now_s <= seconds
     assert stopped.asked >= 0.8 * STREAMS * (150 - 1.7 / item_s)
     assert abs(slow.asked["math_words"] - slow.asked["logic"]) <= 5
     (first,) = told
@@ -76,17 +88,60 @@ def test_the_time_is_overrun_by_a_twentieth_at_most_and_not_much_is_left(
     assert "show a loss of" in first.text
 
 
-@pytest.mark.parametrize("item_s", [40.0, 300.0])
-def test_of_a_slow_engine_no_more_is_begun_than_one_answer_for_each_stream(item_s: float) -> None:
-    slow = Slow(item_s)
+def test_of_a_slow_engine_no_more_is_begun_than_one_answer_for_each_stream() -> None:
+    slow = Slow(40.0)
     stopped = slow.within(60.0)
     assert stopped is not None
     assert slow.parts == [("math_words", STREAMS)]
-    assert stopped.asked == STREAMS
+    assert (stopped.asked, stopped.cut) == (STREAMS, 0)
     untouched = budgeted.unreached(stopped, TASKS, {"math_words/l1"})
     assert untouched.keys() == {"logic/l1", "formats/l1"}
     assert set(untouched.values()) == {"the budget of 1 min 00 s was spent before its turn"}
-    assert slow.now_s == 4.0 + item_s  # the one request that nobody could foresee
+    assert slow.now_s == 44.0
+
+
+def test_the_first_answers_are_broken_off_too_where_they_take_longer_than_all_the_time() -> None:
+    slow = Slow(300.0)
+    stopped = slow.within(60.0)
+    assert stopped is not None
+    assert (stopped.asked, stopped.cut) == (0, STREAMS)
+    assert 58.0 < slow.now_s <= 60.0
+    told = str(budgeted.too_small(Budget(60.0, lambda: 0.0), begun=stopped.cut))
+    assert told == "the budget of 1 min 00 s was spent before the first 2 questions were answered"
+
+
+def test_a_part_that_the_end_breaks_off_counts_as_not_asked_whole_and_is_asked_first_again() -> (
+    None
+):
+    first, second = Slow(1.0), Slow(1.0)
+    first.stalls_at_s = 30.0  # one answer never comes
+    stopped = first.within(60.0)
+    assert stopped is not None
+    assert stopped.cut > 0
+    assert stopped.asked == first.asked.total()
+    assert 58.0 < first.now_s <= 60.0
+    family, size = first.parts[-1]
+    assert stopped.cut == size
+    items = registry.generate(next(task for task in TASKS if task.family == family))
+    done = first.asked[family]
+    # All of that part but its first item were answered before the time was over.
+    second.earlier[family] = {item.id for item in (*items[:done], *items[done + 1 : done + size])}
+    again = second.within(8.0)
+    assert again is not None
+    assert (family, 1) in second.parts
+    assert second.asked[family] >= done + size
+
+
+@pytest.mark.parametrize("pace_s", [0.3, 1.5])
+def test_what_comes_after_the_last_answer_is_in_the_time_however_long_it_takes(
+    pace_s: float,
+) -> None:
+    slow = Slow(pace_s)
+    slow.ending_s = lambda asked: 1.0 + 0.01 * asked
+    stopped = slow.within(120.0)
+    assert stopped is not None
+    slow.end()
+    assert 105.0 < slow.now_s <= 120.0
 
 
 def test_a_slow_task_among_quick_ones_takes_its_share_and_no_more() -> None:
@@ -126,7 +181,7 @@ def test_what_is_learned_once_is_in_the_time_and_in_no_pace() -> None:
     bare.within(120.0)
     stopped = learned.within(120.0 + 3 * 60.0)
     assert stopped is not None
-    assert learned.asked == bare.asked
+    assert all(abs(learned.asked[name] - bare.asked[name]) <= 2 for name in bare.asked)
 
 
 def test_with_time_enough_all_is_asked_and_nothing_was_stopped() -> None:

@@ -31,9 +31,13 @@ class Session:
         self.answers += len(items) * task.samples
         self.now_s += len(fresh) * task.samples
 
+    def end_in(self, seconds: float) -> None:
+        """Nothing here lasts longer than it was to."""
+
     def within(self, seconds: float) -> Stopped | None:
         drawn = {THRICE: registry.generate(THRICE)}
-        return budgeted.ask(self, drawn, 1, Budget(seconds, lambda: self.now_s), lambda _: None)
+        budget = Budget(seconds, lambda: self.now_s)
+        return budgeted.ask(self, drawn, 1, budget, lambda _: None, lambda: None)
 
 
 def test_samples_are_planned_asked_and_counted_each() -> None:

@@ -133,10 +133,43 @@ def test_a_time_that_is_too_short_to_ask_anything_is_one_sentence(tmp_path: Path
     # It takes more than this to find out who the server is: each of its answers takes a second.
     with server(tmp_path / "server", {}, ttft_s=1.0) as url:
         done = steelyard(tmp_path, "eval", url, "--budget", "1100ms", "--out", "out")
-    assert done.returncode == 3, done.stderr
+    assert done.returncode == 2, done.stderr
     assert "the budget of 1.1 s was spent before anything could be asked" in done.stderr
-    assert "a longer --budget; the same command with --out out goes on" in done.stderr
+    assert "→ a longer --budget" in done.stderr
     assert not done.stdout
+    assert not (tmp_path / "out" / "record.json").exists()
+
+
+@pytest.mark.full
+def test_a_time_that_ends_under_an_answer_breaks_it_off_and_says_what_was_left_out(
+    tmp_path: Path,
+) -> None:
+    never = Fault("stall", requests=tuple(range(30, 200)))
+    with server(tmp_path / "server", right(MATHS, LOGIC), ttft_s=0.2, planned=(never,)) as url:
+        words = (*ASKED, "--streams", "1", "--budget", "40s", "--out", "out")
+        began = time.monotonic()
+        done = steelyard(tmp_path, "eval", url, *words)
+        took = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    assert took < 60, "a machine that does much else"
+    assert "of 120 items were asked: the budget of 40 s was spent" in done.stdout
+    assert "more were broken off then and are left out together" in done.stdout
+    record = json.loads((tmp_path / "out" / "record.json").read_text())
+    stopped = record["stopped"]
+    marks = [mark for section in record["sections"] for mark in section["marks"].values()]
+    assert len(marks) == stopped["asked"] > 0
+    assert all(mark["outcome"]["kind"] == "right" for mark in marks)
+    assert stopped["cut"] > 0
+    assert not list((tmp_path / "out").glob(".rehearsal*"))
+
+
+@pytest.mark.full
+def test_a_time_that_is_too_short_for_one_answer_is_one_sentence(tmp_path: Path) -> None:
+    with server(tmp_path / "server", right(MATHS), ttft_s=0.01, faults=("stall",)) as url:
+        words = ("--tasks", "math_words", "--budget", "30s", "--out", "out")
+        done = steelyard(tmp_path, "eval", url, *words)
+    assert done.returncode == 2, done.stderr
+    assert "the budget of 30 s was spent before the first 2 questions were answered" in done.stderr
     assert not (tmp_path / "out" / "record.json").exists()
 
 

@@ -399,3 +399,27 @@ def test_the_timed_process_carries_nothing_heavy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_from_a_moment_on_nothing_is_waited_for_and_what_was_out_is_told(tmp_path: Path) -> None:
+    answered: list[int] = []
+
+    def one_only(peer: Peer, number: int) -> None:
+        while peer.request():
+            answered.append(number)
+            if len(answered) == 1:
+                peer.send(whole(b"ok"))
+            else:
+                time.sleep(5.0)  # longer than anybody waits
+
+    with (
+        serving(one_only) as server,
+        Client(server.host, server.port, tmp_path / "spool.bin", streams=2) as client,
+    ):
+        for name in ("quick", "slow"):
+            client.submit(name, REQUEST)
+        assert next(client.results()).id
+        began = time.monotonic()
+        assert not list(client.results(time.monotonic_ns() + 200 * MS))
+        assert time.monotonic() - began < 4.0
+        assert client.outstanding == 1

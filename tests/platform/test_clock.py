@@ -1,5 +1,7 @@
 """Clocks and ids: what sorts by time really does."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -33,3 +35,12 @@ def test_a_date_that_was_set_is_seen_beside_the_clock_that_nobody_sets() -> None
     before = clock.ahead_ns()
     assert abs(clock.jumped_s(before)) < 1
     assert clock.jumped_s(before - 3600 * 10**9) == pytest.approx(3600, abs=1)
+
+
+def test_a_process_knows_when_it_was_started() -> None:
+    before = monotonic_ns()
+    words = "from steelyard.platform import clock; print(clock.process_began_ns())"
+    told = subprocess.run([sys.executable, "-c", words], capture_output=True, check=True, text=True)
+    resolution_ns = 20_000_000
+    assert before - resolution_ns <= int(told.stdout) <= monotonic_ns()
+    assert int(told.stdout) - before < (monotonic_ns() - before) / 2  # and not when it asked

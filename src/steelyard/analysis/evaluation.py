@@ -451,6 +451,11 @@ def _both_asked(first: Marked, second: Marked) -> tuple[Marked, Marked]:
 
 def _stopped(stopped: Stopped) -> str:
     told = f"{stopped.asked:,} of {stopped.planned:,} items were asked: {stopped.why}"
+    if stopped.cut:
+        told += (
+            f". {stopped.cut:,} more were broken off then and are left out together, those of them "
+            "that were answered too: quick answers alone would not stand for all"
+        )
     if not stopped.looked:
         return told
     return (

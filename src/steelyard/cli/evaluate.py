@@ -125,7 +125,7 @@ def ask(
     through a recording proxy (`steelyard engines install lm-eval inspect`); its scores are its own.
     """
     from steelyard.app.benches.request import BenchRequest
-    from steelyard.app.evals import evaluating, harnessed
+    from steelyard.app.evals import budgeted, evaluating, harnessed
     from steelyard.app.evals.request import ITEMS, EvalRequest
 
     names, chosen = tasks or (), sets or ()
@@ -167,6 +167,7 @@ def ask(
         judge=judging,
         thinking=thinking,
         wording=worded,
+        began_ns=budgeted.command_began_ns() if context.find_root().obj else None,
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)

@@ -15,6 +15,7 @@ SteelyardError (exit code 3: could not measure)
 ├── TransferFailed           a hub or the way to it broke off; what had arrived is kept
 ├── CannotContain            generated code cannot be run here without a way out
 ├── ConformanceError         a kernel, an exported symbol or an engine computes something else
+├── TimeOver                 the time that was given ended while something was under way
 ├── StoreError               the database or a journal is damaged or of a newer version
 │   └── DamagedStore         the database's bytes are not what was stored: rebuild it
 └── Interrupted (exit code 130)
@@ -105,6 +106,10 @@ class ConformanceError(SteelyardError):
 
 class CannotContain(SteelyardError):
     """Generated code cannot be run on this machine without a way out of its sandbox."""
+
+
+class TimeOver(SteelyardError):
+    """The time that was given ended while something was under way; that was broken off."""
 
 
 class StoreError(SteelyardError):

@@ -246,13 +246,15 @@ class Stopped:
     """Tasks that were ended before all items were asked, by what was found or by the time.
 
     `looked` says that the answers themselves decided when to stop: intervals and p-values for a
-    number of items that was settled beforehand do not hold for them.
+    number of items that was settled beforehand do not hold for them. `cut` items were under way
+    when the time ended, or answered in the same part: none of those counts as asked.
     """
 
     asked: int
     planned: int
     why: str
     looked: bool
+    cut: int = 0
 
 
 @final

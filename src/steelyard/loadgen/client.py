@@ -147,10 +147,18 @@ class Client:
             for _, answer in self._heard():
                 yield answer
 
-    def results(self) -> Iterator[Exchange]:
-        """Yield exchanges as they finish, until none is outstanding; more may be submitted."""
-        while self._jobs:
-            for driver, answer in self._heard():
+    @property
+    def outstanding(self) -> int:
+        """How many requests were submitted and have not ended."""
+        return len(self._jobs)
+
+    def results(self, until_ns: int | None = None) -> Iterator[Exchange]:
+        """Yield exchanges as they finish, until none is outstanding; more may be submitted.
+
+        From `until_ns` on nothing is waited for: what is out then ends with the drivers.
+        """
+        while self._jobs and (until_ns is None or clock.monotonic_ns() < until_ns):
+            for driver, answer in self._heard(until_ns):
                 if isinstance(answer, Done):
                     yield driver.exchange(answer.id)
 
@@ -184,13 +192,13 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _heard(self) -> list[tuple[_Driver, Answer]]:
+    def _heard(self, until_ns: int | None = None) -> list[tuple[_Driver, Answer]]:
         """Wait for news; fill the room that has appeared before anybody looks at them."""
         if self._ready is None:
             raise SteelyardError("the load driver is not running", hint="use Client in a `with`")
         found: list[tuple[_Driver, Answer]] = []
         returned: list[Job] = []
-        for key, _ in self._ready.select(self._patience_s()):
+        for key, _ in self._ready.select(self._patience_s(until_ns)):
             number: int = key.data
             for answer in self._drivers[number].hear():
                 self._sharing.came_back(number)
@@ -204,10 +212,11 @@ class Client:
         self._hand_on()
         return found
 
-    def _patience_s(self) -> float | None:
-        """Return how long to wait until what is handed to whom changes by itself."""
+    def _patience_s(self, until_ns: int | None) -> float | None:
+        """Return how long to wait until the time is over, or what is handed to whom changes."""
         at_ns = self._sharing.next_ns() if len(self._drivers) > 1 else None
-        return None if at_ns is None else max(0, at_ns - clock.monotonic_ns()) / _NS_PER_S
+        moments = [moment for moment in (at_ns, until_ns) if moment is not None]
+        return max(0, min(moments) - clock.monotonic_ns()) / _NS_PER_S if moments else None
 
     def _route(self, job: Job, *, first: bool = False) -> None:
         """Hand on what is bound to a moment, which does not wait; queue anything else."""

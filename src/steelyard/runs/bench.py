@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, final
 
-from steelyard.domain.errors import EngineError
+from steelyard.domain.errors import EngineError, TimeOver
 from steelyard.domain.progress import Advanced, Emit
 from steelyard.domain.prompts import PromptSource
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -104,9 +104,10 @@ class Bench:
     `prompts` are the texts that were read for a source, `hands` the prompts that are being dealt
     out (`runs.prompting`), `lengths` what was learned for them, `goes` how often each section was
     begun, `temperature_c` tells the processor's as it is now. `stall_ns` is the longest silence of
-    one request; `ends_hopeless` ends an open load that is more than the server can take. What
-    falls off on the way: how many warm-up requests each section had answered (`warmed`), and when
-    the first answered request of this bench was sent and done (`first_ns`).
+    one request; `ends_hopeless` ends an open load that is more than the server can take. What is
+    under way at `ends_ns` is broken off. What falls off on the way: how many warm-up requests each
+    section had answered (`warmed`), and when the first answered request of this bench was sent and
+    done (`first_ns`).
 
     `marks` are those of each task as they were made, `named` what its answers were called by the
     server, by sample and ask; `suspects` may have been cut, if the server cuts at all. What is
@@ -127,6 +128,7 @@ class Bench:
     lengths: MessageTokens | Calibrated | None = None
     goes: dict[str, int] = field(default_factory=dict)
     ends_hopeless: bool = True
+    ends_ns: int | None = None
     warmed: dict[str, int] = field(default_factory=dict)
     marks: dict[str, dict[str, Mark]] = field(default_factory=dict)
     named: dict[str, dict[tuple[str, int], Named]] = field(default_factory=dict)
@@ -146,6 +148,7 @@ class Bench:
         """Take over from the bench before, whose engine has died: settings, and what was done."""
         self.stall_ns, self.prompts = other.stall_ns, other.prompts
         self.goes, self.ends_hopeless = other.goes, other.ends_hopeless
+        self.ends_ns = other.ends_ns
         self.done, self.warmed, self.first_ns = other.done, other.warmed, other.first_ns
         self.marks, self.named, self.suspects = other.marks, other.named, other.suspects
         self.prelude_ns = other.prelude_ns
@@ -167,9 +170,12 @@ class Bench:
         self.client.submit(str(key), self.prepared(request), stall_ns=self.stall_ns)
 
     def results(self) -> Iterator[Exchange]:
-        """Yield exchanges as they end; raise `EngineError` when the engine has fallen silent."""
+        """Yield exchanges as they end; raise `EngineError` when the engine has fallen silent.
+
+        Raises `TimeOver` where some are under way when the time ends.
+        """
         silent = 0
-        for exchange in self.client.results():
+        for exchange in self.client.results(self.ends_ns):
             yield exchange
             silent = silent + 1 if exchange.failure == "stalled" else 0
             if silent == SILENT:
@@ -177,6 +183,13 @@ class Bench:
                     f"the engine fell silent: {silent} requests in a row stalled",
                     hint=f"see {self.engine.log_path}",
                 )
+        if self.client.outstanding:
+            raise TimeOver(f"the time was over with {self.client.outstanding} requests under way")
+
+    def require_time(self) -> None:
+        """Raise `TimeOver` where the time is over."""
+        if self.ends_ns is not None and clock.monotonic_ns() >= self.ends_ns:
+            raise TimeOver("the time was over before all was asked")
 
     def read(self, exchange: Exchange, *, prompt_tokens_wanted: int | None = None) -> Attempt:
         """Read an attempt out of an exchange; its ask and try come from its id."""

@@ -7,6 +7,7 @@ interrupt passes through. Not aware of campaigns or stores.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -21,6 +22,7 @@ from steelyard.domain.errors import (
     EngineDied,
     EngineError,
     SteelyardError,
+    TimeOver,
     UnsupportedSubject,
     WrongModel,
 )
@@ -69,7 +71,7 @@ class Session:
 
     `opening` brings the engine up and gives a bench in front of it, each time it is called.
     `restarts` is how often one that died is started again. `library` finds passages where it can
-    do more than by words.
+    do more than by words. At `ends_ns` what is asked is broken off, and nothing is begun.
     """
 
     spec: RunSpec
@@ -81,6 +83,7 @@ class Session:
     facts: ArtifactFacts | None = None
     restarts: int = len(PAUSES_S)
     library: Library | None = None
+    ends_ns: int | None = None
     started_at: str = field(default_factory=clock.wall_time)
     started_ns: int = field(default_factory=clock.monotonic_ns)
     date_ns: int = field(default_factory=clock.ahead_ns)
@@ -114,7 +117,19 @@ class Session:
     def open(self) -> None:
         """Bring the engine up."""
         self.bench = self._stack.enter_context(self.opening(self.found))
+        self.bench.ends_ns = self.ends_ns
         self.simulated |= self.bench.dialect.capabilities.simulated
+
+    def end_in(self, seconds: float) -> None:
+        """Break off what is asked in so many seconds."""
+        ends_ns = clock.monotonic_ns() + round(seconds * _NS_PER_S)
+        self.opened.ends_ns = self.ends_ns = ends_ns
+
+    def left_s(self, most_s: float) -> float:
+        """Return how long something may take that is begun now, `most_s` at the most."""
+        if self.ends_ns is None:
+            return most_s
+        return max(0.0, min(most_s, (self.ends_ns - clock.monotonic_ns()) / _NS_PER_S))
 
     def close(self) -> None:
         """End the engine of ours, and read back what was in force."""
@@ -163,7 +178,10 @@ class Session:
         """Start the engine again, as often as is allowed; else let it be the run's end."""
         before = self.opened
         while len(self.found.deaths) < self.restarts:
-            time.sleep(PAUSES_S[len(self.found.deaths)])
+            pause_s = PAUSES_S[len(self.found.deaths)]
+            if self.left_s(math.inf) <= pause_s:
+                break
+            time.sleep(pause_s)
             self.found.deaths += (name,)
             # By the way of an error: a dead engine cannot be asked what was in force.
             with suppress(EngineDied):
@@ -194,7 +212,7 @@ class Executor:
 
     An engine that loads is looked at again after `poll_max_s` at the latest.
     `proving` says whether an engine of ours computes right, before it is started for a run; without
-    it somebody else has seen to that.
+    it somebody else has seen to that. What is asked at `ends_ns` is broken off then.
     """
 
     verifier: Verifier
@@ -206,6 +224,7 @@ class Executor:
     device: Callable[[], Device] = hardware.device
     environment: Callable[[], Environment] = hardware.environment
     proving: Callable[[Subject, Controls, Container | None, Emit], Reading[Proof]] | None = None
+    ends_ns: int | None = None
 
     def run(self, spec: RunSpec, variant: Variant, place: Place) -> RunRecord:
         """Execute one spec and write its record into the place's folder."""
@@ -248,6 +267,8 @@ class Executor:
 
         def opening(found: Found) -> AbstractContextManager[Bench]:
             self._prove(spec, place, found)
+            if session.left_s(math.inf) <= 0:
+                raise TimeOver("the time was over before the engine was started")
             return hosted(
                 spec,
                 variant,
@@ -255,12 +276,12 @@ class Executor:
                 found,
                 self.verifier,
                 self.emit,
-                load_timeout_s=self.load_timeout_s,
+                load_timeout_s=session.left_s(self.load_timeout_s),
                 poll_max_s=self.poll_max_s,
                 watch=self.watch,
             )
 
-        session = Session(spec, place, opening, facts=variant.file)
+        session = Session(spec, place, opening, facts=variant.file, ends_ns=self.ends_ns)
         session.simulated = api.dialect(spec.subject.engine).capabilities.simulated
         return _opened(session)
 
@@ -272,7 +293,7 @@ class Executor:
         def opening(found: Found) -> AbstractContextManager[Bench]:
             return attached(spec, engine, place.folder, found, self.emit, watch=self.watch)
 
-        session = Session(spec, place, opening)
+        session = Session(spec, place, opening, ends_ns=self.ends_ns)
         session.simulated = engine.dialect.capabilities.simulated
         return _opened(session)
 
@@ -292,6 +313,12 @@ class Executor:
 
     def record(self, session: Session) -> RunRecord:
         """Return the record of a run that has ended, and write it into its folder."""
+        record = self.made(session)
+        write_record(session.place.folder, record)
+        return record
+
+    def made(self, session: Session) -> RunRecord:
+        """Return the record of what a run has found so far."""
         found, place, spec = session.found, session.place, session.spec
         sections = tuple(found.sections)
         proofs = (*found.proofs, *_prompts(sections))
@@ -330,9 +357,7 @@ class Executor:
             stopped=found.stopped,
             left_out=found.left_out,
         )
-        record = replace(record, cautions=cautions(record))
-        write_record(place.folder, record)
-        return record
+        return replace(record, cautions=cautions(record))
 
 
 def _jump(session: Session) -> float:

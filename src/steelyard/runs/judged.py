@@ -72,12 +72,16 @@ def judge(
 
     With `items` those of it are asked and no others. `library` finds passages for items that are
     asked of documents; without one they are asked alone, and nobody can know.
+
+    Raises `TimeOver` where the bench's time ends before the last mark. None of these items has one
+    then: those that were quick enough would stand for the others.
     """
     state = _Asking(bench, task, generate(task) if items is None else items)
     if why := state.barrier():
         return state.not_run(why)
     if library is not None:
         state.furnish(library)
+    bench.require_time()
     state.begin()
     for exchange in bench.results():
         state.take(exchange)
@@ -246,7 +250,7 @@ class _Asking:
 
     def finish(self) -> None:
         """Try out the answers that have to be."""
-        for sample, mark in tried(self._trials):
+        for sample, mark in tried(self._trials, self._bench.ends_ns):
             self._mark(sample, mark)
 
     def section(self) -> Section:

@@ -7,12 +7,14 @@ lies from itself. A run of its own, so an interrupted one goes on. Not aware of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, final
 
 from steelyard.analysis.verdict import Marked, floor
 from steelyard.app.choosing.asking import Ground, in_time
 from steelyard.campaigns.choosing import LOOK, REFERENCE, Ask
+from steelyard.domain.errors import TimeOver
 from steelyard.domain.progress import Advanced, Noted
 from steelyard.domain.reading import Missing, Reading
 from steelyard.domain.run import RunRecord, Stopped
@@ -64,17 +66,18 @@ def _asked(ground: Ground, count: int) -> tuple[RunRecord, int]:
     with target.open(ground.executor) as session:
         if session.bench is not None:
             session.bench.stall_ns = round(ground.request.eval.bench.timeout * _NS_PER_S)
-            while done < count:
-                ask = in_time(ground, Ask(REFERENCE, done, min(done + LOOK, count)))
-                if ask is None:
-                    break
-                began_ns = clock.monotonic_ns()
-                for task, items in ground.deal.part(ask.start, ask.stop):
-                    session.judge(task, items)
-                done = ask.stop
-                spent_s = (clock.monotonic_ns() - began_ns) / _NS_PER_S
-                ground.item_s[REFERENCE] = spent_s / (ask.stop - ask.start)
-                ground.emit(Advanced("choose", done, "items, the reference again"))
+            with suppress(TimeOver):  # the part that it broke off counts as not asked
+                while done < count:
+                    ask = in_time(ground, Ask(REFERENCE, done, min(done + LOOK, count)))
+                    if ask is None:
+                        break
+                    began_ns = clock.monotonic_ns()
+                    for task, items in ground.deal.part(ask.start, ask.stop):
+                        session.judge(task, items)
+                    done = ask.stop
+                    spent_s = (clock.monotonic_ns() - began_ns) / _NS_PER_S
+                    ground.item_s[REFERENCE] = spent_s / (ask.stop - ask.start)
+                    ground.emit(Advanced("choose", done, "items, the reference again"))
     record = ground.executor.record(session)
     if record.outcome == "completed":
         why = "an A/A row asks no more"

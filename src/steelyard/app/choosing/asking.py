@@ -7,6 +7,7 @@ of what is decided.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast, final
@@ -17,7 +18,7 @@ from steelyard.app.choosing.request import ChooseRequest
 from steelyard.app.evals import budgeted
 from steelyard.app.evals.budgeted import Budget
 from steelyard.campaigns.choosing import REFERENCE, Ask, Choosing
-from steelyard.domain.errors import EngineError
+from steelyard.domain.errors import EngineError, TimeOver
 from steelyard.domain.progress import Advanced, Emit, Noted
 from steelyard.domain.run import RunRecord, Stopped
 from steelyard.domain.task import Mark, NotRun, Right
@@ -52,6 +53,12 @@ class Ground:
         """Seconds since it began, over all sessions."""
         return self.earlier_s + (clock.monotonic_ns() - self.started_ns) / _NS_PER_S
 
+    @property
+    def budget(self) -> Budget | None:
+        """What is left of the time, where one was given."""
+        seconds = self.request.budget
+        return None if seconds is None else budgeted.of_a_choice(seconds, lambda: self.spent_s)
+
     def place(self, label: str) -> Path:
         """Return the folder of one subject's run."""
         return self.folder / (label or "reference")
@@ -59,6 +66,9 @@ class Ground:
 
 def perform(ground: Ground) -> None:
     """Visit one subject after the other, as the machine says."""
+    if (within := ground.budget) is not None:
+        ends_ns = within.ends_ns(clock.monotonic_ns())
+        ground.executor = replace(ground.executor, ends_ns=ends_ns)
     while (ask := ground.machine.next()) is not None:
         if in_time(ground, ask) is None:
             ground.machine.close()
@@ -72,12 +82,15 @@ def _visit(ground: Ground, label: str) -> None:
     with target.open(ground.executor) as session:
         if session.bench is not None:
             session.bench.stall_ns = round(ground.request.eval.bench.timeout * _NS_PER_S)
-            _again(ground, session, label)
-            while (ask := ground.machine.next()) is not None and ask.label == label:
-                part = in_time(ground, ask)
-                if part is None:
-                    break
-                _asked(ground, session, part)
+            with suppress(TimeOver):  # the part that it broke off counts as not asked
+                _again(ground, session, label)
+                while (ask := ground.machine.next()) is not None and ask.label == label:
+                    part = in_time(ground, ask)
+                    if part is None:
+                        break
+                    _asked(ground, session, part)
+    if session.found.outcome != "completed" and (within := ground.budget) and within.left_s <= 0:
+        return  # an engine that was not up in time has not failed
     record = _written(ground, session, label)
     if record.outcome == "completed":
         return
@@ -129,10 +142,9 @@ def _known(mark: Mark) -> bool | None:
 
 def in_time(ground: Ground, ask: Ask) -> Ask | None:
     """Return as many of these items as there is time for; None where it is over."""
-    budget = ground.request.budget
-    if budget is None:
+    within = ground.budget
+    if within is None:
         return ask
-    within = Budget(budget, lambda: ground.spent_s)
     pace = ground.item_s.get(ask.label)
     count = budgeted.allowed(within, pace, ground.request.eval.streams)
     return replace(ask, stop=min(ask.stop, ask.start + count)) if count else None
@@ -167,7 +179,8 @@ def records(ground: Ground) -> dict[str, RunRecord]:
         if not ground.machine.asked(label):
             continue
         if not (place / RECORD_NAME).exists() or _short(ground, label):
-            with ground.targets[label].open(ground.executor) as session:
+            # What it takes to read back what was answered is no asking, and is not broken off.
+            with ground.targets[label].open(replace(ground.executor, ends_ns=None)) as session:
                 if session.bench is not None:
                     _again(ground, session, label)
             _written(ground, session, label)

@@ -2,39 +2,48 @@
 
 Every part holds as many items of each task, so that wherever the time ends all of them are about as
 far. Nothing is known of a pace before its first answers: the first part is one request for each
-stream, and no part of a task is foreseen to take more than a small share of the time. What was
-begun is brought to its end, for answers that take long are not like others. When to stop is decided
-by the clock alone and never by the answers, so intervals and p-values hold for what was asked. Not
-aware of terminals or stores.
+stream, and no part of a task is foreseen to take more than a small share of the time. It is begun
+only if it should end in time, and is brought to its end, for answers that take long are not like
+others. One that does not end in time is broken off and left out whole: it counts as not asked. When
+to stop is decided by the clock alone and never by the answers, so intervals and p-values hold for
+what was asked. What comes after the last answer is done in advance, to keep as much time back for
+it as it takes here and now. Not aware of terminals or stores.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Final, Protocol, final
 
 from steelyard.app.evals.distinct import Distinct, distinct
 from steelyard.app.evals.texts import alike
 from steelyard.app.sweeps.rates import rates_of
-from steelyard.domain.errors import BadInput, SteelyardError
+from steelyard.domain.errors import BadInput, TimeOver
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import Stopped
 from steelyard.domain.subject import Variant
 from steelyard.domain.task import Item, Task
+from steelyard.platform import clock
 from steelyard.reports.figures import duration
 from steelyard.stats.power import smallest_visible_loss
 
+_NS_PER_S: Final = 1e9
 _PART: Final = 5  # items of each task, or as many as there are requests at a time
-_SHARE: Final = (
-    0.025  # of the time one part of a task is to take: three times that is a twentieth over
-)
+_SHARE: Final = 0.025  # of the time one part of a task is to take: no more is lost with it
+_SCATTER: Final = 1.3  # times what is foreseen a part may take and still be brought to its end
 _FADE: Final = 0.7  # by what a slow part is forgotten with each that follows
 _USUAL_FLIPS: Final = 0.1
-_LATE_S: Final = 1.0  # to end the engine and write the record, on a machine that is quick
-_ENDING_ITEM_S: Final = 0.004  # more for each item
-_ENDING: Final = 0.25  # of what getting ready took, elsewhere
-_ENDING_MOST: Final = 0.1  # of the budget
+_LATE_S: Final = 1.0  # to end the engine and write the record, before it is known
+_SLOW: Final = 0.25  # of what getting ready took, before it is known
+_LATE_LEAST_S: Final = 0.5
+_SPARE: Final = 0.01  # of the budget
+_ENDING: Final = 1.5  # times what it took last: other programs do not stand still
+_CLOSING: Final = 5.0  # times what it takes with nothing asked: to end engine, client and Python
+_AGAIN: Final = 0.5  # of the time that was left when it was done last
+_DEAR: Final = 0.1  # of the time that is left: what takes more is not done in advance
 
 
 class Asks(Protocol):
@@ -48,17 +57,24 @@ class Asks(Protocol):
         """Return the items whose answers an earlier session left."""
 
     def judge(self, task: Task, items: Sequence[Item]) -> object:
-        """Ask them."""
+        """Ask them; raise `TimeOver` where that has not ended when the time has."""
+
+    def end_in(self, seconds: float) -> None:
+        """End the time in so many seconds."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many seconds from when `spent_s` was 0; `late_s` of them are kept for ending."""
+    """So many seconds from when `spent_s` was 0; `late_s` of them are kept for ending.
+
+    A second of work has taken `slow` seconds so far: other programs want the processor too.
+    """
 
     seconds: float
     spent_s: Callable[[], float]
     late_s: float = _LATE_S
+    slow: float = 1.0
 
     @property
     def left_s(self) -> float:
@@ -66,9 +82,17 @@ class Budget:
         return self.seconds - self.spent_s() - self.late_s
 
     def ready(self) -> Budget:
-        """Return it at the first question: what was slow to get up is slow to end, too."""
-        slow_s = min(self.spent_s() * _ENDING, self.seconds * _ENDING_MOST)
-        return replace(self, late_s=max(_LATE_S, slow_s))
+        """Return it as all is ready: what was slow to get up is slow to end, too."""
+        return replace(self, late_s=max(_LATE_S, self.spent_s() * _SLOW))
+
+    def ends_ns(self, now_ns: int) -> int:
+        """Return the moment at which asking ends."""
+        return now_ns + round(self.left_s * _NS_PER_S)
+
+    def require(self) -> None:
+        """Raise `BadInput` where it is over before anything was asked."""
+        if self.ready().left_s <= 0:
+            raise too_small(self)
 
 
 @final
@@ -76,12 +100,28 @@ class Budget:
 class _Course:
     """A task under way: what is left of it, and how long its answers take, a full set of streams.
 
-    `wave_s` is None until any of its items was asked.
+    `wave_s` is None until any of its items was asked. `known` were answered in an earlier session,
+    which others before them were not.
     """
 
     task: Task
     left: list[Item]
+    known: Collection[str] = ()
     wave_s: float | None = None
+
+    def fresh(self, size: int) -> int:
+        """Return how many answers of its next items are still to come."""
+        return sum(item.id not in self.known for item in self.left[:size]) * self.task.samples
+
+
+def of_a_choice(seconds: float, spent_s: Callable[[], float]) -> Budget:
+    """Return the time of several subjects: what is kept back is a share of it."""
+    return Budget(seconds, spent_s, max(_LATE_S, _SHARE * seconds))
+
+
+def command_began_ns() -> int:
+    """Return the moment from which the one who typed the command counts: before any of it ran."""
+    return clock.process_began_ns()
 
 
 def require_enough(seconds: float) -> None:
@@ -94,13 +134,18 @@ def require_enough(seconds: float) -> None:
         )
 
 
-def too_small(budget: Budget, goes_on: str) -> SteelyardError:
-    """Return what to raise where the time was over before anything was asked."""
-    return SteelyardError(
-        f"the budget of {duration(budget.seconds)} was spent before anything could be asked: "
-        f"getting ready took {duration(budget.spent_s())}",
-        hint=f"a longer --budget; {goes_on}",
+def too_small(budget: Budget, goes_on: str = "", *, begun: int = 0) -> BadInput:
+    """Return what to raise where the time was over before the first questions were answered.
+
+    So many items were `begun`, and perhaps none.
+    """
+    what = f"the budget of {duration(budget.seconds)} was spent before"
+    told = (
+        f"{what} the first {begun} questions were answered"
+        if begun
+        else f"{what} anything could be asked: getting ready took {duration(budget.spent_s())}"
     )
+    return BadInput(told, hint=f"a longer --budget; {goes_on}" if goes_on else "a longer --budget")
 
 
 def unreached(stopped: Stopped, tasks: Sequence[Task], begun: Collection[str]) -> dict[str, str]:
@@ -150,16 +195,24 @@ def ask(
     streams: int,
     budget: Budget,
     emit: Emit,
+    rehearse: Callable[[], object] = lambda: None,
 ) -> Stopped | None:
-    """Ask the items of all tasks part after part; return how far it came if the time ended it."""
-    asking = _Asking(session, streams, budget.ready(), distinct(drawn))
+    """Ask the items of all tasks part after part; return how far it came if the time ended it.
+
+    `rehearse` does all that comes after the last answer and can be done more than once.
+    """
+    why = f"the budget of {duration(budget.seconds)} was spent"
+    if budget.ready().left_s <= 0:
+        planned = sum(len(items) * task.samples for task, items in drawn.items())
+        return Stopped(0, planned, why, looked=False)
+    rehearse()  # what is done at its first time only is not counted
+    asking = _Asking(session, streams, _Ending(budget, rehearse), distinct(drawn))
     for task, items in drawn.items():
         asking.take_over(task, items)
     first = True
     while asking.open:
         if not asking.part():
-            why = f"the budget of {duration(budget.seconds)} was spent"
-            return Stopped(asking.asked, asking.planned, why, looked=False)
+            return Stopped(asking.asked, asking.planned, why, looked=False, cut=asking.cut)
         if first:
             emit(Noted(f"by its first answers: {asking.outlook()}"))
             first = False
@@ -167,24 +220,83 @@ def ask(
 
 
 @final
+class _Ending:
+    """How much of the time is kept back for what comes after the last answer.
+
+    That is measured by doing it, first with nothing asked, and again whenever half of the time has
+    passed that was left. In between it is taken to grow as what was asked does. Who wants little of
+    a busy processor gets it at once, and who wants more does not: so the rest, which is to end
+    processes, is reckoned by how slow the start was, where that is more.
+    """
+
+    def __init__(self, budget: Budget, rehearse: Callable[[], object]) -> None:
+        self.budget, self._rehearse = budget, rehearse
+        began_s = time.process_time()
+        self._took_s = self._bare_s = self._timed()
+        work_s = time.process_time() - began_s
+        self._closing_s = _CLOSING * max(self._bare_s, budget.slow * work_s)
+        self._asked = 0
+        self._keep_back(0)
+        self._again_s = self.left_s
+
+    @property
+    def left_s(self) -> float:
+        """What is left to ask in, in seconds."""
+        return self.budget.left_s
+
+    def look(self, asked: int) -> None:
+        """Do once more what comes last, where it is time to."""
+        left_s = self.left_s
+        due = asked and left_s <= _AGAIN * self._again_s
+        if due and self._foreseen_s(asked) <= _DEAR * left_s:
+            self._took_s, self._asked, self._again_s = self._timed(), asked, left_s
+        self._keep_back(asked)
+
+    def _keep_back(self, asked: int) -> None:
+        late_s = _ENDING * self._foreseen_s(asked) + self._closing_s
+        late_s += _SPARE * self.budget.seconds
+        self.budget = replace(self.budget, late_s=max(_LATE_LEAST_S, late_s))
+
+    def _foreseen_s(self, asked: int) -> float:
+        """Return what it takes for so many: as long as last time, and more for each since."""
+        if not self._asked:
+            return self._took_s
+        each_s = max(0.0, self._took_s - self._bare_s) / self._asked
+        return self._took_s + each_s * (asked - self._asked)
+
+    def _timed(self) -> float:
+        began_s = self.budget.spent_s()
+        self._rehearse()
+        return self.budget.spent_s() - began_s
+
+
+@final
 class _Asking:
     """All tasks on their way through the time. What an earlier session was answered costs none."""
 
-    def __init__(self, session: Asks, streams: int, budget: Budget, different: Distinct) -> None:
-        self._session, self._streams, self._budget = session, streams, budget
+    def __init__(self, session: Asks, streams: int, ending: _Ending, different: Distinct) -> None:
+        self._session, self._streams, self._ending = session, streams, ending
         self._different = different
         self._courses: list[_Course] = []
-        self.asked = self.planned = 0
+        self.asked = self.planned = self.cut = 0
 
     def take_over(self, task: Task, drawn: Sequence[Item]) -> None:
-        """Add a task, and take over what is answered of it."""
+        """Add a task, and take over what is answered of it before the first gap.
+
+        Those behind it are not taken without those that took too long for an earlier session.
+        """
         known = self._session.answered(task)
-        course = _Course(task, [item for item in drawn if item.id not in known])
-        self._courses.append(course)
+        whole = list(takewhile(lambda item: item.id in known, drawn))
+        self._courses.append(_Course(task, list(drawn[len(whole) :]), known))
         self.planned += len(drawn) * task.samples
-        if len(course.left) < len(drawn):
-            self._session.judge(task, [item for item in drawn if item.id in known])
-            self.asked += (len(drawn) - len(course.left)) * task.samples
+        if not whole:
+            return
+        try:
+            self._session.judge(task, whole)
+        except TimeOver:
+            self._courses[-1].left = list(drawn)
+        else:
+            self.asked += len(whole) * task.samples
 
     @property
     def open(self) -> list[_Course]:
@@ -193,8 +305,7 @@ class _Asking:
 
     @property
     def _left_s(self) -> float:
-        """What is left to ask in: what was asked takes its time to be counted and written down."""
-        return self._budget.left_s - _ENDING_ITEM_S * self.asked
+        return self._ending.left_s
 
     def part(self) -> bool:
         """Ask as many items of each task as there is time for; False where it is over."""
@@ -202,9 +313,14 @@ class _Asking:
         if whole_s is not None and whole_s > self._left_s:
             return False
         for course in self.open:
-            if self._foreseen_s(course, size) > self._left_s:
+            self._ending.look(self.asked)
+            if self._foreseen_s(course, size) >= self._left_s:
                 return False
-            self._ask(course, size)
+            try:
+                self._ask(course, size)
+            except TimeOver:
+                self.cut = len(course.left[:size]) * course.task.samples
+                return False
         return True
 
     def outlook(self) -> str:
@@ -214,7 +330,7 @@ class _Asking:
         ]
         more = int(max(0.0, self._left_s) * len(each_s) / max(sum(each_s), 1e-9))
         fits = min(self.planned, self.asked + more)
-        return _allowed(fits, self.planned, self._budget.seconds, self._different)
+        return _allowed(fits, self.planned, self._ending.budget.seconds, self._different)
 
     def _size(self) -> tuple[int, float | None]:
         """Return the items of each task of the next part, and its seconds, None where not known."""
@@ -222,7 +338,7 @@ class _Asking:
         known = [wave_s for wave_s in paces if wave_s is not None]
         if len(known) < len(paces):
             return self._items(1), None
-        waves = int(_SHARE * self._budget.seconds / max(*known, 1e-9))
+        waves = int(_SHARE * self._ending.budget.seconds / max(*known, 1e-9))
         size = min(max(_PART, self._streams), self._items(max(1, waves)))
         while size > 1 and self._whole_s(size) > self._left_s:
             size -= 1
@@ -238,21 +354,23 @@ class _Asking:
 
     def _waves(self, course: _Course, size: int) -> int:
         """Return how many sets of requests so many of its items are."""
-        return -(-min(size, len(course.left)) * course.task.samples // self._streams)
+        return -(-course.fresh(size) // self._streams)
 
     def _foreseen_s(self, course: _Course, size: int) -> float:
         """Return what they should take; of a task that was not asked yet, as the slowest other."""
         others = (other.wave_s for other in self._courses)
         slowest_s = max((wave_s for wave_s in others if wave_s is not None), default=0.0)
         wave_s = slowest_s if course.wave_s is None else course.wave_s
-        return wave_s * self._waves(course, size)
+        return _SCATTER * wave_s * self._waves(course, size)
 
     def _ask(self, course: _Course, size: int) -> None:
-        began_s = self._budget.spent_s() - self._session.prelude_s
+        began_s = self._ending.budget.spent_s() - self._session.prelude_s
         waves, items = self._waves(course, size), course.left[:size]
+        self._session.end_in(self._left_s)
         self._session.judge(course.task, items)
-        ended_s = self._budget.spent_s() - self._session.prelude_s
-        course.wave_s = max((ended_s - began_s) / waves, _FADE * (course.wave_s or 0.0))
+        ended_s = self._ending.budget.spent_s() - self._session.prelude_s
+        if waves:
+            course.wave_s = max((ended_s - began_s) / waves, _FADE * (course.wave_s or 0.0))
         del course.left[:size]
         self.asked += len(items) * course.task.samples
 

@@ -7,9 +7,11 @@ of terminals: text comes back as text.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, final
 
@@ -39,6 +41,7 @@ from steelyard.app.evals import (
 from steelyard.app.evals.budgeted import Budget
 from steelyard.app.evals.distinct import distinct, least_ruled_out
 from steelyard.app.evals.judge import Appointed
+from steelyard.app.evals.rehearsal import Rehearsal
 from steelyard.app.evals.request import EvalRequest, refuse_repetition, sets_of, tasks_of
 from steelyard.app.results import tables
 from steelyard.app.results.forms import with_forms
@@ -125,26 +128,39 @@ class _Prepared:
 
 def evaluate(request: EvalRequest, emit: Emit) -> Evaluated:
     """Ask every item of every task, or as many as the budget allows, and count what came back."""
-    began_ns = clock.monotonic_ns()
-    budget = _budget(request.budget, began_ns)
-    ready = _prepared(request, emit)
-    if budget is not None and budget.left_s <= 0:  # before an engine is started for nothing
-        raise budgeted.too_small(budget, going_on.hint(ready.folder))
+    budget = _budget(request)
+    ready = _prepared(request, budget, emit)
+    budget = None if budget is None else budget.ready()
     record = None if request.series is None else _finished(ready.folder)
     if record is None:
         with locks.folder_lock(ready.folder):
             record = _record(request, ready, budget, emit)
         with keeper(emit) as keep:
             keep(record)
+    return _counted(record, ready.drawn, ready.folder)
+
+
+def _counted(record: RunRecord, drawn: Mapping[Task, Sequence[Item]], folder: Path) -> Evaluated:
+    """Count what came back; write the answers to a file's questions down."""
     found = depths.with_lengths(scores.evaluate(record), record)
     found = with_forms(found, record)
     forms = wording.guard_text(record), tables.forms_text(record)
-    told = kinds.counts_text(record, ready.drawn), "\n".join(filter(None, forms))
-    answers = own_files.write_answers(ready.folder, record)
-    return Evaluated(found, ready.folder, *told, answers, unjudged=judges.unfinished(record))
+    told = kinds.counts_text(record, drawn), "\n".join(filter(None, forms))
+    answers = own_files.write_answers(folder, record)
+    return Evaluated(found, folder, *told, answers, unjudged=judges.unfinished(record))
 
 
-def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
+def _drawn(tasks: Sequence[Task], budget: Budget | None) -> dict[Task, Sequence[Item]]:
+    """Return the items of each task; raise `BadInput` where that alone takes all the time."""
+    found: dict[Task, Sequence[Item]] = {}
+    for task in tasks:
+        found[task] = registry.generate(task)
+        if budget is not None:
+            budget.require()
+    return found
+
+
+def _prepared(request: EvalRequest, budget: Budget | None, emit: Emit) -> _Prepared:
     """Draw the items, meet or plan what answers them, and say what may be seen."""
     refuse_repetition(request)
     if request.out is not None:
@@ -153,7 +169,7 @@ def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
         benching.require_subject(request.bench)
     asked = wording.worded(tasks_of(request, emit), request.wording)
     tasks, met = rag_request.settled(asked, request.rag)
-    drawn: dict[Task, Sequence[Item]] = {task: registry.generate(task) for task in tasks}
+    drawn = _drawn(tasks, budget)
     beyond: dict[Task, str] = {}
     if request.suite is None:
         able.require_here(tasks)
@@ -177,6 +193,8 @@ def _prepared(request: EvalRequest, emit: Emit) -> _Prepared:
         emit(Noted(f"{family} is not asked: {why}", warning=True))
     for notice in _foresight(request, drawn, target):
         emit(Noted(notice))
+    if budget is not None:  # before an engine is started for nothing
+        budget.require()
     return _Prepared(target, drawn, left_out, met, folder, appointed)
 
 
@@ -220,7 +238,8 @@ def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: 
     """Ask, and return the record; the subject's engine has ended."""
     target, folder, stopped = ready.target, ready.folder, None
     tasks = target.spec.tasks
-    executor = Executor(Verifier(), emit, proving=benching.proved)
+    ends_ns = None if budget is None else budget.ends_ns(clock.monotonic_ns())
+    executor = Executor(Verifier(), emit, proving=benching.proved, ends_ns=ends_ns)
     started_ns = clock.monotonic_ns()
     atomic.write(folder / SPEC, encode(target.spec, indent=1).encode())
     own_files.keep(folder, tasks)
@@ -235,16 +254,21 @@ def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: 
         if session.bench is not None:
             session.bench.stall_ns = round(request.bench.timeout * _NS_PER_S)
             if budget is not None:
-                stopped = budgeted.ask(session, ready.drawn, request.streams, budget, emit)
+                with Rehearsal(folder, partial(_counted, drawn=ready.drawn)) as rehearsal:
+                    stopped = budgeted.ask(
+                        session, ready.drawn, request.streams, budget, emit,
+                        lambda: rehearsal.of(executor.made(session)),
+                    )  # fmt: skip
             else:
                 for task in tasks:
                     session.judge(task)
     emit(PhaseEnded("eval", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
     if library.refusal is not None:  # of the endpoint that embeds: nothing of the subject's
         raise library.refusal
-    if budget is not None and stopped is not None and not stopped.asked:
-        raise budgeted.too_small(budget, going_on.hint(folder))
     found = session.found
+    if budget is not None and not found.sections and (stopped or budget.left_s <= 0):
+        cut = 0 if stopped is None else stopped.cut
+        raise budgeted.too_small(budget, going_on.hint(folder), begun=cut)
     found.stopped, found.left_out = stopped, dict(ready.left_out)
     if stopped is not None:
         begun = {section.name for section in found.sections}
@@ -328,11 +352,14 @@ def _foresight(
     yield from wording.notices(tuple(drawn))
 
 
-def _budget(seconds: float | None, began_ns: int) -> Budget | None:
-    if seconds is None:
+def _budget(request: EvalRequest) -> Budget | None:
+    if request.budget is None:
         return None
-    budgeted.require_enough(seconds)
-    return Budget(seconds, lambda: (clock.monotonic_ns() - began_ns) / _NS_PER_S)
+    budgeted.require_enough(request.budget)
+    now_ns = clock.monotonic_ns()
+    began_ns = now_ns if request.began_ns is None else request.began_ns
+    slow = max(1.0, (now_ns - began_ns) / _NS_PER_S / max(time.process_time(), 1e-3))
+    return Budget(request.budget, lambda: (clock.monotonic_ns() - began_ns) / _NS_PER_S, slow=slow)
 
 
 @contextmanager

@@ -30,7 +30,8 @@ class EvalRequest:
 
     `items` is None where nobody said how many: the usual number, and of a file every row.
     `series` is the folder of the first of several that ask the same: what another one there asked
-    is refused, and one that is finished is read again instead of being refused.
+    is refused, and one that is finished is read again instead of being refused. `began_ns` is the
+    moment from which a `budget` counts: None is when it is performed.
     """
 
     bench: BenchRequest
@@ -52,6 +53,7 @@ class EvalRequest:
     judge: JudgeRequest = field(default_factory=JudgeRequest)
     thinking: int = 0
     wording: Wording = field(default_factory=Wording)
+    began_ns: int | None = None
 
 
 def tasks_of(request: EvalRequest, emit: Emit) -> tuple[Task, ...]:
