@@ -22,6 +22,7 @@ from steelyard.domain.task import Mark, NotRun, Right, Wrong
 from steelyard.domain.workload import Workload
 
 HOG = Caution("HIGH_CPU_SATURATION", "other programs used 60 %", "stop them")
+ANOTHER_SEED = Caution("MISSING_EXPERIMENTAL_CONTROLS", "seed asked 7, found 8", "set the seed")
 SPEEDS = {"F16": 40.0, "Q8_0": 60.0, "Q4_K_M": 80.0, "Q2_K": 100.0}
 LOST = {"Q4_K_M": 8, "Q2_K": 120}
 LOADS = (
@@ -45,16 +46,21 @@ def brief(**changes: object) -> Sweep:
 
 @dataclass
 class World:
-    """The truth of one sweep: how fast, how good, and what goes wrong."""
+    """The truth of one sweep: how fast, how good, and what goes wrong.
+
+    `cut_thinking` counts, by `LABEL/FAMILY`, the answers that end at their limit in thought.
+    """
 
     spec: Sweep = field(default_factory=asked)
     speeds: Mapping[str, float] = field(default_factory=lambda: SPEEDS)
     lost: Mapping[str, int] = field(default_factory=lambda: LOST)
     heat: Callable[[float], float] = lambda _: 1.0
     polluted: frozenset[str] = frozenset()
+    caution: Caution = HOG
     failed: frozenset[str] = frozenset()
     not_run: Mapping[str, int] = field(default_factory=dict)
     aa_flips: int = 0
+    cut_thinking: Mapping[str, int] = field(default_factory=dict)
     constraints: bool = True
     now_ms: float = 0.0
 
@@ -83,7 +89,9 @@ class World:
     def run(self, cell: Cell, heat: float) -> RunRecord:
         outcome: RunOutcome = "failed" if cell.label in self.failed else "completed"
         sections = () if outcome == "failed" else tuple(self._sections(cell, heat))
-        cautions = (HOG,) if cell.label in self.polluted and cell.role != "sentinel" else ()
+        cautions = (
+            (self.caution,) if cell.label in self.polluted and cell.role != "sentinel" else ()
+        )
         return self._record(cell.spec, sections, outcome=outcome, cautions=cautions)
 
     def _sections(self, cell: Cell, heat: float) -> list[Section]:
@@ -108,7 +116,10 @@ class World:
                 right = number // 4 >= lost
             if number % 4 in (0, 2) and number // 4 < flips:
                 right = not right
-            attempts.append(self._attempt(item, tps, 4))
+            asked = self._attempt(item, tps, 4)
+            if number < self.cut_thinking.get(f"{cell.label}/{family}", 0):
+                asked = replace(asked, finish_reason="length", reasoning="so then", text="")
+            attempts.append(asked)
             outcome = NotRun("gone") if number < gone else Right() if right else Wrong()
             held = {"json": number % 10 != 0} if self.constraints and family == "formats" else {}
             marks[item] = Mark(outcome, constraints=held)

@@ -47,8 +47,8 @@ def test_the_smallest_that_qualifies_and_the_one_of_best_value() -> None:
     assert minimum.binding_gate is None
     assert best.evidence == ("Q4_K_M-0", "Q4_K_M-1")
     assert "4 of 5 variants" in minimum.reason
-    assert "900 right answers in 64.3 s = 14 right/s" in best.reason
-    assert "format kept by latency 0.014 1/s" in best.reason
+    assert "900 right answers in 64.3 s: 14 a second" in best.reason
+    assert "adherence by the same time 0.014 a second" in best.reason
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
@@ -79,9 +79,11 @@ def test_ties_go_to_adherence_then_latency_then_size() -> None:
 
 def test_values_that_the_samples_do_not_tell_apart_are_called_so() -> None:
     close = picked((row("Q8_0", 8.5, 10.0), row("Q6_K", 6.6, 10.1)))[1]
-    assert close.reason.endswith("Next is Q8_0 with 10 right/s, not told apart by these samples")
+    assert close.reason.endswith(
+        "Next is Q8_0 with 10 right answers a second, not told apart by these samples"
+    )
     apart = picked((row("Q8_0", 8.5, 10.0), row("Q6_K", 6.6, 20.0)))[1]
-    assert apart.reason.endswith("Next is Q8_0 with 10 right/s")
+    assert apart.reason.endswith("Next is Q8_0 with 10 right answers a second")
 
 
 def test_the_reference_is_picked_where_it_is_of_best_value() -> None:
@@ -135,7 +137,7 @@ def test_without_a_time_there_is_no_best_value_but_a_smallest() -> None:
     assert minimum.label == "Q3_K_M"
     assert best.label is None
     assert str(gone) in best.reason
-    assert utility_inputs(untimed[0]) == f"right_per_second: {gone}"
+    assert utility_inputs(untimed[0]) == f"right answers a second: {gone}"
 
 
 def test_a_variant_without_a_time_does_not_stop_the_others() -> None:
@@ -149,7 +151,7 @@ def test_utility_is_shown_without_what_is_not_there() -> None:
         LADDER[2],
         throughput=replace(LADDER[2].throughput, adherence_per_latency=Missing("no_formats")),
     )
-    assert utility_inputs(bare) == "900 right answers in 75.0 s = 12 right/s"
+    assert utility_inputs(bare) == "900 right answers in 75.0 s: 12 a second"
 
 
 def test_no_right_answer_is_a_measured_zero_and_never_of_best_value() -> None:
@@ -157,7 +159,7 @@ def test_no_right_answer_is_a_measured_zero_and_never_of_best_value() -> None:
         LADDER[3], throughput=replace(LADDER[3].throughput, right_per_second=measured(0.0))
     )
     assert picked((LADDER[2], none_right))[1].label == "Q8_0"
-    assert "right_per_second" in utility_inputs(none_right)
+    assert utility_inputs(none_right) == "not one right answer"
 
 
 def test_equals_without_intervals_are_not_told_apart() -> None:

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 from tests.analysis.summaries import hogged, planted, row, small, speed, verdict
-from tests.analysis.swept import ITEMS, SPEEDS, World, brief
+from tests.analysis.swept import ANOTHER_SEED, ITEMS, SPEEDS, World, brief
 
 from steelyard.analysis.summary import summarise
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.ids import canonical
 from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.summary import SweepSummary
+from steelyard.reports import story
 
 
 @pytest.fixture(scope="module")
@@ -163,18 +164,121 @@ def test_a_summary_round_trips_through_json(good: SweepSummary) -> None:
     assert decode(SweepSummary, encode(good), source="summary") == good
 
 
-def test_a_polluted_variant_is_left_out_and_flagged() -> None:
-    evidence = hogged()
-    found = summarise(evidence)
-    polluted = row(found, "Q4_K_M")
+def test_a_run_with_a_doubtful_clock_keeps_its_answers_and_loses_its_times() -> None:
+    found = summarise(hogged())
+    polluted, clean = row(found, "Q4_K_M"), row(summarise(planted()), "Q4_K_M")
     assert polluted.quality == "POLLUTED"
-    assert isinstance(polluted.verdict, Missing)
-    assert "HIGH_CPU_SATURATION" in polluted.verdict.detail
+    assert polluted.verdict == clean.verdict
+    assert polluted.marks == clean.marks
+    assert polluted.adherence == clean.adherence
+    assert polluted.thinking == clean.thinking
+    assert polluted.memory_bytes == clean.memory_bytes
+    assert polluted.throughput.tokens_per_right == clean.throughput.tokens_per_right
+    assert polluted.speeds == ()
+    timed = (
+        polluted.load_s,
+        polluted.throughput.right_per_second,
+        polluted.throughput.adherence_per_latency,
+        polluted.throughput.seconds_per_right.value,
+        polluted.throughput.joules_per_right.value,
+    )
+    for reading in timed:
+        assert isinstance(reading, Missing)
+        assert reading.code == "polluted"
+        assert "HIGH_CPU_SATURATION" in reading.detail
     assert polluted.outcome == "completed"
     assert polluted.cautions
+
+
+def test_a_run_with_a_doubtful_clock_is_in_no_pick_and_the_gate_says_why() -> None:
+    found = summarise(hogged())
+    polluted = row(found, "Q4_K_M")
     assert [pick.label for pick in found.recommendation] == ["Q8_0", "Q8_0"]
-    assert "POLLUTED: 3 runs are left out." in found.sentences
-    assert not any(line.included for line in found.runs if line.label == "Q4_K_M")
+    assert {gate.name: gate.state for gate in polluted.gates} == {
+        "paired loss of right answers": "met",
+        "adherence": "met",
+        "time to first token": "undecided",
+        "output speed": "undecided",
+    }
+    assert "within margin, but the gate 'time to first token' is undecided" in polluted.sentences[0]
+    assert "no run has a clean clock (HIGH_CPU_SATURATION)" in polluted.sentences[0]
+    (said,) = [text for text in found.sentences if text.startswith("POLLUTED")]
+    assert said == (
+        "POLLUTED: 3 runs are left out of all that is timed (HIGH_CPU_SATURATION); the answers of "
+        "1 of them count, since no clock moves them. --resume measures them again, on a machine "
+        "that is quiet; --include-polluted takes them as they are."
+    )
+    lines = [line for line in found.runs if line.label == "Q4_K_M"]
+    assert not any(line.included for line in lines)
+    assert [line.answers for line in lines] == [True, False, False]
+
+
+def test_a_reference_with_a_doubtful_clock_is_still_what_all_are_compared_with() -> None:
+    found = summarise(World(polluted=frozenset({"F16"})).evidence())
+    clean = summarise(planted())
+    for label in ("Q8_0", "Q4_K_M", "Q2_K"):
+        assert row(found, label).verdict == row(clean, label).verdict
+    assert found.noise.aa_floor == clean.noise.aa_floor
+    assert found.noise.aa_same_text == clean.noise.aa_same_text
+    assert [pick.label for pick in found.recommendation] == ["Q4_K_M", "Q4_K_M"]
+
+
+def test_where_no_clock_can_be_trusted_nothing_qualifies_and_it_says_why_and_what_to_do() -> None:
+    found = summarise(World(polluted=frozenset(SPEEDS)).evidence())
+    assert [pick.label for pick in found.recommendation] == [None, None]
+    assert [verdict(row(found, label)).name for label in ("Q8_0", "Q4_K_M", "Q2_K")] == [
+        "no loss shown",
+        "within margin",
+        "worse",
+    ]
+    for pick in found.recommendation:
+        assert "'time to first token' stops 3 undecided of 3" in pick.reason
+        assert pick.reason.endswith("; not measured: no run has a clean clock")
+    (said,) = [text for text in found.sentences if text.startswith("POLLUTED")]
+    assert "--resume measures them again" in said
+
+
+def test_a_run_whose_answers_are_in_doubt_is_left_out_whole() -> None:
+    world = World(polluted=frozenset({"Q4_K_M"}), caution=ANOTHER_SEED)
+    found = summarise(world.evidence())
+    polluted = row(found, "Q4_K_M")
+    assert isinstance(polluted.verdict, Missing)
+    assert "MISSING_EXPERIMENTAL_CONTROLS" in polluted.verdict.detail
+    assert isinstance(polluted.marks.right_share.value, Missing)
+    assert isinstance(polluted.memory_bytes, Missing)
+    assert not any(line.answers for line in found.runs if line.label == "Q4_K_M")
+
+
+def test_a_level_is_withheld_where_most_answers_were_cut_while_thinking() -> None:
+    families = [task.family for task in brief().tasks]
+    cut = {f"Q4_K_M/{family}": 13 for family in families} | {f"Q8_0/{families[0]}": 13}
+    found = summarise(World(spec=brief(), cut_thinking=cut).evidence())
+    whole, part, sound = (row(found, label) for label in ("Q4_K_M", "Q8_0", "Q2_K"))
+    assert whole.bands == {}
+    assert {why.code for why in whole.unrated.values()} == {"thinking_cut"}
+    assert whole.unrated.keys() == sound.bands.keys()
+    assert part.unrated.keys() == {families[0]}
+    assert part.bands.keys() == sound.bands.keys() - {families[0]}
+    assert not sound.unrated
+    said = story.gaps(found, ())
+    assert [(gap.what, gap.labels) for gap in said if "4096" in gap.why]
+
+
+def test_a_level_stands_where_half_of_the_answers_were_cut_while_thinking() -> None:
+    cut = {f"Q4_K_M/{task.family}": 12 for task in brief().tasks}
+    found = summarise(World(spec=brief(), cut_thinking=cut).evidence())
+    assert not row(found, "Q4_K_M").unrated
+
+
+def test_a_best_value_says_who_had_no_time_to_be_weighed_by() -> None:
+    """The tasks' run is polluted, further timing blocks are clean: judged and fast, never timed."""
+    evidence = hogged()
+    runs = tuple(replace(run, cautions=()) if not run.spec.tasks else run for run in evidence.runs)
+    found = summarise(replace(evidence, runs=runs))
+    assert all(gate.state == "met" for gate in row(found, "Q4_K_M").gates)
+    smallest, best = found.recommendation
+    assert (smallest.label, best.label) == ("Q4_K_M", "Q8_0")
+    assert "Q4_K_M qualifies too, and has no time to be weighed by" in best.reason
 
 
 def test_an_override_counts_polluted_runs_and_says_so() -> None:

@@ -12,7 +12,7 @@ from steelyard.analysis import evaluation
 from steelyard.app.evals import suites
 from steelyard.app.evals.contrasts import contrast_text
 from steelyard.app.evals.texts import evaluation_text
-from steelyard.domain.reading import Measured
+from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import RunRecord
 from steelyard.domain.stream import Usage
 from steelyard.domain.task import Task
@@ -111,3 +111,17 @@ def test_one_run_of_the_suite_has_a_row_for_each_family_too(by_level: bool) -> N
         ["math_words", "math_words/l2", "math_words/l3"] * 2 if by_level else ["math_words"] * 2
     )
     assert max(len(line) for line in lines if line.startswith(("math", "long", "over"))) <= 80
+
+
+def test_a_side_that_was_cut_while_thinking_has_no_band_and_that_is_said() -> None:
+    other = thinking(record("two"), 20)
+    load, task = other.sections
+    cut = tuple(replace(one, finish_reason="length") for one in task.attempts)
+    starved = replace(other, sections=(load, replace(task, attempts=cut)))
+    found = evaluation.contrast(record("one"), starved, 0.03, ())
+    (pairing,) = found.tasks
+    assert isinstance(pairing.first_band, Measured)
+    assert isinstance(pairing.second_band, Missing)
+    said = f"no band of {pairing.task} second: most answers ended at their limit while thinking"
+    assert said in contrast_text(found)
+    assert "no band of" not in compared(record("one"), other)

@@ -15,6 +15,7 @@ from steelyard.campaigns.events import (
     CellStarted,
     EngineProven,
     FidelityFailed,
+    Resumed,
     Started,
 )
 from steelyard.campaigns.planner import plan
@@ -81,7 +82,7 @@ def test_a_file_changed_after_its_last_run_is_named_and_not_compared(tmp_path: P
         prove,
         lambda _folder: Written(measured=True, qualified=True),
     )
-    work.perform(folder, sweep, planned, crew, None)
+    work.perform(folder, sweep, planned, crew, Resumed())
     (failed,) = (event for event in folder.events() if isinstance(event, FidelityFailed))
     assert failed.label == "Q8_0"
     assert "is not 'tiny-Q8_0.gguf' any more" in failed.why

@@ -28,6 +28,7 @@ from steelyard.store.records import write_record
 
 OTHER = subject("tiny-Q2_K.gguf", "cd" * 32)
 HOG = Caution("HIGH_CPU_SATURATION", "another process took 90 %", "stop it")
+ANOTHER_SEED = Caution("MISSING_EXPERIMENTAL_CONTROLS", "seed asked 7, found 8", "set it")
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def _other_prompts(made: RunRecord) -> RunRecord:
         (_other_items, "task reading is not the same: revision 1 → 2"),
         (_other_prompts, "other prompts"),
         (_two_axes, "more than one thing differs: the file"),
-        (lambda made: replace(made, cautions=(HOG,)), "polluted: two"),
+        (lambda made: replace(made, cautions=(ANOTHER_SEED,)), "polluted: two"),
         (lambda made: replace(made, sections=()), "share no task and no workload"),
     ],
 )
@@ -177,6 +178,28 @@ def test_a_polluted_run_is_compared_when_asked_and_the_output_says_so(home: Path
     filled(home, record("one"), record("two", cautions=(HOG,)))
     text = results.compare_text("one", "two", as_json=False, include_polluted=True)
     assert "POLLUTED runs are compared, as asked: two" in text
+
+
+def test_a_run_with_a_doubtful_clock_is_compared_by_its_answers_alone(home: Path) -> None:
+    clean = compare(record("one"), record("two", wrong=frozenset({3})))
+    found = compare(record("one"), record("two", wrong=frozenset({3}), cautions=(HOG,)))
+    assert found.right == clean.right
+    assert clean.speeds
+    assert found.speeds == ()
+    filled(home, record("one"), record("two", cautions=(HOG,)))
+    text = results.compare_text("one", "two", as_json=False)
+    assert "the clock is in doubt: two (HIGH_CPU_SATURATION)" in text
+    assert "right answers, second" in text
+    assert "POLLUTED" not in text
+
+
+def test_where_nothing_but_speeds_could_be_compared_a_doubtful_clock_refuses() -> None:
+    def timed_only(made: RunRecord) -> RunRecord:
+        kept = tuple(section for section in made.sections if section.kind == "workload")
+        return replace(made, sections=kept)
+
+    with pytest.raises(BadInput, match=r"polluted: two \(HIGH_CPU_SATURATION\)"):
+        compare(timed_only(record("one")), timed_only(record("two", cautions=(HOG,))))
 
 
 def test_csv_has_one_row_a_run_and_a_reason_for_each_empty_cell(home: Path) -> None:

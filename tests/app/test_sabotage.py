@@ -146,6 +146,11 @@ def test_a_polluted_run_is_flagged_left_out_and_an_override_says_so(made: Stage)
     assert {run["quality"] for run in weighed} == {"POLLUTED"}
     assert all("HIGH_CPU_SATURATION" in run["reasons"] for run in weighed)
     assert not any(run["included"] for run in weighed)
+    assert any(run["answers"] for run in weighed)
+    judged = [row for row in summary["per_quant"] if row["role"] == "candidate"]
+    assert all(row["verdict"]["value"]["name"] for row in judged)
+    assert all(row["speeds"] == [] for row in judged)
+    assert "no run has a clean clock" in " ".join(done.stdout.split())
     again = made.run("report", str(out), "--include-polluted")
     said = json.loads((out / "sweep_summary.json").read_text())
     assert said["include_polluted"] is True

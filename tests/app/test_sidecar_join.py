@@ -27,6 +27,7 @@ from steelyard.campaigns.events import (
     CellStarted,
     EngineProven,
     RawTimed,
+    Resumed,
     Started,
 )
 from steelyard.campaigns.plan import Plan
@@ -168,7 +169,7 @@ class Begun:
             prove,
             lambda _folder: Written(measured=True, qualified=True),
         )
-        return work.perform(self.folder, self.sweep, self.plan, crew, None).exit_code
+        return work.perform(self.folder, self.sweep, self.plan, crew, Resumed()).exit_code
 
     def path(self, label: str) -> Path:
         return self.folder.root / sidecar.FOLDER / f"{label}.json"

@@ -239,6 +239,32 @@ def test_of_polluted_cells_the_reference_and_its_twin_are_repeated_first() -> No
     assert len(extra) == 15
 
 
+def test_a_resume_measures_again_what_is_polluted_still_and_nothing_else() -> None:
+    shell = Shell(finish=polluted("Q8_0"))
+    shell.begin(Campaign(PLAN), started())
+    again = Shell(finish=polluted("Q8_0"), journal=list(shell.journal))
+    again.begin(replay(PLAN, shell.journal), Resumed(again=True))
+    assert [(cell.label, cell.spec.repeat) for cell in again.ran] == [
+        ("Q8_0", 6),
+        ("Q8_0", 7),
+        ("Q8_0", 8),
+    ]
+    clean = Shell(journal=list(again.journal))
+    clean.begin(replay(PLAN, again.journal), Resumed(again=True))
+    assert [cell.spec.repeat for cell in clean.ran] == [9, 10, 11]
+    last = Shell(journal=list(clean.journal))
+    assert last.begin(replay(PLAN, clean.journal), Resumed(again=True)) == Stop("done", 0)
+    assert not last.ran
+
+
+def test_a_resume_that_counts_what_is_polluted_measures_none_of_it_again() -> None:
+    shell = Shell(finish=polluted("Q8_0"))
+    shell.begin(Campaign(PLAN), started())
+    again = Shell()
+    again.begin(replay(PLAN, shell.journal), Resumed())
+    assert not again.ran
+
+
 def test_a_polluted_sentinel_is_not_repeated() -> None:
     def finish(asked: RunCell) -> Event:
         quality: Quality = "POLLUTED" if asked.role == "sentinel" else "CLEAN"

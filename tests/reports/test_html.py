@@ -181,3 +181,11 @@ except SteelyardError as error:
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert done.stdout.count("steelyard[report]") == 2
+
+
+def test_an_option_is_code_that_is_not_broken_and_text_stays_escaped() -> None:
+    found = str(html.options("<b> run --resume, a--b or --include-polluted"))
+    assert found == (
+        '&lt;b&gt; run <code class="option">--resume</code>, a--b or '
+        '<code class="option">--include-polluted</code>'
+    )

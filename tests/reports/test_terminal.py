@@ -111,6 +111,20 @@ def test_no_pick_names_the_binding_gate() -> None:
     assert "binding gate: paired" in shown(example.nothing_qualifies())
 
 
+def test_numbers_beside_the_picks_are_said_in_words() -> None:
+    text = shown(example.summary())
+    assert "right answers a second" in text
+    assert "bits per weight" in text
+    for raw in ("right_per_second", "file_bpw", "adherence_per_latency", " = "):
+        assert raw not in text.partition("What was proved")[0]
+
+
+def test_where_nothing_is_picked_what_every_candidate_loses_is_told() -> None:
+    text = shown(example.nothing_qualifies()).partition("What it loses")[2]
+    assert "Q4_K_M: " in text.partition("What was proved")[0]
+    assert "picked above" not in text
+
+
 def test_a_label_cannot_move_the_cursor() -> None:
     whole = example.summary()
     first = whole.per_quant[0]

@@ -1,7 +1,8 @@
 """The absolute bands of right answers: excellent to failed, or none with its reason.
 
 As a gate does, a band takes the worse bound: items that were not run count as not right, and over
-1 % of them there is no band. Not aware of variants, margins or verdicts.
+1 % of them there is no band. Nor is there one where most answers were cut while thinking. Not aware
+of variants, margins or verdicts.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ _NAMES: Final[tuple[Band, ...]] = ("excellent", "good", "acceptable", "poor")
 _NO_BANDS: Final = Missing("no_bands", "no bands are agreed on for this family")
 _NONE_RUN: Final = Missing("no_items", "no item was run")
 _NOT_RUN: Final = Missing("not_run", f"more than {NOT_RUN_MAX:.0%} of the items were not run")
+STARVED: Final = "thinking_cut"
+_STARVED: Final = Missing(
+    STARVED, "most answers ended at their limit while thinking, or soon after it"
+)
+# Why there is a share of right answers and yet no band.
+WITHHELD: Final = frozenset({_NOT_RUN.code, STARVED})
 
 
 def band(task: str, share: float) -> Reading[Band]:
@@ -40,10 +47,15 @@ def band(task: str, share: float) -> Reading[Band]:
     return Measured("failed", "derived")
 
 
-def rated(task: str, marks: Marks) -> Reading[Band]:
-    """Return the band that the marks of a task reach, items not run counted as not right."""
+def rated(task: str, marks: Marks, *, starved: bool = False) -> Reading[Band]:
+    """Return the band that the marks of a task reach, items not run counted as not right.
+
+    `starved` is what `analysis.thinking` says of the answers behind them.
+    """
     if isinstance(marks.right_share.value, Missing):
         return _NONE_RUN
+    if starved:
+        return _STARVED
     if marks.not_run > NOT_RUN_MAX * (marks.right + marks.wrong + marks.invalid + marks.not_run):
         return _NOT_RUN
     worst = marks.worst_share

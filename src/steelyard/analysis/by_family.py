@@ -9,17 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from steelyard.analysis import verdict
-from steelyard.analysis.bands import OVERALL, rated
-from steelyard.analysis.roster import Roster
+from steelyard.analysis.bands import BANDS, OVERALL, WITHHELD, rated
+from steelyard.analysis.roster import Entrant, Roster
+from steelyard.analysis.thinking import starved
 from steelyard.analysis.verdict import Marked
 from steelyard.domain.campaign import Gates
 from steelyard.domain.metric import Band
-from steelyard.domain.reading import Measured
+from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.run import Section
 from steelyard.domain.summary import VariantRow
 
 
 def add(rows: Sequence[VariantRow], seats: Roster, gates: Gates) -> tuple[VariantRow, ...]:
-    """Return the rows with verdicts and flips by family of each candidate, and all ratings."""
+    """Return the rows with verdicts and flips by family of each candidate, and all ratings.
+
+    The rows are the roster's entrants, in its order.
+    """
     reference = _split(seats.reference.marked)
     twin = _split(seats.twin.marked)
     candidates = {e.variant.label: _split(e.marked) for e in seats.candidates}
@@ -37,8 +42,15 @@ def add(rows: Sequence[VariantRow], seats: Roster, gates: Gates) -> tuple[Varian
         sides, gates, {key: floors[key.rpartition("/")[2]] for key in sides}
     )
 
-    def added(row: VariantRow) -> VariantRow:
-        rated = replace(row, bands=_bands(row))
+    def added(row: VariantRow, entrant: Entrant) -> VariantRow:
+        found = _bands(row, entrant)
+        rated = replace(
+            row,
+            bands={name: b.value for name, b in found.items() if isinstance(b, Measured)},
+            unrated={
+                n: b for n, b in found.items() if isinstance(b, Missing) if b.code in WITHHELD
+            },
+        )
         if row.role != "candidate":
             return rated
         families = sorted(candidates.get(row.variant.label, {}))
@@ -53,7 +65,7 @@ def add(rows: Sequence[VariantRow], seats: Roster, gates: Gates) -> tuple[Varian
             },
         )
 
-    return tuple(map(added, rows))
+    return tuple(map(added, rows, seats.entrants))
 
 
 def family_of(item: str) -> str:
@@ -68,7 +80,12 @@ def _split(marked: Marked) -> Mapping[str, Marked]:
     return {name: verdict.only(marked, families[name]) for name in sorted(families)}
 
 
-def _bands(row: VariantRow) -> dict[str, Band]:
-    shares = {OVERALL: row.marks, **row.family_marks}
-    found = {name: rated(name, marks) for name, marks in shares.items()}
-    return {name: band.value for name, band in found.items() if isinstance(band, Measured)}
+def _bands(row: VariantRow, entrant: Entrant) -> dict[str, Reading[Band]]:
+    sections: dict[str, list[Section]] = {OVERALL: list(entrant.tasks)}
+    for section in entrant.tasks:
+        sections.setdefault(family_of(section.name), []).append(section)
+    return {
+        name: rated(name, marks, starved=starved(sections.get(name, ())))
+        for name, marks in {OVERALL: row.marks, **row.family_marks}.items()
+        if name in BANDS
+    }

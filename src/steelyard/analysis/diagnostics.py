@@ -29,8 +29,8 @@ _VITALS: Final[Mapping[str, Callable[[Vitals], Reading[int] | Reading[float]]]] 
 }
 
 
-def run_line(sweep: Sweep, run: RunRecord, *, included: bool) -> RunLine:
-    """Return one run in brief."""
+def run_line(sweep: Sweep, run: RunRecord, *, included: bool, answers: bool) -> RunLine:
+    """Return one run in brief: whether its times count, and whether its answers do."""
     variant = variant_of(sweep, run.spec)
     attempts = [attempt for section in run.sections for attempt in section.attempts]
     return RunLine(
@@ -51,6 +51,7 @@ def run_line(sweep: Sweep, run: RunRecord, *, included: bool) -> RunLine:
         output_tokens=_tokens(attempts, lambda usage: usage.output_tokens),
         attempts=len(attempts),
         failed_attempts=sum(not isinstance(a.outcome, Completed) for a in attempts),
+        answers=answers,
     )
 
 

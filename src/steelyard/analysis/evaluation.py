@@ -23,7 +23,7 @@ from steelyard.analysis.effects import SAMPLED, effects, sampled
 from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.passing import passing, withheld
 from steelyard.analysis.repeats import not_drawn, repeats
-from steelyard.analysis.thinking import ledger, length_ratio
+from steelyard.analysis.thinking import ledger, length_ratio, starved
 from steelyard.analysis.verdict import Marked, Pairs, floor, judge_pairs, pair
 from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Contrast, Evaluation, Pairing, TaskScore
@@ -38,10 +38,6 @@ from steelyard.stats.power import smallest_visible_loss
 
 _NONE_RUN: Final = Missing("no_items", "no item was run")
 _NO_FLOOR: Final = Missing("no_aa_row", "no run of the first once more was given")
-_CUT: Final = Missing(
-    "thinking_cut", "most answers ended at their limit while thinking, or soon after it"
-)
-_MOST: Final = 0.5
 _NO_BAND: Final = Missing("no_bands", "no bands are agreed on for items in several forms")
 _NOT_READ: Final = Missing("one_reading", "these answers are read in one way only")
 
@@ -115,7 +111,8 @@ def contrast(
     both = {row: _joined_sides([sides[name] for name in names]) for row, names in rows.items()}
     item_s = _item_s(first) + _item_s(second)
     floors = {} if again is None else _floors(first, again, both, rows, gates)
-    (overall,) = _timed(pairings({OVERALL: both[OVERALL]}, gates, floors), item_s)
+    cut = _starved(first, second, rows)
+    (overall,) = _timed(pairings({OVERALL: both[OVERALL]}, gates, floors, cut), item_s)
     by_family = {family: both[family] for family in families}
     if _varied(first) or _varied(second):
         overall = replace(overall, first_band=_NO_BAND, second_band=_NO_BAND)
@@ -127,7 +124,7 @@ def contrast(
         differs=tuple(differs),
         simulated=first.simulated,
         margin=margin,
-        tasks=_timed(pairings(sides, gates, floors), item_s),
+        tasks=_timed(pairings(sides, gates, floors, cut), item_s),
         overall=overall,
         unpaired=unpaired,
         formats={row: graded.formats(*side, gates.confidence) for row, side in both.items()},
@@ -144,7 +141,7 @@ def contrast(
         },
         left_out=tuple(_left_out(first, second)),
         faults={one.id: faults_of(one) for one in (first, second, again) if one is not None},
-        families=_timed(pairings(by_family, gates, floors), item_s),
+        families=_timed(pairings(by_family, gates, floors, cut), item_s),
         pooled=strata.pooled(families, {name: pair(*side) for name, side in sides.items()}),
     )
 
@@ -200,6 +197,16 @@ def _thinking(
     }
 
 
+def _starved(
+    first: RunRecord, second: RunRecord, rows: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[bool, bool]]:
+    mine, theirs = _tasks(first), _beside(first, second)
+    return {
+        row: (starved([mine[name] for name in names]), starved([theirs[name] for name in names]))
+        for row, names in rows.items()
+    }
+
+
 def shared(
     first: RunRecord, second: RunRecord
 ) -> tuple[dict[str, tuple[Marked, Marked]], dict[str, str]]:
@@ -221,7 +228,6 @@ def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskSco
     marked = _marked(sections)
     marks = count(marked.marks, marked.clusters)
     tokens, seconds = _per_item(sections, "output_tokens"), _per_item(sections, "seconds")
-    thoughts = ledger(sections)
     return TaskScore(
         task=task,
         marks=marks,
@@ -229,9 +235,9 @@ def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskSco
         disagreement=disagreement(marked.marks.values()),
         output_tokens=tokens,
         answer_s=seconds,
-        band=_CUT if thoughts.cut_thought > _MOST * thoughts.answers else rated(task, marks),
+        band=rated(task, marks, starved=starved(sections)),
         worth=worth(record, sections),
-        thinking=thoughts,
+        thinking=ledger(sections),
         parts={} if task == OVERALL else by_constraint(marked.marks, marked.clusters),
         pass_at=_passing(marked, record),
         judge=None if task == OVERALL else judge_scores.scores(marked.marks, marked.clusters),
@@ -283,8 +289,12 @@ def pairings(
     sides: Mapping[str, tuple[Marked, Marked]],
     gates: Gates,
     floors: Mapping[str, Reading[float]] | None = None,
+    cut: Mapping[str, tuple[bool, bool]] | None = None,
 ) -> tuple[Pairing, ...]:
-    """Set the second of each pair beside the first; all of them share one error budget."""
+    """Set the second of each pair beside the first; all of them share one error budget.
+
+    `cut` says of both whether most answers were cut while thinking.
+    """
     verdicts = judge_pairs(sides, gates, dict.fromkeys(sides, _NO_FLOOR) | dict(floors or {}))
     pairs = {name: found for name, both in sides.items() if (found := pair(*both)) is not None}
     sizes = effects({name: (sides[name][0], found) for name, found in pairs.items()}, gates)
@@ -303,6 +313,7 @@ def pairings(
     rows = []
     for name, (first, second) in sides.items():
         ours, theirs = count(first.marks, first.clusters), count(second.marks, second.clusters)
+        short = (cut or {}).get(name, (False, False))
         one = Pairing(
             task=name,
             first_share=ours.right_share,
@@ -314,8 +325,8 @@ def pairings(
             left_out=len(first.marks.keys() | second.marks.keys())
             - (len(pairs[name].seen) if name in pairs else 0),
             effect=Measured(sizes[name], "derived") if name in pairs else no,
-            first_band=rated(name, ours),
-            second_band=rated(name, theirs),
+            first_band=rated(name, ours, starved=short[0]),
+            second_band=rated(name, theirs, starved=short[1]),
         )
         rows.append(one)
     return tuple(rows)

@@ -24,6 +24,9 @@ OUTPUT_SPEED: Final = "output speed"
 # The order in which gates are shown and in which ties for the binding one are broken.
 ORDER: Final = (QUALITY, ADHERENCE, TTFT, OUTPUT_SPEED)
 
+# How what was found begins where there is no number.
+NOT_MEASURED: Final = "not measured: "
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def _quality(found: Found, limits: Gates) -> Gate:
     if found.is_reference:
         return Gate(QUALITY, "met", demanded, "it is the reference")
     if isinstance(found.verdict, Missing):
-        return Gate(QUALITY, "undecided", demanded, f"not measured: {found.verdict}")
+        return Gate(QUALITY, "undecided", demanded, f"{NOT_MEASURED}{found.verdict}")
     seen = found.verdict.value
     state: GateState = (
         "met" if seen.name in QUALIFYING else "failed" if seen.name == "worse" else "undecided"
@@ -137,7 +140,7 @@ def _shown(estimate: Estimate, unit: str, scale: float = 1.0) -> str:
         case Estimate(value=Measured(value=value)):
             return f"{_digits(scale * value)} {unit}, {estimate.n} samples: too few for an interval"
         case _:
-            return f"not measured: {estimate.value}"
+            return f"{NOT_MEASURED}{estimate.value}"
 
 
 def _digits(value: float) -> str:

@@ -19,12 +19,14 @@ from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from steelyard.analysis.frontier import Point, efficiency_frontier
-from steelyard.analysis.gates import ORDER, passes
+from steelyard.analysis.gates import NOT_MEASURED, ORDER, passes
 from steelyard.domain.reading import Measured, Missing, Reading, value_of
 from steelyard.domain.summary import Estimate, Pick, VariantRow
 
 UTILITY: Final = "right_per_second"
 SIZE: Final = "file_bpw"
+# What people call them; both are followed by their number.
+WORDS: Final = {UTILITY: "right answers a second", SIZE: "bits per weight"}
 
 PickName: TypeAlias = Literal["minimum_viable_quant", "best_value_quant"]
 
@@ -83,12 +85,14 @@ def binding_gate(rows: Sequence[VariantRow]) -> str | None:
 def utility_inputs(row: VariantRow) -> str:
     """Spell out what the utility of a row is made of."""
     rate = value_of(row.throughput.right_per_second)
-    if rate is None or rate <= 0:
-        return f"{UTILITY}: {row.throughput.right_per_second}"
+    if rate is None:
+        return f"{WORDS[UTILITY]}: {row.throughput.right_per_second}"
+    if rate <= 0:
+        return "not one right answer"
     beside = value_of(row.throughput.adherence_per_latency)
-    adherence = "" if beside is None else f"; format kept by latency {beside:.3g} 1/s"
+    adherence = "" if beside is None else f"; adherence by the same time {beside:.3g} a second"
     return (
-        f"{row.marks.right} right answers in {row.marks.right / rate:.1f} s = {rate:.3g} right/s"
+        f"{row.marks.right:,} right answers in {row.marks.right / rate:.1f} s: {rate:.3g} a second"
         f"{adherence}"
     )
 
@@ -137,6 +141,12 @@ def _best(kept: list[VariantRow], rows: Sequence[VariantRow], stopped: str | Non
     reason += utility_inputs(best)
     if len(ranked) > 1:
         reason += f". Next is {ranked[1].variant.label}{_apart(best, ranked[1])}"
+    reason += "".join(
+        f". {row.variant.label} qualifies too, and has no time to be weighed by: "
+        f"{row.throughput.right_per_second}"
+        for row in kept
+        if row not in timed
+    )
     if stopped is not None:
         reason = f"no quant qualifies ({_stopped_text(rows, stopped)}); the reference is left. "
         reason += utility_inputs(best)
@@ -169,7 +179,7 @@ def _latency(row: VariantRow) -> Estimate:
 def _apart(best: VariantRow, second: VariantRow) -> str:
     """Say whether two values can be told apart: by the intervals of seconds per right answer."""
     rate = value_of(second.throughput.right_per_second)
-    text = "" if rate is None else f" with {rate:.3g} right/s"
+    text = "" if rate is None else f" with {rate:.3g} right answers a second"
     ours, theirs = best.throughput.seconds_per_right.high, second.throughput.seconds_per_right.low
     if isinstance(ours, Measured) and isinstance(theirs, Measured) and ours.value < theirs.value:
         return text
@@ -201,7 +211,12 @@ def _stopped_text(rows: Sequence[VariantRow], gate: str | None) -> str:
         for state in ("failed", "undecided")
         if (count := sum(_stands(row, gate, state) for row in asked))
     ]
-    return f"the gate '{gate}' stops {' and '.join(counts)} of {len(asked)}"
+    stops = f"the gate '{gate}' stops {' and '.join(counts)} of {len(asked)}"
+    # Where all that it stops lack the same number for one reason, that is what stops them.
+    found = {g.found for row in asked for g in row.gates if g.name == gate and g.state != "met"}
+    reasons = {text.partition(" (")[0] for text in found}
+    only = reasons.pop() if len(reasons) == 1 else ""
+    return f"{stops}; {only}" if only.startswith(NOT_MEASURED) else stops
 
 
 def _stands(row: VariantRow, gate: str, state: str) -> bool:

@@ -1,30 +1,38 @@
 """Which record counts for which row: by role, by variant, and by run quality.
 
-Polluted runs are left out unless asked for. Of several runs that hold the same tasks the clean
-one counts, then the earlier. Whatever order records come in, the roster is the same. Not aware of
-what is computed from it.
+A polluted run is left out, unless asked for, of what its cautions cast doubt on: of all that is
+timed, and of memory and answers only where those are in doubt too. Of several runs that hold the
+same tasks the clean one counts, then the earlier. Whatever order records come in, the roster is the
+same. Not aware of what is computed from it. Decision: docs/decisions/0009-what-a-caution-doubts.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import final
+from typing import Final, final
 
 from steelyard.analysis.barred import barred
 from steelyard.analysis.evidence import Evidence
 from steelyard.analysis.verdict import Marked
 from steelyard.domain.campaign import Role, role_of, variant_of
-from steelyard.domain.caution import Quality, quality
+from steelyard.domain.caution import Doubt, Quality, doubted, quality
 from steelyard.domain.reading import Missing, value_of
 from steelyard.domain.run import RunOutcome, RunRecord, Section
 from steelyard.domain.subject import Variant
+
+# What no run has where all are polluted.
+_NONE: Final[Mapping[Doubt, str]] = {
+    "clock": "no run has a clean clock",
+    "memory": "no run shows its whole memory",
+    "answers": "no run was asked as it was to be",
+}
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """One row's runs: all that were made, and those that count.
+    """One row's runs: all that were made, and which of them count for what.
 
     `barred` are the sections of tasks that some row could not be asked: they count for none.
     """
@@ -32,14 +40,31 @@ class Entrant:
     variant: Variant
     role: Role
     runs: tuple[RunRecord, ...]
-    included: tuple[RunRecord, ...]
+    include_polluted: bool = False
     skipped: str = ""
     barred: frozenset[str] = frozenset()
+
+    def counting(self, of: Doubt) -> tuple[RunRecord, ...]:
+        """Return the runs that count for a part of what is known, clean ones first."""
+        return counted(self.runs, of, include_polluted=self.include_polluted)
+
+    @property
+    def included(self) -> tuple[RunRecord, ...]:
+        """Return the runs whose times count."""
+        return self.counting("clock")
+
+    @property
+    def used(self) -> tuple[RunRecord, ...]:
+        """Return the runs that count for times, and the one that counts for its answers."""
+        task_run = self.task_run
+        if task_run is None or task_run in self.included:
+            return self.included
+        return (*self.included, task_run)
 
     @property
     def quality(self) -> Quality:
         """Return POLLUTED where a polluted run counts, or none counts because all are polluted."""
-        told = self.included or tuple(run for run in self.runs if run.outcome == "completed")
+        told = self.used or tuple(run for run in self.runs if run.outcome == "completed")
         return quality(caution for run in told for caution in run.cautions)
 
     @property
@@ -50,15 +75,14 @@ class Entrant:
             return "completed"
         return outcomes[-1] if outcomes else "skipped"
 
-    @property
-    def absent(self) -> Missing:
-        """Return why nothing is known of this row, for readings that have no run behind them."""
+    def absent(self, of: Doubt = "clock") -> Missing:
+        """Return why a part is not known of this row, for readings that have no run behind them."""
         if not self.runs:
             return Missing("not_run", self.skipped or "it was not run")
         if self.outcome != "completed":
             return Missing(f"run_{self.outcome}", self.runs[-1].reason)
-        codes = sorted({c.code for run in self.runs for c in run.cautions if c.pollutes})
-        return Missing("polluted", f"every run is polluted ({', '.join(codes)}) and left out")
+        codes = ", ".join(doubted((c for run in self.runs for c in run.cautions), of))
+        return Missing("polluted", f"{_NONE[of]} ({codes})")
 
     @property
     def tasks(self) -> tuple[Section, ...]:
@@ -69,8 +93,18 @@ class Entrant:
 
     @property
     def task_run(self) -> RunRecord | None:
-        """Return the run whose task sections count."""
-        return next((r for r in self.included if any(s.kind == "task" for s in r.sections)), None)
+        """Return the run whose answers count."""
+        runs = self.counting("answers")
+        return next((r for r in runs if any(s.kind == "task" for s in r.sections)), None)
+
+    @property
+    def untimed(self) -> Missing | None:
+        """Return why the tasks have no times; None where they have, or where none was run."""
+        run = self.task_run
+        if run is None or run in self.included:
+            return None
+        codes = ", ".join(doubted(run.cautions, "clock"))
+        return Missing("polluted", f"the run that asked its tasks has no clean clock ({codes})")
 
     @property
     def marked(self) -> Marked:
@@ -121,13 +155,13 @@ def roster(evidence: Evidence, *, include_polluted: bool) -> Roster:
             variant,
             role,
             runs,
-            counted(runs, include_polluted=include_polluted),
+            include_polluted,
             _skipped(evidence, role, variant),
         )
 
     label = sweep.reference.label
-    watch = counted(by_role.get(("sentinel", label), ()), include_polluted=include_polluted)
-    canaries = counted(by_role.get(("canary", label), ()), include_polluted=True)
+    watch = by_role.get(("sentinel", label), ())
+    canaries = counted(by_role.get(("canary", label), ()), "clock", include_polluted=True)
     by_bits = sorted(sweep.candidates, key=_most_bits_first)
     everybody = [
         entrant(sweep.reference, "reference"),
@@ -142,7 +176,7 @@ def roster(evidence: Evidence, *, include_polluted: bool) -> Roster:
         reference=reference,
         twin=twin,
         candidates=tuple(candidates),
-        sentinels=watch,
+        sentinels=counted(watch, "clock", include_polluted=include_polluted),
         canary=canaries[0] if canaries else None,
         barred=left_out,
     )
@@ -154,14 +188,13 @@ def _most_bits_first(variant: Variant) -> tuple[float, str]:
     return (0.0, "") if bpw is None else (-bpw, variant.label)
 
 
-def counted(runs: Sequence[RunRecord], *, include_polluted: bool) -> tuple[RunRecord, ...]:
-    """Return the runs that count, clean ones first: of one spec the latest that was completed."""
+def counted(
+    runs: Sequence[RunRecord], of: Doubt, *, include_polluted: bool
+) -> tuple[RunRecord, ...]:
+    """Return the runs that count for a part, clean ones first: of one spec the latest completed."""
     latest = {run.spec.id: run for run in runs if run.outcome == "completed"}
-    whole = tuple(latest.values())
-    clean = tuple(run for run in whole if quality(run.cautions) == "CLEAN")
-    if not include_polluted:
-        return clean
-    return (*clean, *(run for run in whole if run not in clean))
+    sound = [r for r in latest.values() if include_polluted or not doubted(r.cautions, of)]
+    return tuple(sorted(sound, key=lambda run: quality(run.cautions) == "POLLUTED"))
 
 
 def _skipped(evidence: Evidence, role: Role, variant: Variant) -> str:

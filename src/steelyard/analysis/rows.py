@@ -82,7 +82,7 @@ def build(entrant: Entrant, verdict: Reading[Verdict], setting: Setting) -> Vari
         role=_role(entrant),
         quality=entrant.quality,
         outcome=entrant.outcome,
-        outcome_reason="" if entrant.included else str(entrant.absent),
+        outcome_reason="" if entrant.included else str(entrant.absent()),
         memory_bytes=_memory(entrant),
         load_s=_load(entrant),
         speeds=(taken := _speeds(entrant.included, setting.sweep.workloads, setting)),
@@ -95,7 +95,7 @@ def build(entrant: Entrant, verdict: Reading[Verdict], setting: Setting) -> Vari
         gates=gated,
         on_frontier=False,
         cautions=_cautions(entrant.runs),
-        run_ids=tuple(run.id for run in entrant.included),
+        run_ids=tuple(run.id for run in entrant.used),
         optimisation=(found := _optimisation(entrant, verdict, setting)),
         vibe_delta=found.vibe_delta,
         raw=_raw(entrant, taken, setting),
@@ -122,7 +122,7 @@ def _gates(entrant: Entrant, verdict: Reading[Verdict], setting: Setting) -> tup
     at = next((w for w in loads if w.shape == "interactive"), loads[0] if loads else None)
     taken = _speeds(entrant.included, (at,), setting) if at else ()
     by_name = {speed.metric: speed.estimate for speed in taken}
-    why = entrant.absent if not entrant.included else Missing("no_workload", "nothing was timed")
+    why = entrant.absent() if not entrant.included else Missing("no_workload", "nothing was timed")
     nothing = Estimate(why, why, why, 0)
     marked = entrant.marked
     is_reference = entrant.role == "reference"
@@ -163,28 +163,36 @@ def _speeds(
 def _throughput(entrant: Entrant, setting: Setting) -> Throughput:
     """Tasks run at the suite's own load: time is that with at least one request in flight."""
     tasks = entrant.tasks
-    if not tasks:
-        why = entrant.absent if not entrant.included else Missing("no_tasks", "no task was run")
+    run = entrant.task_run
+    if run is None or not tasks:
+        why = _no_tasks(entrant)
         nothing = Estimate(why, why, why, 0)
         return Throughput(nothing, nothing, nothing, why, why)
+    tokens = tokens_per_right(tasks, setting.confidence)
+    if (why_not := entrant.untimed) is not None:
+        nothing = Estimate(why_not, why_not, why_not, 0)
+        return Throughput(nothing, tokens, nothing, why_not, why_not)
     factor = setting.drift.factor(mean([_middle(section) for section in tasks]))
     per_right = _scaled(seconds_per_right(tasks, setting.confidence), 1 / factor)
     seconds = busy_s(tasks) / factor
     marked = entrant.marked
     right = marks.count(marked.marks, marked.clusters).right
     adherence = marks.adherence(marked.marks, marked.clusters).value
-    run = entrant.task_run
-    joules = joules_per_right(run) if run else Missing("no_tasks", "no task was run")
+    joules = joules_per_right(run)
     few = Missing("one_sample", "the energy of a run is one number")
     return Throughput(
         seconds_per_right=per_right,
-        tokens_per_right=tokens_per_right(tasks, setting.confidence),
+        tokens_per_right=tokens,
         joules_per_right=Estimate(joules, few, few, 1 if isinstance(joules, Measured) else 0),
         right_per_second=_ratio(right, seconds),
         adherence_per_latency=adherence
         if isinstance(adherence, Missing)
         else _ratio(adherence.value, seconds),
     )
+
+
+def _no_tasks(entrant: Entrant) -> Missing:
+    return NO_TASKS if entrant.counting("answers") else entrant.absent("answers")
 
 
 def busy_s(sections: Sequence[Section]) -> float:
@@ -212,13 +220,14 @@ def _optimisation(entrant: Entrant, verdict: Reading[Verdict], setting: Setting)
     loads = [w for w in setting.sweep.workloads if w.shape == "interactive"]
     names = {load.name for load in loads[:1]}
     sections = [s for run in entrant.included for s in run.sections]
+    answered = [s for run in entrant.counting("answers") for s in run.sections]
     latencies = [
         seconds
         for section in sections
         if section.name in names
         for seconds in measured(timing.e2e_s, completed(section))
     ]
-    retries = sum(a.tries > 0 for section in sections for a in section.attempts)
+    retries = sum(a.tries > 0 for section in answered for a in section.attempts)
     saved = _saved(setting.sweep.reference, entrant.variant)
     loss = derived(verdict, lambda found: found.loss)
     status: BaselineStatus = "OK" if setting.reference.tasks else "NO_BASELINE"
@@ -235,9 +244,9 @@ def _saved(reference: Variant, variant: Variant) -> Reading[int]:
 
 def _marks(marked: Marked, entrant: Entrant, confidence: float) -> Marks:
     counts = marks.count(marked.marks, marked.clusters, confidence)
-    if marked.marks or entrant.included:
+    if marked.marks or entrant.counting("answers"):
         return counts
-    why = entrant.absent
+    why = entrant.absent("answers")
     return replace(counts, right_share=Estimate(why, why, why, 0), worst_share=why, best_share=why)
 
 
@@ -269,19 +278,19 @@ def _raw(entrant: Entrant, speeds: Sequence[Speed], setting: Setting) -> Reading
     """Join the file's bare speeds; no gate reads them, since they come after all is judged."""
     sidecar = setting.raw.get(entrant.variant.label, NO_SIDECAR)
     absent = Missing("nothing_timed", "no workload was timed")
-    return rawspeed.of_sweep(sidecar, speeds, absent if entrant.included else entrant.absent)
+    return rawspeed.of_sweep(sidecar, speeds, absent if entrant.included else entrant.absent())
 
 
 def _thinking(entrant: Entrant, confidence: float) -> Reading[Thinking]:
     if entrant.tasks:
         return Measured(ledger(entrant.tasks, confidence), "derived")
-    return NO_TASKS if entrant.included else entrant.absent
+    return _no_tasks(entrant)
 
 
 def _length_ratio(entrant: Entrant, setting: Setting) -> Estimate:
     why = IS_REFERENCE if entrant.role == "reference" else None
     if not entrant.tasks:
-        why = NO_TASKS if entrant.included else entrant.absent
+        why = _no_tasks(entrant)
     elif not setting.reference.tasks:
         why = Missing("no_reference", "the reference has no answers to set these against")
     if why is not None:
@@ -296,12 +305,12 @@ def _memory(entrant: Entrant) -> Reading[int]:
         return _SHARED
     found = [
         run.vitals if isinstance(run.vitals, Missing) else run.vitals.value.peak_memory_bytes
-        for run in entrant.included
+        for run in entrant.counting("memory")
     ]
     known = [reading.value for reading in found if isinstance(reading, Measured)]
     if known:
         return Measured(max(known), "client")
-    return next((r for r in found if isinstance(r, Missing)), entrant.absent)
+    return next((r for r in found if isinstance(r, Missing)), entrant.absent("memory"))
 
 
 def _load(entrant: Entrant) -> Reading[float]:
@@ -310,7 +319,7 @@ def _load(entrant: Entrant) -> Reading[float]:
     if known:
         return Measured(mean(known), "derived")
     reasons = [run.load_s for run in entrant.included if isinstance(run.load_s, Missing)]
-    return reasons[0] if reasons else entrant.absent
+    return reasons[0] if reasons else entrant.absent()
 
 
 def _cautions(runs: Sequence[RunRecord]) -> tuple[Caution, ...]:

@@ -1,12 +1,13 @@
 """From a sweep's evidence to its summary: pure, and the same for the same evidence in any order.
 
 Nothing here reads a clock or a folder; what was measured on another day gives the same bytes.
-Polluted runs are left out unless asked for, and the summary says which. Not aware of layout.
+Polluted runs are left out, unless asked for, of what is in doubt of them, and the summary says
+which and of what. Not aware of layout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Final
 
@@ -31,6 +32,7 @@ from steelyard.analysis.roster import Entrant, Roster, roster
 from steelyard.analysis.rows import IS_REFERENCE, Setting, build
 from steelyard.analysis.sizing import smallest_visible_loss
 from steelyard.domain.campaign import role_of, variant_of
+from steelyard.domain.caution import doubted, quality
 from steelyard.domain.errors import StoreError
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
@@ -78,7 +80,8 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         )
         for row in rows
     )
-    counting = {run.id for run in _counting(seats)}
+    timed = {run.id for run in _timed(seats)}
+    answered = {e.task_run.id for e in seats.entrants if e.task_run is not None}
     items = sum(task.items for task in sweep.tasks if task.section not in seats.barred)
     left_out = {by_family.family_of(name): why for name, why in seats.barred.items()}
     soaked = _soaked(evidence, picks)
@@ -99,7 +102,10 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         proofs=(*proofs(evidence.proofs, _ordered(evidence)), *_sameness(seats)),
         noise=watched,
         per_quant=rows,
-        runs=tuple(run_line(sweep, run, included=run.id in counting) for run in _ordered(evidence)),
+        runs=tuple(
+            run_line(sweep, run, included=run.id in timed, answers=run.id in answered)
+            for run in _ordered(evidence)
+        ),
         efficiency_frontier=frontier,
         recommendation=picks,
         sentences=(
@@ -150,10 +156,10 @@ def _verdict(found: Reading[Verdict], entrant: Entrant, seats: Roster) -> Readin
     """Return the verdict, or the real reason why there is none."""
     if isinstance(found, Measured):
         return found
-    if not entrant.included:
-        return entrant.absent
-    if not seats.reference.included:
-        return Missing("no_reference", f"the reference: {seats.reference.absent}")
+    if not entrant.counting("answers"):
+        return entrant.absent("answers")
+    if not seats.reference.counting("answers"):
+        return Missing("no_reference", f"the reference: {seats.reference.absent('answers')}")
     return found
 
 
@@ -223,16 +229,7 @@ def _remarks(
     evidence: Evidence, seats: Roster, found_drift: Drift, *, include_polluted: bool
 ) -> tuple[str, ...]:
     """Say what a reader has to know about all numbers at once."""
-    said = []
-    polluted = [
-        run
-        for entrant in seats.entrants
-        for run in entrant.runs
-        if run.outcome == "completed" and any(caution.pollutes for caution in run.cautions)
-    ]
-    if polluted:
-        what = "are INCLUDED, as asked" if include_polluted else "are left out"
-        said.append(f"POLLUTED: {len(polluted)} runs {what}.")
+    said = list(_polluted(seats, include_polluted=include_polluted))
     if found_drift.corrects and isinstance(found_drift.share, Measured):
         said.append(
             f"DRIFT: the machine's own speed moved by {found_drift.share.value:.0%} over the "
@@ -247,6 +244,29 @@ def _remarks(
             "differences between variants may be differences between those."
         )
     return tuple(said)
+
+
+def _polluted(seats: Roster, *, include_polluted: bool) -> Iterator[str]:
+    """Say what of polluted runs counts, and what can be done about the rest."""
+    runs = {r.id: r for e in seats.entrants for r in e.runs if r.outcome == "completed"}
+    dirty = {i: run for i, run in runs.items() if quality(run.cautions) == "POLLUTED"}
+    if not dirty:
+        return
+    if include_polluted:
+        yield f"POLLUTED: {len(dirty)} runs are INCLUDED, as asked."
+        return
+    codes = ", ".join(doubted((c for run in dirty.values() for c in run.cautions), "clock"))
+    answering = sum(e.task_run is not None and e.task_run.id in dirty for e in seats.entrants)
+    kept = (
+        f"the answers of {answering} of them count, since no clock moves them"
+        if answering
+        else "none of them is needed for its answers"
+    )
+    yield (
+        f"POLLUTED: {len(dirty)} runs are left out of all that is timed ({codes}); {kept}. "
+        "--resume measures them again, on a machine that is quiet; --include-polluted takes them "
+        "as they are."
+    )
 
 
 def _differing(evidence: Evidence, seats: Roster) -> list[str]:
@@ -264,6 +284,12 @@ def _differing(evidence: Evidence, seats: Roster) -> list[str]:
 
 
 def _counting(seats: Roster) -> tuple[RunRecord, ...]:
+    """Return every run that a number rests on."""
+    used = {run.id: run for entrant in seats.entrants for run in entrant.used}
+    return tuple(({run.id: run for run in _timed(seats)} | used).values())
+
+
+def _timed(seats: Roster) -> tuple[RunRecord, ...]:
     included = [run for entrant in seats.entrants for run in entrant.included]
     canary = (seats.canary,) if seats.canary is not None else ()
     return (*included, *seats.sentinels, *canary)

@@ -17,6 +17,7 @@ from steelyard.domain.summary import Estimate, Thinking
 from steelyard.stats.ratios import ratio_estimate
 
 _CUT: Final = "length"
+_MOST: Final = 0.5
 _NONE: Final = Missing("no_thinking", "no answer has thinking apart from it")
 
 
@@ -35,6 +36,16 @@ def ledger(sections: Sequence[Section], confidence: float = 0.95) -> Thinking:
         loops=sum(_goes_round(a) for _, a in answers),
         cut_thought=sum(map(_thinks, cut)),
     )
+
+
+def starved(sections: Sequence[Section]) -> bool:
+    """Say whether most answers ended at their limit while thinking, or soon after it.
+
+    Their marks say how much room there was, not how good the answers are.
+    """
+    answers = [answer for section in sections for _, answer in _answers(section)]
+    cut = sum(a.finish_reason == _CUT and _thinks(a) for a in answers)
+    return cut > _MOST * len(answers)
 
 
 def length_ratio(

@@ -33,9 +33,11 @@ class Resumed:
     """A new process took over: what was under way when the old one ended is under way no more.
 
     `budget_s` replaces the campaign's whole budget; None keeps it, with what was spent of it.
+    `again` measures once more what is polluted still.
     """
 
     budget_s: float | None = None
+    again: bool = False
     kind: Literal["resumed"] = "resumed"
 
 

@@ -77,8 +77,11 @@ class Ledger:
         """Count elapsed time against the budget."""
         self.spent_s += seconds
 
-    def resume(self, budget_s: float | None) -> None:
-        """Start a new session: failed, dropped and interrupted work is open again."""
+    def resume(self, budget_s: float | None, *, again: bool = False) -> None:
+        """Start a new session: failed, dropped and interrupted work is open again.
+
+        With `again` so is what is polluted still, under a further repeat number.
+        """
         if budget_s is not None:
             self.budget_s = budget_s
         self._closed = False
@@ -88,6 +91,10 @@ class Ledger:
         for states in (self._fidelity, self._raw):
             states.update({label: "pending" for label, state in states.items() if state != "done"})
         self._soak = "done" if self._soak == "done" else "pending"
+        for entry in self._first_runs("polluted") if again else ():
+            tries = [e for e in self._entries.values() if e.repeat_of == entry.cell.spec.id]
+            if tries and all(e.state == "polluted" for e in tries):
+                self._open_repeat(entry, len(tries))
 
     def take(self, event: LedgerEvent) -> None:
         """Book what happened to a cell, a comparison or the budget."""
@@ -254,9 +261,10 @@ class Ledger:
     def _first_runs(self, state: State) -> list[_Entry]:
         return [e for e in self._entries.values() if e.state == state and e.repeat_of is None]
 
-    def _open_repeat(self, entry: _Entry) -> None:
-        """The polluted record stays; the repeat is a run of its own."""
-        spec = replace(entry.cell.spec, repeat=entry.cell.spec.repeat + self._repeats)
+    def _open_repeat(self, entry: _Entry, before: int = 0) -> None:
+        """The polluted record stays; the repeat is a run of its own, after those `before` it."""
+        later = self._repeats * (before + 1)
+        spec = replace(entry.cell.spec, repeat=entry.cell.spec.repeat + later)
         if entry.cell.role != "sentinel":
             cell = replace(entry.cell, spec=spec)
             self._entries[spec.id] = _Entry(cell, repeat_of=entry.cell.spec.id)

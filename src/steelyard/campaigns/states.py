@@ -7,10 +7,10 @@ is being measured does one thing. Order: calibrate, prove the engine, canary, th
 where asked for, what was chosen is kept under load for a long time, and summed up with the rest.
 
 Rules. A cell that fails because its engine died is tried once more at once; any other failure
-waits for a resume. A polluted cell is repeated once, at the end, under a new repeat number. The
-budget drops whole timing blocks from the last backwards, then candidates of the first block (the
-summary calls them undecided); the reference and the A/A row are never dropped. `campaigns.ledger`
-keeps count; not aware of how anything is run.
+waits for a resume. A polluted cell is repeated once, at the end, under a new repeat number, and
+once more at each resume that asks for it. The budget drops whole timing blocks from the last
+backwards, then candidates of the first block (the summary calls them undecided); the reference and
+the A/A row are never dropped. `campaigns.ledger` keeps count; not aware of how anything is run.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ class Campaign:
         match event:
             case Started():
                 self._start(event)
-            case Resumed(budget_s=budget_s):
+            case Resumed(budget_s=budget_s, again=again):
                 self._stop, self._chosen = None, ""
-                self._ledger.resume(budget_s)
+                self._ledger.resume(budget_s, again=again)
             case Calibrated(seconds=seconds):
                 # Without a calibration the error bound is missing; the numbers are not worse.
                 self._calibrated = True

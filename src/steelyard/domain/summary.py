@@ -223,7 +223,8 @@ class VariantRow:
 
     `family_verdicts` are of a candidate, their bounds corrected over all families of all
     candidates: a warning may rest on one, no gate does. `family_flips` is the share of a family's
-    items that are right on one side only. `bands` rate right shares, by family and `overall`.
+    items that are right on one side only. `bands` rate right shares, by family and `overall`;
+    `unrated` says why one is withheld.
     `length_ratio` says how many times as many output tokens the same items took as with the
     reference, thinking included.
     """
@@ -253,6 +254,7 @@ class VariantRow:
     family_verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     family_flips: Mapping[str, Estimate] = field(default_factory=dict)
     bands: Mapping[str, Band] = field(default_factory=dict)
+    unrated: Mapping[str, Missing] = field(default_factory=dict)
     thinking: Reading[Thinking] = NO_TASKS
     length_ratio: Estimate = NO_ESTIMATE
 
@@ -274,7 +276,10 @@ class Pick:
 @final
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run in brief, for the table of diagnostics."""
+    """One run in brief, for the table of diagnostics.
+
+    `included` says that its times count, `answers` that its row's marks are those of this run.
+    """
 
     id: str
     label: str
@@ -293,6 +298,7 @@ class RunLine:
     output_tokens: Reading[int]
     attempts: int
     failed_attempts: int
+    answers: bool = False
 
 
 @final

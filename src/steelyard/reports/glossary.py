@@ -9,8 +9,9 @@ WORDS: Final = {
     " no variant may be called worse for less: that is the A/A floor.",
     "canary": "One fixed piece of work, run again and again to see how steady engine and machine"
     " are.",
-    "CLEAN, POLLUTED": "Whether anything beside the model disturbed a run. Polluted runs are left"
-    " out of comparisons unless --include-polluted was given.",
+    "CLEAN, POLLUTED": "Whether anything beside the model disturbed a run. What of a polluted run"
+    " is in doubt, its times above all, is left out unless --include-polluted was given; right and"
+    " wrong answers hang on no clock and count.",
     "depth": "How many tokens stand in the context before the first generated one. Speed falls"
     " with depth.",
     "efficiency frontier": "The variants that no other one beats in both quality and cost.",

@@ -37,7 +37,9 @@ from steelyard.reports.tables import applied, controls, run_totals
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
+_OPTION: Final = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")
 _NEGATIVE: Final = re.compile(r"(?<![\w-])-(?=\d)")
 _LEADING: Final = ("file_bpw", "memory_bytes")
 _TRAILING: Final = ("seconds_per_right", "load_s")
@@ -97,6 +99,13 @@ def minus(text: str) -> str:
     return _NEGATIVE.sub("\N{MINUS SIGN}", text)
 
 
+def options(text: str) -> Markup:
+    """Return text, escaped, in which an option of the command line is code and never broken."""
+    from markupsafe import Markup, escape
+
+    return Markup(_OPTION.sub(r'<code class="option">\1</code>', str(escape(text))))  # noqa: S704 - escaped
+
+
 def page_environment() -> Environment:
     """Return what lays templates out: every text is escaped, every missing name an error."""
     try:
@@ -115,7 +124,7 @@ def page_environment() -> Environment:
     )
     environment.filters |= {
         "duration": duration, "percent": percent, "points": points, "size": size,
-        "sig": significant, "minus": minus,
+        "sig": significant, "minus": minus, "options": options,
     }  # fmt: skip
     return environment
 

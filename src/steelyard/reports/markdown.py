@@ -53,12 +53,12 @@ def _picks(summary: SweepSummary) -> Iterator[str]:
             yield f"- **{choice.title}: {choice.none}**: {escaped(story.no_pick(choice))}"
         else:
             yield (
-                f"- **{choice.title}: {escaped(choice.label)}**: {escaped(choice.pick.reason)};"
+                f"- **{choice.title}: {escaped(choice.label)}**:"
                 f" {escaped(story.utility(choice.pick))}"
             )
-    if summary.sentences:
+    if found := story.sentences(summary):
         yield ""
-        yield from _bullets(summary.sentences)
+        yield from _bullets(found)
 
 
 def _bullets(texts: Sequence[str]) -> list[str]:

@@ -206,7 +206,7 @@ _QUALITY: Final = (
         lambda row: of_loss(row.verdict),
     ),
     Measure(
-        "adherence", "Format kept", "share", "higher",
+        "adherence", "Adherence", "share", "higher",
         "Share of the format constraints in the items that the answers kept.",
         lambda row: of_estimate(row.adherence),
     ),
@@ -250,8 +250,9 @@ _COST: Final = (
         lambda row: of_reading(row.throughput.right_per_second),
     ),
     Measure(
-        "adherence_per_latency", "Format kept, by latency", "1/s", "higher",
-        "Share of format constraints kept, by the total latency; always shown beside the utility.",
+        "adherence_per_latency", "Adherence a second", "1/s", "higher",
+        "Share of format constraints kept, by the seconds spent on the tasks; it stands beside the"
+        " utility.",
         lambda row: of_reading(row.throughput.adherence_per_latency),
     ),
 )  # fmt: skip

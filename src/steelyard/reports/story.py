@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.analysis import recommend
+from steelyard.analysis.bands import OVERALL, STARVED
 from steelyard.analysis.sentences import loss_words
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.subject import ServedFacts
@@ -26,6 +27,7 @@ LEADS: Final = frozenset(
     {"USE", "SMALLEST", "AVOID", "UNDECIDED", "WARNING", "POLLUTED", "DRIFT", "MIXED"}
 )
 _LISTED: Final = 3
+_MORE_ROOM: Final = "; `--thinking 4096` gives an answer so many tokens more"
 _NOISE_WORDS: Final = {
     "clock error, first token": "how far the client's own stamp of a first token is off, at most",
     "clock error, gaps": "how far the client's own stamp of a gap between tokens is off, at most",
@@ -116,12 +118,22 @@ def costs(row: VariantRow, reference: str, confidence: float) -> str:
 
 
 def costs_of_picks(summary: SweepSummary) -> tuple[str, ...]:
-    """Say what each picked variant loses, each once."""
+    """Say what each picked variant loses, each once; of all candidates where none is picked."""
     rows = [choice.row for choice in choices(summary) if choice.row is not None]
+    judged = [
+        row
+        for row in summary.per_quant
+        if row.role == "candidate" and isinstance(row.verdict, Measured)
+    ]
     said_once = dict.fromkeys(
-        costs(row, summary.reference_label, summary.confidence) for row in rows
+        costs(row, summary.reference_label, summary.confidence) for row in rows or judged
     )
     return tuple(said_once)
+
+
+def sentences(summary: SweepSummary) -> tuple[str, ...]:
+    """Return the advice, for whoever shows the picks above it: why there is none stands there."""
+    return tuple(text for text in summary.sentences if not lead(text)[1].startswith("none."))
 
 
 def no_pick(choice: Choice) -> str:
@@ -143,8 +155,11 @@ def level(row: VariantRow) -> str:
 
 
 def utility(pick: Pick) -> str:
-    """Name the utility with its value."""
-    return f"{pick.utility} = {said(pick.utility_value, lambda value: f'{value:,.3g}')}"
+    """Say the number by which it was chosen, in words."""
+    words = recommend.WORDS[pick.utility]
+    if isinstance(pick.utility_value, Missing):
+        return f"{words}: {said(pick.utility_value, str)}"
+    return f"{pick.utility_value.value:,.3g} {words}"
 
 
 def noise_lines(summary: SweepSummary) -> tuple[Line, ...]:
@@ -260,7 +275,15 @@ def gaps(summary: SweepSummary, found: Sequence[Column]) -> tuple[Gap, ...]:
                 continue
             key = (_measure_name(column), str(cell.why))
             gathered.setdefault(key, []).append(row.variant.label)
+    for row in summary.per_quant:
+        for task, why in row.unrated.items():
+            of = "" if task == OVERALL else f" in {task.replace('_', ' ')}"
+            gathered.setdefault((f"level{of}", _advised(why)), []).append(row.variant.label)
     return tuple(merged(gathered))
+
+
+def _advised(why: Missing) -> str:
+    return f"{why}{_MORE_ROOM if why.code == STARVED else ''}"
 
 
 def sentence(text: str) -> str:

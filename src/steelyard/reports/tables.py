@@ -67,7 +67,7 @@ def _over(control: AppliedControl) -> str:
 def run_totals(runs: Sequence[RunLine]) -> tuple[Line, ...]:
     """Add up tokens and attempts over all runs; what no engine reported is counted too."""
     return (
-        Line("runs", f"{len(runs)}, {sum(run.included for run in runs)} of them compared"),
+        Line("runs", _compared(runs)),
         Line("prompt tokens", _total([run.prompt_tokens for run in runs])),
         Line("output tokens", _total([run.output_tokens for run in runs])),
         Line(
@@ -76,6 +76,12 @@ def run_totals(runs: Sequence[RunLine]) -> tuple[Line, ...]:
             f" {sum(run.failed_attempts for run in runs):,} failed",
         ),
     )
+
+
+def _compared(runs: Sequence[RunLine]) -> str:
+    untimed = sum(run.answers and not run.included for run in runs)
+    text = f"{len(runs)}, {sum(run.included for run in runs)} of them compared"
+    return f"{text}, {untimed} more by their answers alone" if untimed else text
 
 
 def _total(readings: Sequence[Reading[int]]) -> str:

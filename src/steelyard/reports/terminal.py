@@ -127,22 +127,24 @@ def _use(summary: SweepSummary, width: int) -> Iterator[Line]:
     yield (Segment(f"What to use, of {inert(summary.model)}"[:width], "title"),)
     for choice in story.choices(summary):
         if choice.pick.label is None:
-            yield from wrapped(
-                f"{choice.title}: {choice.none}: {story.no_pick(choice)}", width, "  ", "bad"
-            )
+            why = story.no_pick(choice)
+            yield from wrapped(f"{choice.title}: {choice.none}: {why}", width, "  ", "bad")
             continue
-        name = inert(choice.label)[: width - 24]
-        yield (Segment(f"  {choice.title:<15} "), Segment(name, "strong"))
-        reason = f"{choice.pick.reason}; {story.utility(choice.pick)}"
-        yield from wrapped(reason, width, " " * 18, "dim")
-    for sentence in summary.sentences:
+        by = story.utility(choice.pick)
+        name = inert(choice.label)[: width - 20 - len(by)]
+        yield (
+            Segment(f"  {choice.title:<15} "),
+            Segment(name, "strong"),
+            Segment(f"  {by}"[: width - 18 - len(name)], "dim"),
+        )
+    for sentence in story.sentences(summary):
         yield from wrapped(sentence, width, "  ")
 
 
 def _loses(summary: SweepSummary, width: int) -> Iterator[Line]:
     yield (Segment("What it loses", "title"),)
     costs = story.costs_of_picks(summary)
-    for text in costs or ("nothing qualifies, so there is nothing to weigh",):
+    for text in costs or ("nothing was judged, so there is nothing to weigh",):
         yield from wrapped(text, width, "  ")
 
 
@@ -262,7 +264,8 @@ def _table(summary: SweepSummary, found: Sequence[Column], width: int) -> Iterat
         yield (Segment(heads, "dim"),)
     for place in range(len(rows)):
         yield tuple(_row_segments(fields, place))
-    yield from _legend(rows, dropped, width)
+    picked = any(pick.label for pick in summary.recommendation)
+    yield from _legend(rows, dropped, width, picked=picked)
 
 
 def _fitted(fields: list[Field], room: int) -> tuple[list[Field], list[str]]:
@@ -405,10 +408,12 @@ def _thinking(summary: SweepSummary, width: int) -> Iterator[Line]:
         yield from wrapped(text, width, "  ", first="- ")
 
 
-def _legend(rows: Sequence[VariantRow], dropped: Sequence[str], width: int) -> Iterator[Line]:
-    text = "* picked above"
+def _legend(
+    rows: Sequence[VariantRow], dropped: Sequence[str], width: int, *, picked: bool
+) -> Iterator[Line]:
+    said = ["* picked above"] if picked else []
     if dropped:
-        text += f"; too narrow for {' and '.join(dropped)}: see the report"
+        said.append(f"too narrow for {' and '.join(dropped)}: see the report")
     if any(row.quality == "POLLUTED" for row in rows):
-        text += "; ! polluted, see the report's diagnostics"
-    yield from wrapped(text, width, "", "dim")
+        said.append("! polluted, see the report's diagnostics")
+    yield from wrapped("; ".join(said), width, "", "dim")

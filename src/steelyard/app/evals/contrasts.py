@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from steelyard.analysis.bands import OVERALL
+from steelyard.analysis.bands import OVERALL, WITHHELD
 from steelyard.app.evals import family_texts, fault_texts, judge_texts
 from steelyard.app.evals.texts import (
     interval,
@@ -163,6 +163,7 @@ def _points(low: float, high: float) -> str:
 def _ratings(rows: Sequence[Pairing]) -> Iterator[str]:
     yield "How each is rated, and whether flips go one way (McNemar, exact)"
     yield table([("", "first", "second", "p", "p (Holm)", ""), *map(_rated, rows)])
+    yield from _unrated(rows)
 
 
 def _rated(one: Pairing) -> tuple[str, ...]:
@@ -172,6 +173,16 @@ def _rated(one: Pairing) -> tuple[str, ...]:
 
 def _rating(band: Reading[Band]) -> str:
     return band.value if isinstance(band, Measured) else NOTHING
+
+
+def _unrated(pairings: Sequence[Pairing]) -> Iterator[str]:
+    """Say of which sides a band is withheld, each reason once."""
+    by_reason: dict[str, list[str]] = {}
+    for one in pairings:
+        for side, band in (("first", one.first_band), ("second", one.second_band)):
+            if isinstance(band, Missing) and band.code in WITHHELD:
+                by_reason.setdefault(band.detail, []).append(f"{one.task} {side}")
+    yield from (f"  no band of {', '.join(of)}: {why}" for why, of in by_reason.items())
 
 
 def _told(one: Pairing) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Final, final
 from steelyard.analysis.answer_worth import metered, payback, scaled, worth
 from steelyard.app.evals.comparing import record_named
 from steelyard.app.evals.texts import fine, spread
+from steelyard.domain.caution import doubted
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.ledger import Payback, Prices, Worth
@@ -96,6 +97,11 @@ def _lines(
     if record.simulated:
         yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
     yield f"{record.spec.subject.artifact.name}, run {record.id}: {found.right} right answers"
+    if codes := doubted(record.cautions, "clock"):
+        yield (
+            f"! the clock is in doubt ({', '.join(codes)}): right answers, tokens and bills stand, "
+            "time and energy and what rests on them may not"
+        )
     yield "A right answer takes, wrong ones and thinking included"
     for name, estimate, digits, unit in (
         ("time", found.seconds, 2, "s"),

@@ -13,7 +13,7 @@ from typing import Final, final
 
 from steelyard.analysis.marks import count
 from steelyard.analysis.metrics.speeds import speeds
-from steelyard.domain.caution import quality
+from steelyard.domain.caution import Doubt, doubted, quality
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -57,7 +57,10 @@ class SpeedPair:
 @final
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the second run has over the first; `differs` names the one thing between them."""
+    """What the second run has over the first; `differs` names the one thing between them.
+
+    `polluted` runs are compared whole, as asked; `untimed` says why no speeds are.
+    """
 
     first_id: str
     second_id: str
@@ -68,17 +71,22 @@ class Comparison:
     speeds: tuple[SpeedPair, ...]
     polluted: tuple[str, ...] = ()
     simulated: bool = False
+    untimed: str = ""
 
 
 def compare(first: RunRecord, second: RunRecord, *, include_polluted: bool = False) -> Comparison:
     """Compare two runs; raise `BadInput` with every reason why they cannot be compared."""
     differing = list(axes(first, second))
     polluted = tuple(r.id for r in (first, second) if quality(r.cautions) == "POLLUTED")
+    untimed = "" if include_polluted else _doubts(first, second, "clock")
+    right = _paired(first, second)
     reasons = [*_obstacles(first, second)]
     if len(differing) > 1:
         reasons.append(f"more than one thing differs: {'; '.join(differing)}")
-    if polluted and not include_polluted:
-        reasons.append(f"polluted: {', '.join(polluted)}")
+    # A doubtful clock leaves the answers as they are; where there are none, nothing is left.
+    rest = untimed if isinstance(right, Missing) else _doubts(first, second, "answers")
+    if rest and not include_polluted:
+        reasons.append(f"polluted: {rest}")
     if reasons:
         raise BadInput(
             f"runs {first.id} and {second.id} cannot be compared: {' · '.join(reasons)}",
@@ -90,11 +98,18 @@ def compare(first: RunRecord, second: RunRecord, *, include_polluted: bool = Fal
         first_name=first.spec.subject.artifact.name,
         second_name=second.spec.subject.artifact.name,
         differs=differing[0] if differing else _SAME,
-        right=_paired(first, second),
-        speeds=tuple(_speed_pairs(first, second)),
-        polluted=polluted,
+        right=right,
+        speeds=() if untimed else tuple(_speed_pairs(first, second)),
+        polluted=polluted if include_polluted else (),
         simulated=first.simulated,
+        untimed=untimed,
     )
+
+
+def _doubts(first: RunRecord, second: RunRecord, of: Doubt) -> str:
+    """Name the runs of which a part is in doubt, with the codes; "" for none."""
+    found = {record.id: doubted(record.cautions, of) for record in (first, second)}
+    return ", ".join(f"{run} ({', '.join(codes)})" for run, codes in found.items() if codes)
 
 
 def _obstacles(first: RunRecord, second: RunRecord) -> Iterator[str]:

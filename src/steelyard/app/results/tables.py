@@ -186,6 +186,10 @@ def _comparison_lines(found: Comparison) -> Iterator[str]:
             for pair in found.speeds
         ]
         yield _table([heads, *rows])
+    if found.untimed:
+        yield ""
+        yield f"speeds: not compared, since the clock is in doubt: {found.untimed}"
+        yield "  compare runs of a quiet machine, or say --include-polluted"
     yield ""
     yield (
         "One run against another: no A/A floor, no correction for several comparisons and no "

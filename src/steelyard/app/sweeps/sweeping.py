@@ -104,12 +104,17 @@ def _go_on(request: SweepRequest, folder: SweepFolder, emit: Emit) -> Outcome:
         sweep, wish = prepared.sweep, asked.wish(request, begun)
         fetched.check(wish, {v.label: prepared.paths[v.artifact.sha256] for v in sweep.variants})
         campaign = replay(prepared.plan, folder.events())
-        campaign.take(Resumed(request.budget))
+        campaign.take(_going_on(request))
         needed = [one for one in sweep.variants if one.label in campaign.needed()]
         with fetched.restored(folder, needed, prepared.paths, hub, emit) as paths:
             ended = _campaign(request, replace(prepared, paths=paths), emit)
         fetched.clear(folder, sweep, paths, wish, ended, emit)
     return ended
+
+
+def _going_on(request: SweepRequest) -> Resumed:
+    """Return how a sweep goes on: what is polluted still is measured again, unless it counts."""
+    return Resumed(request.budget, again=not request.include_polluted)
 
 
 def _sources(order: ladder.Order | FolderOrder | Roll) -> tuple[Path, ...]:
@@ -188,7 +193,7 @@ def _campaign(request: SweepRequest, prepared: Prepared, emit: Emit) -> Outcome:
         crew = work.Crew(
             executor, place_of, emit, keep, prove, report, attach if access is not None else None
         )
-        stop = work.perform(folder, prepared.sweep, prepared.plan, crew, request.budget)
+        stop = work.perform(folder, prepared.sweep, prepared.plan, crew, _going_on(request))
     return reporting.outcome(folder, stop)
 
 

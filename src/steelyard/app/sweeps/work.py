@@ -86,13 +86,20 @@ class Crew:
 
 
 def perform(
-    folder: SweepFolder, sweep: Sweep, plan: Plan, crew: Crew, budget_s: float | None
+    folder: SweepFolder,
+    sweep: Sweep,
+    plan: Plan,
+    crew: Crew,
+    going_on: Resumed,
 ) -> Stop:
-    """Perform a campaign until it stops, from its beginning or from where its journal ends."""
+    """Perform a campaign until it stops, from its beginning or from where its journal ends.
+
+    `going_on` is how it goes on if it was begun before; its budget holds for a beginning too.
+    """
     with folder.open_journal() as journal:
         shell = _Shell(folder, sweep, plan, crew, journal)
         try:
-            return shell.go(budget_s)
+            return shell.go(going_on)
         except KeyboardInterrupt:
             journal.append(line(Interrupted()))
             raise
@@ -115,10 +122,10 @@ class _Shell:
         self._crew = crew
         self._variants = {v.artifact.sha256: v for v in sweep.variants}
 
-    def go(self, budget_s: float | None) -> Stop:
-        known = self._folder.events()
+    def go(self, going_on: Resumed) -> Stop:
+        known, budget_s = self._folder.events(), going_on.budget_s
         campaign = replay(self._plan, known)
-        first = Resumed(budget_s) if known else Started(self._sweep.id, self._plan.id, budget_s)
+        first = going_on if known else Started(self._sweep.id, self._plan.id, budget_s)
         total = len(self._plan.cells)
         self._crew.emit(PhaseStarted("sweep", total))
         started_ns = clock.monotonic_ns()
