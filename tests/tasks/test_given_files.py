@@ -53,7 +53,7 @@ def test_a_csv_is_read_as_spreadsheets_write_it(tmp_path: Path) -> None:
         '\ufeffprompt,answer,note\r\n"Two ""quoted""\r\nlines, and a comma",yes,1\r\n\r\nü?,é,\r\n'
     )
     found = rows(file(tmp_path, "q.csv", text))
-    assert asked(found) == [('Two "quoted"\r\nlines, and a comma', ("yes",)), ("ü?", ("é",))]
+    assert asked(found) == [('Two "quoted"\nlines, and a comma', ("yes",)), ("ü?", ("é",))]
     assert [row.where for row in found] == ["line 2", "line 5"]
     other = file(tmp_path, "semi.csv", "prompt;answer\na,b;c\n")
     assert "separator" in refused(other)

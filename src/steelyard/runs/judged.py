@@ -40,7 +40,7 @@ from steelyard.domain.workload import GenerationRequest
 from steelyard.engines import sight
 from steelyard.media.samples import Kind
 from steelyard.platform import clock
-from steelyard.runs import doubtful, stretching, tool_check
+from steelyard.runs import doubtful, marking, stretching, tool_check
 from steelyard.runs.bench import Bench, Key
 from steelyard.runs.retrieval import Library, behind_passages
 from steelyard.runs.stretching import Ruler
@@ -371,7 +371,7 @@ class _Asking:
                 answer = Answer(
                     attempt.text, attempt.finish_reason, attempt.reasoning, attempt.calls
                 )
-                match item.on(answer):
+                match marking.step(item, answer):
                     case Mark() as mark:
                         self._mark(key.sample, mark)
                     case Trial() as trial:

@@ -7,16 +7,20 @@ of engines or files.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from steelyard.analysis import delivery
 from steelyard.domain.judging import OF_JUDGE
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task, Trial
-from steelyard.runs import judges
+from steelyard.runs import judges, marking
 from steelyard.runs.judged import name_of, samples
 from steelyard.runs.trials import tried
 from steelyard.tasks.code.scoring import UNTRIED
+from steelyard.tasks.given.texts import TOO_SLOW
 from steelyard.tasks.registry import generate
+
+_READ_AGAIN: Final = (*delivery.REASONS, *UNTRIED, *OF_JUDGE, marking.FAILED, TOO_SLOW)
 
 
 def rescore(record: RunRecord) -> RunRecord:
@@ -26,13 +30,14 @@ def rescore(record: RunRecord) -> RunRecord:
     """
     tasks = {name_of(task): task for task in record.spec.tasks}
     sections = tuple(
-        _marked(section, tasks[section.name]) if section.name in tasks else section
+        marked(section, tasks[section.name]) if section.name in tasks else section
         for section in record.sections
     )
     return judges.with_scores(replace(record, sections=sections), judges.failures(record))
 
 
-def _marked(section: Section, task: Task) -> Section:
+def marked(section: Section, task: Task) -> Section:
+    """Return the section of one task, marked anew."""
     said = {}
     # The last try of a question stands.
     for attempt in sorted(section.attempts, key=lambda a: (a.sample, a.ask, a.tries)):
@@ -59,12 +64,12 @@ def _step(
         # What was read out of a whole answer is read again: whether the question came whole, and
         # what could not be tried out where it was asked.
         unread = (sample, 0) not in said
-        if unread or before.outcome.why not in (*delivery.REASONS, *UNTRIED, *OF_JUDGE):
+        if unread or before.outcome.why not in _READ_AGAIN:
             return before
     item.start()
     number = 0
     while (answer := said.get((sample, number))) is not None:
-        match item.on(answer):
+        match marking.step(item, answer):
             case Mark() | Trial() as step:
                 return step
             case Ask():

@@ -15,6 +15,7 @@ from steelyard.domain.errors import TimeOver
 from steelyard.domain.task import Mark, Trial
 from steelyard.platform import clock
 from steelyard.platform.sandbox import end_running
+from steelyard.runs import marking
 
 _AT_ONCE_MOST: Final = 8
 _NS_PER_S: Final = 1e9
@@ -29,7 +30,7 @@ def tried(trials: Mapping[str, Trial], until_ns: int | None = None) -> Iterator[
     workers = min(_AT_ONCE_MOST, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="trial")
     try:
-        running = {pool.submit(trial.mark): sample for sample, trial in trials.items()}
+        running = {pool.submit(marking.tried, trial): sample for sample, trial in trials.items()}
         for done in as_completed(running, left_s):
             yield running[done], done.result()
     except NotDone:

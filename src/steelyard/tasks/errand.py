@@ -36,6 +36,7 @@ from steelyard.tasks.tool_catalogue import FIND, Tool, Value
 from steelyard.tasks.tool_world import World
 from steelyard.tasks.values import JsonObject
 
+_LONGEST_ID: Final = 18  # digits
 _NUMBERS: Final = re.compile(r"(?<![\d.,-])\d+(?![\d-]|[.,]\d)")
 
 
@@ -161,7 +162,8 @@ class Errand:
 
     def _finished(self, answer: Answer) -> Mark:
         text, records = finished_part(answer), self.draft.world.state()
-        named = dict.fromkeys(int(number) for number in _NUMBERS.findall(text))
+        short = (number for number in _NUMBERS.findall(text) if len(number) <= _LONGEST_ID)
+        named = dict.fromkeys(map(int, short))
         found = [number for number in named if number in records]
         flexible = _listed(found) if found else None
         strict = flexible if re.fullmatch(r"\d+(?:\s*,\s*\d+)*\.?", text) else None

@@ -27,7 +27,8 @@ _MIDDLE: Final = 500
 _PARAGRAPH: Final = 6
 _ORDINALS: Final = ("first", "second", "third")
 _NUMBER: Final = re.compile(r"(?<![\d.])(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)")
-_CHECK_LINE: Final = re.compile(r"^\W*check\b.*$", re.IGNORECASE | re.MULTILINE)
+# The empty way out keeps blank lines from being looked at once for each of them.
+_CHECK_LINE: Final = re.compile(r"^\W*(?:(check\b.*$)|)", re.IGNORECASE | re.MULTILINE)
 
 
 @final
@@ -133,7 +134,11 @@ class BuriedScorer:
         """Find the values in a sentence; of several where one is asked, the last."""
         if line is None and answer.finish_reason == "length":
             return None
-        rest = line if line is not None else _CHECK_LINE.sub("", text)
+        rest = (
+            line
+            if line is not None
+            else _CHECK_LINE.sub(lambda m: m[0] if m[1] is None else "", text)
+        )
         if self.options:
             named = "|".join(map(re.escape, self.options))
             known = {option.lower(): option for option in self.options}

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Final
 
 _THIN: Final = "'\u2019\u00a0\u2009\u202f"  # groups of three, which part no two numbers
-_POWER: Final = r"(?:[eE][-+]?\d{1,3}|\s?(?:\u00d7|\\times)\s?10\^\{?[-+\u2212]?\d{1,3}\}?)(?!\w)"
+_POWER: Final = r"(?:[eE][-+]?\d+|\s?(?:\u00d7|\\times)\s?10\^\{?[-+\u2212]?\d+\}?)(?!\w)"
 NUMBER: Final = re.compile(
     r"(?<![\w.])[-+\u2212]?"
     r"(?:[1-9]\d{0,2}(?:\.\d{3})+,\d+"
@@ -56,7 +56,7 @@ def is_number(text: str) -> bool:
 
 
 def as_number(text: str) -> Fraction | None:
-    """Return the number that the text is."""
+    """Return the number that the text is; None where it is none, or too long to be read whole."""
     bare = text.strip().rstrip(".").replace("\u2212", "-")
     grouped = _GROUPED.sub("", bare)
     power = re.search(r"\s?(?:\u00d7|\\times)\s?10\^\{?([-+]?\d{1,3})\}?\Z", grouped)
@@ -116,11 +116,15 @@ def _said(text: str) -> list[str]:
     found: list[str] = []
     for line in text.splitlines():
         heads: list[re.Match[str]] = []
+        looked = 0  # no sentence ends between the last one that counts and here
         for head in _SAID.finditer(line):
-            if not heads or (
-                _NEXT.match(line, head.end()) and _ENDS.search(line, heads[-1].end(), head.start())
-            ):
+            if heads and not _NEXT.match(line, head.end()):
+                continue
+            if not heads or _ENDS.search(line, looked, head.start()):
                 heads.append(head)
+                looked = head.end()
+            else:
+                looked = max(looked, head.start() - 1)
         ends = [*(head.start() for head in heads), len(line)][1:]
         found += [line[head.end() : end] for head, end in zip(heads, ends, strict=True)]
     return found

@@ -39,7 +39,8 @@ _SAID_ABSENT: Final = re.compile(
     r"|unknown|cannot be (?:determined|answered)|no (?:answer|information)|n/a)\b",
     re.IGNORECASE,
 )
-_SOURCES_LINE: Final = re.compile(r"^\W*sources?\b\W*(.*)$", re.IGNORECASE | re.MULTILINE)
+# The empty way out keeps blank lines from being looked at once for each of them.
+_SOURCES_LINE: Final = re.compile(r"^\W*(?:sources?\b\W*(.*)$|)", re.IGNORECASE | re.MULTILINE)
 _SOURCES_FORM: Final = re.compile(r"^Sources: (?:none|D\d+(?:, D\d+)*)\.?$", re.MULTILINE)
 _DOCUMENT: Final = re.compile(r"\bD\d{3}\b")
 
@@ -56,7 +57,7 @@ class RagScorer:
     def mark(self, answer: Answer) -> Mark:
         """Mark the value; which documents are named is kept beside it and decides nothing."""
         text = finished_part(answer)
-        rest = _SOURCES_LINE.sub("", text)
+        rest = _SOURCES_LINE.sub(lambda m: m[0] if m[1] is None else "", text)
         scorer = ValueScorer(self.value, (*self.options, NOT_STATED), self.numeric, worked=True)
         strict = scorer.mark(replace(answer, text=rest)).extracted["strict"]
         found = scorer.mark(replace(answer, text=_SAID_ABSENT.sub(NOT_STATED, rest)))
@@ -72,7 +73,7 @@ class RagScorer:
 
 def _named(text: str) -> str | None:
     """Return the documents that an answer names, also behind the answer; None where no line is."""
-    lines = _SOURCES_LINE.findall(text)
+    lines = [found[1] for found in _SOURCES_LINE.finditer(text) if found[1] is not None]
     said = lines[-1] if lines else final_line(text)
     return None if said is None else " ".join(sorted(set(_DOCUMENT.findall(said.upper()))))
 

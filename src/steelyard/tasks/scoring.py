@@ -8,7 +8,6 @@ finished line: half a number is another number. Not aware of families.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,9 +15,12 @@ from typing import Final, Literal, final
 
 from steelyard.domain import thought
 from steelyard.domain.task import Answer, Invalid, Mark, Outcome, Right, Wrong
+from steelyard.tasks import json_text
 from steelyard.tasks.numbers import as_number, is_number, said_number, the_answer
 
-_FINAL: Final = re.compile(r"^\W*(?:final )?answer\b\W*(?:is\b)?\s*(.+?)\W*$", re.IGNORECASE)
+_FINAL: Final = re.compile(r"\W*(?:final )?answer\b\W*(?:is\b)?\s*(.+)", re.IGNORECASE)
+# Said again on the same line: who corrects themselves means the last.
+_AGAIN: Final = re.compile(r"\banswer\b[*_]{0,3}\s?:", re.IGNORECASE)
 _REFUSAL: Final = re.compile(
     r"\b(?:I(?:'m| am) sorry|I (?:can(?:'|no)t|am unable|am not able|won't|will not|must decline)|"
     r"as an AI|unable to (?:help|answer|assist))",
@@ -57,11 +59,26 @@ def outcome_of(answer: Answer, extracted: str | None, *, right: bool) -> Outcome
 
 
 def final_line(text: str) -> str | None:
-    """Return what follows the last `Answer:` that starts a line."""
+    """Return what follows the last `Answer:` of the last line that starts with one."""
     for line in reversed(text.splitlines()):
-        if (found := _FINAL.match(line.strip())) is not None:
-            return _signed(line.strip()[: found.start(1)], found[1])
+        bare = line.strip()
+        if (found := _FINAL.match(bare)) is None:
+            continue
+        for again in reversed([*_AGAIN.finditer(bare, found.start(1))]):
+            last = _FINAL.match(bare, again.start())
+            if last is not None and any(map(str.isalnum, last[1])):
+                found = last
+                break
+        return _signed(bare[: found.start(1)], _to_last_word(found[1]))
     return None
+
+
+def _to_last_word(text: str) -> str:
+    """Return the text without what is no word at its end, its first sign at least."""
+    end = len(text)
+    while end > 1 and not (text[end - 1].isalnum() or text[end - 1] == "_"):
+        end -= 1
+    return text[:end]
 
 
 def _signed(before: str, said: str) -> str:
@@ -86,6 +103,8 @@ class NumberScorer:
         strict = self._strict(text)
         flexible = strict if strict is not None else self._flexible(text, answer)
         value = None if flexible is None else as_number(flexible)
+        if value is None:  # a number too long to be read is not read in part
+            strict = flexible = None
         return Mark(
             outcome_of(answer, flexible, right=value is not None and self._near(value)),
             {"strict": strict, "flexible": flexible},
@@ -202,7 +221,7 @@ class FormScorer:
 
 def _json_object(text: str) -> dict[str, object] | None:
     try:
-        value: object = json.loads(text)
+        value: object = json_text.read(text)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

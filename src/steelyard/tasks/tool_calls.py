@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.domain.task import Answer, Call, Invalid, Mark, Outcome, Right, Wrong
+from steelyard.tasks import json_text
 from steelyard.tasks.scoring import finished_part, outcome_of, without_thought
 from steelyard.tasks.tool_catalogue import Tool
 from steelyard.tasks.values import JsonObject, bare_object, same_in_any_order
@@ -112,25 +113,11 @@ def called_in_text(answer: Answer, names: Collection[str]) -> bool:
     text = without_thought(answer)
     if _MARKS_OF_CALLS.search(text):
         return True
-    if any(_is_call(value) for value in _objects(text)):
+    if any(map(_is_call, json_text.outermost(text, "{", in_broken=True))):
         return True
     named = "|".join(map(re.escape, sorted(names)))
-    as_code = rf"^[\s\[`]*(?:{named})\([^()\n]*[=:\d\"'][^()\n]*\)"
+    as_code = rf"^(?:[^\S\n]|[\[`])*(?:{named})\((?=[^()\n]*\))[^()\n]*?[=:\d\"']"
     return bool(names) and re.search(as_code, text, re.MULTILINE) is not None
-
-
-def _objects(text: str) -> list[JsonObject]:
-    """Return every JSON object that begins in the text, the outermost ones."""
-    decoder, at, found = json.JSONDecoder(), text.find("{"), []
-    while at >= 0:
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            value, end = None, at + 1
-        if isinstance(value, dict):
-            found.append(value)
-        at = text.find("{", end)
-    return found
 
 
 def _is_call(value: JsonObject) -> bool:

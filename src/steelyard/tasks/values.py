@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
 from steelyard.domain.task import Answer, Mark
+from steelyard.tasks import json_text
 from steelyard.tasks.numbers import as_number, is_number, said_number, the_answer
 from steelyard.tasks.scoring import final_line, finished_part, outcome_of, without_thought
 
 JsonObject: TypeAlias = dict[str, object]
 _BARE: Final = "* .\"'`"
 _FENCE: Final = re.compile(r"```(?:json)?\s*\n(.*?)\n?```", re.DOTALL)
-_TOO_DEEP: Final = (ValueError, RecursionError)
 
 
 def same_value(left: str, right: str) -> bool:
@@ -95,8 +95,8 @@ def _names(text: str, option: str) -> bool:
 def bare_object(text: str) -> JsonObject | None:
     """Return the object that the whole text is."""
     try:
-        value: object = json.loads(text)
-    except _TOO_DEEP:
+        value: object = json_text.read(text)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
@@ -115,18 +115,9 @@ def found_object(text: str) -> JsonObject | None:
 
 def last_value(text: str, opens: str) -> JsonObject | list[object] | None:
     """Return the last object ("{") or list ("[") that stands in a text, an outermost one."""
-    decoder, at, last = json.JSONDecoder(), text.find(opens), None
-    while at >= 0:
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            # What was read whole inside a broken object is a part of it, not an answer.
-            value, end = None, max(error.pos, at + 1)
-        except RecursionError:
-            return last
-        if isinstance(value, dict | list):
-            last = value
-        at = text.find(opens, end)
+    last: JsonObject | list[object] | None = None
+    for last in json_text.outermost(text, opens):  # noqa: B007 - the last one is wanted
+        pass
     return last
 
 

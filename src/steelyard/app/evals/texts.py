@@ -9,6 +9,7 @@ from typing import Final
 
 from steelyard.analysis import barred
 from steelyard.analysis.bands import spanned
+from steelyard.analysis.failure_hints import HINTS
 from steelyard.app.evals import fault_texts
 from steelyard.app.evals.distinct import Distinct
 from steelyard.domain.campaign import Gates
@@ -25,6 +26,10 @@ _USUAL_FLIPS: Final = 0.1
 _SEVERAL: Final = 2
 _P_FLOOR: Final = 0.001
 _COUNTS: Final = ("", "right", "95 %", "wrong", "invalid", "not run", "band")
+_ADVICE: Final = {
+    **barred.BEFORE,
+    **{why: HINTS[why] for why in ("scorer_failed", "pattern_too_slow")},
+}
 _ROOM: Final = "each answer so many tokens more (give more than before)"
 
 
@@ -198,7 +203,7 @@ def _why(score: TaskScore) -> str:
     elif marks.not_run:
         counts = ", ".join(f"{count} {why}" for why, count in marks.not_run_why.items())
         parts.append(f"not run: {counts}; {_bounds(marks)}")
-        parts += [advice for why, advice in barred.BEFORE.items() if why in marks.not_run_why]
+        parts += [advice for why, advice in _ADVICE.items() if why in marks.not_run_why]
     if isinstance(score.disagreement, Measured) and score.disagreement.value:
         parts.append(
             f"{score.disagreement.value:.1%} of the answers that both readings find differ"

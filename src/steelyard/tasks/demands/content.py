@@ -6,15 +6,15 @@ table with a column a field it is not looked at which column a value is in.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, final
 
+from steelyard.tasks import json_text
 from steelyard.tasks.demands.notes import Notes, folded, place, spoken
 
-_BESIDE: Final = re.compile(r"\s*(?:->|=>|[:=~|])\s*")
+_BESIDE: Final = re.compile(r"(?:(?<!\s)\s+)?(?:->|=>|[:=~|])\s*")
 _AROUND: Final = " \t-*+•|\"'"
 _PAIR: Final = 2
 
@@ -51,8 +51,8 @@ class Content:
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
     """Yield the folded names and values of a JSON object, or of the lines that have one each."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = json_text.read(text)
+    except ValueError:
         value = None
     if isinstance(value, dict):
         yield from ((folded(name), folded(str(one))) for name, one in value.items())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, final
 
+from steelyard.tasks import json_text
 from steelyard.tasks.demands import tongues
 from steelyard.tasks.words import ANIMALS, CITIES, COLOURS, JOBS, NAMES, first
 
@@ -124,7 +125,7 @@ def place(word: str, text: str) -> int:
 def spoken(text: str) -> str:
     r"""Return the text folded, with the `\u` signs of JSON read."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = json_text.read(text)
+    except ValueError:
         return folded(text)
     return folded(json.dumps(value, ensure_ascii=False))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+from steelyard.tasks import json_text
 from steelyard.tasks.demands.notes import folded, place, spoken
 from steelyard.tasks.sets.instructions import CHECKS
 
@@ -28,8 +29,8 @@ _SECOND_ROW: Final = 1
 def _value(text: str) -> Any:
     """Return what the JSON text holds; an ellipsis where it is none."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return json_text.read(text)
+    except ValueError:
         return ...
 
 

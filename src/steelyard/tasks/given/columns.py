@@ -160,7 +160,7 @@ def _scorer_of(raw: Any, path: Path) -> Any:
         return {"json_schema": {**settings, "schema": json.loads(place.read_text("utf-8-sig"))}}
     except OSError as error:
         raise BadInput(f"the schema {place} cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"the schema {place} is no JSON: {error}", hint="write it again") from None
 
 

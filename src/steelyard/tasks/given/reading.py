@@ -189,7 +189,7 @@ def _listed(value: Any) -> list[str]:
     if isinstance(value, str):
         try:
             read = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             read = value.split("|")
         value = read if isinstance(read, list) else value.split("|")
     if not isinstance(value, list):

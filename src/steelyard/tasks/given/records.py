@@ -22,6 +22,8 @@ _TEXTS: Final = (".txt", ".md")
 _LARGEST_CELL: Final = 1 << 26
 _BATCH: Final = 1000
 _LOOKED_AT: Final = 200  # rows of JSON need not have the same keys
+_SEPARATORS: Final = (";", "\t", "|")
+_DEEPEST: Final = 4  # objects within objects whose fields are columns
 _CHUNK: Final = 1 << 20
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -55,7 +57,7 @@ class Data:
             several = len(self.files) > 1 or self.path.is_dir()
             for one in _records(file, separator, whole=self.path.is_dir()):
                 where = f"{file.name}, {one.where}" if several and one.where else one.where
-                yield Record(where or file.name, one.values, one.trouble)
+                yield Record(where or file.name, _with_nested(one.values), one.trouble)
 
 
 def look(path: Path) -> Data:
@@ -155,12 +157,29 @@ def _csv(file: Path, separator: str) -> Iterator[Record]:
                     trouble = f"it has {len(cells)} cells, and the first line names {len(heads)}"
                     yield Record(where, {}, trouble)
                     continue
-                yield Record(where, dict(zip(heads, cells, strict=True)))
+                # A line break in a quoted cell of a Windows file is one line break.
+                plain = (cell.replace("\r\n", "\n") for cell in cells)
+                yield Record(where, dict(zip(heads, plain, strict=True)))
         except csv.Error as error:
+            hint = _other_separator(file, separator) or (
+                "a quotation mark within a quoted cell is written twice; or use .jsonl"
+            )
             raise BadInput(
-                f"{file}, line {table.line_num}, is no CSV: {error}",
-                hint="a quotation mark within a quoted cell is written twice; or use .jsonl",
+                f"{file}, line {table.line_num}, is no CSV: {error}", hint=hint
             ) from None
+
+
+def _other_separator(file: Path, separator: str) -> str:
+    """Say which separator a file has whose first line has no `separator`; else nothing."""
+    with file.open(encoding="utf-8-sig") as lines:
+        first = lines.readline()
+    other = next((mark for mark in _SEPARATORS if mark in first), "")
+    return _separated_by(other) if other and separator not in first else ""
+
+
+def _separated_by(mark: str) -> str:
+    written = "\\t" if mark == "\t" else mark
+    return f'write `separator: "{written}"` in the YAML beside it'
 
 
 def _refuse_heads(file: Path, heads: list[str]) -> None:
@@ -169,12 +188,11 @@ def _refuse_heads(file: Path, heads: list[str]) -> None:
     twice = sorted({head for head in heads if heads.count(head) > 1})
     if twice:
         raise BadInput(f"{file} has the column {twice[0]!r} twice", hint="rename one of them")
-    other = next((mark for mark in (";", "\t", "|") if len(heads) == 1 and mark in heads[0]), "")
+    other = next((mark for mark in _SEPARATORS if len(heads) == 1 and mark in heads[0]), "")
     if other:
-        written = "\\t" if other == "\t" else other
         raise BadInput(
             f"{file} has one column, {heads[0]!r}: another separator than the comma",
-            hint=f'write `separator: "{written}"` in the YAML beside it',
+            hint=_separated_by(other),
         )
 
 
@@ -217,6 +235,23 @@ def parquet_rows(file: Path) -> Iterator[Record]:
         raise BadInput(
             f"{file} is no Parquet that can be read: {error}", hint="write it again"
         ) from None
+
+
+def _with_nested(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the values with those of nested objects by dotted names, such as `question.text`."""
+    if not any(isinstance(value, dict) for value in values.values()):
+        return values
+    found, level = dict(values), values
+    for _ in range(_DEEPEST):
+        level = {
+            f"{name}.{key}": value
+            for name, inner in level.items()
+            if isinstance(inner, dict)
+            for key, value in inner.items()
+        }
+        # A column that is called so itself goes before.
+        found |= {name: value for name, value in level.items() if name not in found}
+    return found
 
 
 def _pairs(folder: Path) -> Iterator[Record]:

@@ -90,6 +90,8 @@ def checked(raw: object, where: str) -> dict[str, Any]:
         said, fits = kind.settings[key]
         if not fits(value):
             shown = json.dumps(value, default=str)
+            if key == "schema":
+                raise BadInput(f"{where}: {_no_schema(value)}", hint=_SCHEMA_HINT)
             raise BadInput(f"{where}: {key} is {shown}, not {said}", hint=_HINT)
     for key in kind.needs:
         if key not in settings:
@@ -147,6 +149,15 @@ def _schema(value: Any) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _no_schema(value: Any) -> str:
+    """Say what is wrong with a schema."""
+    try:
+        refuse_schema(value)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _names(value: Any) -> bool:
@@ -210,7 +221,7 @@ def _list(settings: Settings, accepted: tuple[str, ...]) -> Scorer:
 def _split(text: str) -> tuple[str, ...]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = re.split(r"[,;\n]", text)
     found = value if isinstance(value, list) else [text]
     return tuple(part for one in found if (part := str(one).strip()))
@@ -263,6 +274,7 @@ _NEEDS: Final = {
     JUDGE: "`scorer: {judge: {rubric: What a good answer does.}}`; `pass: 0.75` is optional"
 }
 _HINT: Final = "`scorer: exact`, or `scorer: {numeric: {tolerance: 0.01}}`"
+_SCHEMA_HINT: Final = "`schema: {type: object, required: [item]}`, or a file beside the YAML"
 KINDS: Final[Mapping[str, Kind]] = {
     "exact": Kind("the very text", {}, lambda _, accepted: ExactScorer(accepted)),
     "normalised": Kind("the same words", {}, lambda _, accepted: NormalisedScorer(accepted)),

@@ -10,17 +10,19 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, final
 
 from steelyard.domain.task import Answer, Mark, NotRun
+from steelyard.tasks import json_text
 from steelyard.tasks.given.texts import plain, text_mark
 from steelyard.tasks.scoring import outcome_of, without_thought
 from steelyard.tasks.values import JsonObject, bare_object, json_mark, last_value, same_json
 
-_BULLET: Final = re.compile(r"\s*(?:[-*•]|\d{1,3}[.)])\s+")
+_BULLET: Final = re.compile(r"(?:[-*•+]|\d{1,3}[.)])\s+")
+_BETWEEN: Final = {",": r"\s?,", ";": r"\s?;", " and ": r"\sand\s", " & ": r"\s&\s"}
 _FENCES: Final = re.compile(r"```(?:json)?\s*\n(.*?)\n?```", re.DOTALL)
 _FENCE: Final = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)
 
@@ -149,7 +151,8 @@ def _holds(found: Mapping[str, object], name: str, value: object) -> bool:
 class ListScorer:
     """A list in any order: so much of what is named is wanted, so much of what is wanted is named.
 
-    An answer is a JSON list, lines with or without bullets, or words between commas.
+    An answer is a JSON list, lines with or without bullets, or words between commas, semicolons
+    and "and". What stands within a wanted item parts none, and prose around a list is no item.
     """
 
     expected: tuple[str, ...]
@@ -160,7 +163,7 @@ class ListScorer:
         """Compare without regard to case, articles and punctuation; both shares are kept."""
         text = without_thought(answer)
         strict = _json_list(text)
-        named = strict if strict is not None else _lines(text)
+        named = strict if strict is not None else _written(text, self.expected)
         said, wanted = Counter(map(plain, named)), Counter(map(plain, self.expected))
         hits = (said & wanted).total()
         precision = hits / said.total() if said else float(not wanted)
@@ -178,23 +181,43 @@ class ListScorer:
 def _parsed(text: str) -> tuple[str, object] | None:
     """Return a text with the JSON value that it is; the value may be null."""
     try:
-        return text, json.loads(text)
-    except (ValueError, RecursionError):
+        return text, json_text.read(text)
+    except ValueError:
         return None
 
 
 def _json_list(text: str) -> list[str] | None:
     fenced = _FENCE.match(text)
     try:
-        value = json.loads(fenced[1] if fenced else text)
-    except (ValueError, RecursionError):
+        value = json_text.read(fenced[1] if fenced else text)
+    except ValueError:
         return None
     if not isinstance(value, list):
         return None
     return [one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in value]
 
 
-def _lines(text: str) -> list[str]:
-    lines = [_BULLET.sub("", line).strip() for line in text.splitlines() if line.strip()]
-    parts = lines if len(lines) > 1 else [part.strip() for part in text.split(",")]
-    return [part for part in parts if part]
+def _written(text: str, wanted: Sequence[str]) -> list[str]:
+    """Return the items of a list as people write it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    known = set(map(plain, wanted))
+    if any(map(_BULLET.match, lines)):
+        lines = [line for line in lines if _BULLET.match(line) or plain(line) in known]
+    elif len(lines) > 1 and lines[0].endswith(":") and plain(lines[0]) not in known:
+        del lines[0]
+    items = [_BULLET.sub("", line, count=1) for line in lines]
+    return items if len(items) > 1 else _parts("".join(items), wanted)
+
+
+def _parts(line: str, wanted: Sequence[str]) -> list[str]:
+    """Return the items of one line, without what leads to them: `The items are: …`."""
+    before, colon, behind = line.partition(":")
+    leads = not any(":" in one for one in wanted) and not re.search("[,;]", before)
+    if colon and leads and plain(before) not in map(plain, wanted):
+        line = behind
+    held = "\n".join(wanted).casefold()
+    marks = [pattern for mark, pattern in _BETWEEN.items() if mark not in held]
+    parts = re.split("|".join(marks), line, flags=re.IGNORECASE) if marks else [line]
+    if " and " not in held:
+        parts = [re.sub(r"^\s*and\s", "", part, flags=re.IGNORECASE) for part in parts]
+    return [bare for part in parts if (bare := part.strip())]

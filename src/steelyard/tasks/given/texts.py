@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from steelyard.domain.task import Answer, Mark, NotRun
+from steelyard.platform import matching
 from steelyard.tasks.scoring import final_line, outcome_of, refuses, without_thought
 
+TOO_SLOW: Final = "pattern_too_slow"
 _QUOTES: Final = re.escape("\"'`*_()[]{}<>«»„“”‘’‚‹›¡¿")
 _EDGE: Final = re.compile(rf"(?<![^\W_])[{_QUOTES}]+|[{_QUOTES}.,;:!?…。]+(?!\w)")
 _ARTICLE: Final = re.compile(r"\b(?:a|an|the)\s+(?=\S)")
@@ -33,6 +35,7 @@ def distance(left: str, right: str) -> int:
     """Return how many insertions, deletions and replacements lie between two texts."""
     if not left or not right:
         return max(len(left), len(right))
+    left, right = sorted((left, right), key=len)  # the shorter one is the wide integer
     peq: dict[str, int] = {}
     for place, letter in enumerate(left):
         peq[letter] = peq.get(letter, 0) | 1 << place
@@ -119,7 +122,10 @@ class ContainsScorer:
 @final
 @dataclass(frozen=True, slots=True)
 class PatternScorer:
-    """A regular expression that the answer must match: somewhere in it, or as a whole."""
+    """A regular expression that the answer must match: somewhere in it, or as a whole.
+
+    Where the match takes too long nothing is known of the answer.
+    """
 
     pattern: str
     whole: bool = False
@@ -128,13 +134,15 @@ class PatternScorer:
     def mark(self, answer: Answer) -> Mark:
         """Match; what was matched is the reading."""
         flags = re.IGNORECASE if self.ignore_case else 0
-        rule = re.compile(self.pattern, flags)
-        match = rule.fullmatch if self.whole else rule.search
-        mark = text_mark(answer, lambda text: match(text) is not None, cut_may_be_right=False)
-        found = match(without_thought(answer))
+        text = without_thought(answer)
+        try:
+            found = matching.find(self.pattern, text, flags=flags, whole=self.whole)
+        except matching.TooSlowError:
+            return Mark(NotRun(TOO_SLOW))
+        mark = text_mark(answer, lambda _: found is not None, cut_may_be_right=False)
         if found is None or mark.extracted["flexible"] is None:
             return mark
-        return replace(mark, extracted={"strict": found[0], "flexible": found[0]})
+        return replace(mark, extracted={"strict": found, "flexible": found})
 
 
 @final

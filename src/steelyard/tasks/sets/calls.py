@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, final
 
 from steelyard.domain.task import Answer, Call, Mark
+from steelyard.tasks import json_text
 from steelyard.tasks.scoring import outcome_of
 
 _ASIDE: Final = re.compile(r"[ ,./\-_*^]")
@@ -80,8 +81,8 @@ class CallsScorer:
 
 def _arguments(call: Call) -> Mapping[str, Any] | None:
     try:
-        value = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError):
+        value = json_text.read(call.arguments or "{}")
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

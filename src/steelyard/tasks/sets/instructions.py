@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, final
 
 from steelyard.domain.task import Answer, Mark
+from steelyard.tasks import json_text
 from steelyard.tasks.given.texts import text_mark
 from steelyard.tasks.scoring import without_thought
 
@@ -25,7 +26,7 @@ _OPTIONS: Final = ("My answer is yes.", "My answer is no.", "My answer is maybe.
 _ENDS_A_WORD: Final = re.compile(r"[.,?!'\"]")
 _LESS: Final = "less than"
 _PAIR: Final = 2
-_POSTSCRIPTS: Final = {"P.P.S": r"\s*p\.\s?p\.\s?s.*$", "P.S.": r"\s*p\.\s?s\..*$"}
+_POSTSCRIPTS: Final = {"P.P.S": r"p\.\s?p\.\s?s", "P.S.": r"p\.\s?s\."}
 
 
 def _related(count: int, bound: int, relation: str) -> bool:
@@ -77,18 +78,27 @@ def _first_word(text: str, said: Mapping[str, Any]) -> bool:
 
 
 def _placeholders(text: str, said: Mapping[str, Any]) -> bool:
-    return bool(len(re.findall(r"\[.*?\]", text)) >= said["num_placeholders"])
+    found = sum(map(_in_brackets, text.split("\n")))
+    return bool(found >= said["num_placeholders"])
+
+
+def _in_brackets(line: str) -> int:
+    r"""Count what `\[.*?\]` finds, in one pass: a line of open brackets would take n² steps."""
+    count, at = 0, 0
+    while (opens := line.find("[", at)) >= 0 and (closes := line.find("]", opens)) >= 0:
+        count, at = count + 1, closes + 1
+    return count
 
 
 def _postscript(text: str, said: Mapping[str, Any]) -> bool:
     marker = said["postscript_marker"].strip()
-    pattern = _POSTSCRIPTS.get(marker, rf"\s*{marker.lower()}.*$")
+    pattern = _POSTSCRIPTS.get(marker, marker.lower())
     return re.search(pattern, text.lower(), re.MULTILINE) is not None
 
 
 def _bullets(text: str, said: Mapping[str, Any]) -> bool:
-    stars = re.findall(r"^\s*\*[^\*].*$", text, re.MULTILINE)
-    dashes = re.findall(r"^\s*-.*$", text, re.MULTILINE)
+    stars = re.findall(r"^[^\S\n]*\*[^\*].*$", text, re.MULTILINE)
+    dashes = re.findall(r"^[^\S\n]*-.*$", text, re.MULTILINE)
     return bool(len(stars) + len(dashes) == said["num_bullets"])
 
 
@@ -110,15 +120,16 @@ def _json(text: str, _: Mapping[str, Any]) -> bool:
     for fence in ("```json", "```Json", "```JSON", "```"):
         bare = bare.removeprefix(fence)
     try:
-        json.loads(bare.removesuffix("```").strip())
-    except (ValueError, RecursionError):
+        json_text.read(bare.removesuffix("```").strip())
+    except ValueError:
         return False
     return True
 
 
 def _title(text: str, _: Mapping[str, Any]) -> bool:
-    found = re.findall(r"<<[^\n]+>>", text)
-    return any(one.lstrip("<").rstrip(">").strip() for one in found)
+    lines = [line for line in text.split("\n") if "<<" in line and ">>" in line]
+    found = (line[line.find("<<") : line.rfind(">>") + 2] for line in lines)
+    return any(len(one) > len("<<>>") and one.lstrip("<").rstrip(">").strip() for one in found)
 
 
 def _two(text: str, _: Mapping[str, Any]) -> bool:
