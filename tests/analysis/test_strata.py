@@ -129,8 +129,8 @@ def test_an_evaluation_of_one_run_has_its_families_too() -> None:
 
 
 def test_the_floor_of_a_family_is_that_of_all_its_levels() -> None:
-    first, second = both({MATHS[0]: (100, 5, 0), MATHS[1]: (100, 5, 0)})
-    again = ran("again", {MATHS[0]: "r" * 98 + "ww", MATHS[1]: "r" * 100})
+    first, second = both({MATHS[0]: (200, 5, 0), MATHS[1]: (200, 5, 0)})
+    again = ran("again", {MATHS[0]: "r" * 198 + "ww", MATHS[1]: "r" * 200})
     found = evaluation.contrast(first, second, 0.03, (), again)
     floors = {name: known(floor) for name, floor in found.floors.items()}
     assert floors["math_words/l3"] == 0

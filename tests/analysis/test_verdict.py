@@ -91,7 +91,7 @@ def test_without_an_aa_row_nothing_below_the_margin_is_called_worse() -> None:
     assert unknown.name == "undecided"
     assert unknown.low > 0
     assert "nor is none" not in unknown.reason
-    assert "without an A/A row" in unknown.reason
+    assert "without a known A/A floor" in unknown.reason
 
 
 def test_a_loss_that_is_shown_is_never_told_as_none() -> None:
@@ -119,10 +119,10 @@ def test_what_is_undecided_with_every_item_run_names_more_items() -> None:
 
 def test_the_floor_is_zero_for_the_same_marks_and_grows_with_flips_that_cancel() -> None:
     reference, twin = flipped(800, 400, 0, 0)
-    assert floor(reference, twin, 0.95) == Measured(0.0, "derived")
+    assert floor(reference, twin, GATES) == Measured(0.0, "derived")
     assert flip_count(reference, twin) == Measured(0, "derived")
     reference, twin = flipped(740, 400, 30, 30)
-    found = floor(reference, twin, 0.95)
+    found = floor(reference, twin, GATES)
     assert isinstance(found, Measured)
     assert 0.01 < found.value < 0.02
     assert flip_count(reference, twin) == Measured(60, "derived")
@@ -130,7 +130,7 @@ def test_the_floor_is_zero_for_the_same_marks_and_grows_with_flips_that_cancel()
 
 def test_a_twin_that_was_not_run_gives_no_floor() -> None:
     reference = marked("rrww")
-    assert isinstance(floor(reference, Marked(), 0.95), Missing)
+    assert isinstance(floor(reference, Marked(), GATES), Missing)
     assert isinstance(flip_count(reference, Marked()), Missing)
 
 
@@ -278,7 +278,9 @@ def test_flips_either_way_are_a_share_with_an_interval() -> None:
 def test_the_floor_of_a_family_is_that_of_its_own_items() -> None:
     reference, twin = marked("r" * 200), marked("w" * 10 + "r" * 190)
     first, rest = ([f"task/{n:05d}" for n in part] for part in (range(100), range(100, 200)))
-    found = floor(only(reference, first), only(twin, first), 0.95)
+    found = floor(only(reference, first), only(twin, first), GATES)
     assert isinstance(found, Measured)
     assert found.value > 0.1
-    assert floor(only(reference, rest), only(twin, rest), 0.95) == Measured(0.0, "derived")
+    assert floor(only(reference, rest), only(twin, rest), Gates(margin=0.05)) == Measured(
+        0.0, "derived"
+    )

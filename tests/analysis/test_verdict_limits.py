@@ -42,13 +42,13 @@ def test_a_bound_at_the_margin_is_not_below_it_and_one_at_the_floor_is_not_above
 def test_the_floor_is_as_far_where_the_reference_wins_of_itself(first: str, second: str) -> None:
     reference, twin = marked(first * 20 + "r" * 180), marked(second * 20 + "r" * 180)
     known = loss_interval([1] * 20 + [0] * 180)
-    assert value_of(floor(reference, twin, 0.95)) == pytest.approx(known.high)
+    assert value_of(floor(reference, twin, GATES)) == pytest.approx(known.high)
 
 
 def test_the_floor_of_passages_that_flip_as_a_whole_lies_farther() -> None:
     letters = "r" * 200, "w" * 20 + "r" * 180
     alone, together = (
-        value_of(floor(marked(letters[0], cluster=n), marked(letters[1], cluster=n), 0.95))
+        value_of(floor(marked(letters[0], cluster=n), marked(letters[1], cluster=n), GATES))
         for n in (1, 10)
     )
     assert alone is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.store.records import record
 
-from steelyard.app.evals.paying import WorthOrder, worth_text
+from steelyard.app.evals.paying import WorthOrder, worth_told
 from steelyard.domain.caution import Caution
 from steelyard.store.database import Store
 
@@ -22,6 +22,6 @@ def test_a_doubtful_clock_is_said_before_what_rests_on_it(
     with Store(tmp_path / "steelyard.db") as store:
         store.add(record("hogged", cautions=(HOG, LOST)))
         store.add(record("clean", cautions=(LOST,)))
-    said = worth_text(WorthOrder("hogged"), as_json=False)
+    said = worth_told(WorthOrder("hogged"), as_json=False).text
     assert "! the clock is in doubt (HIGH_CPU_SATURATION): right answers" in said
-    assert "in doubt" not in worth_text(WorthOrder("clean"), as_json=False)
+    assert "in doubt" not in worth_told(WorthOrder("clean"), as_json=False).text

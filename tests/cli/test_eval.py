@@ -200,12 +200,12 @@ def what_a_right_answer_costs_is_told(folder: Path, bad: dict[str, Any]) -> None
 
 
 def an_aa_row_is_the_first_once_more(folder: Path, without: str) -> None:
-    """Its floor is 0 where all marks are the same; another subject is no repeat."""
+    """So few marks that are the same leave the floor unknown; another subject is no repeat."""
     assert "A/A     none" in without
     pair = ("eval", "compare", "good-out", "bad-out", "--again")
     found = json.loads(steelyard(folder, *pair, "again-out", "--json").stdout)
-    assert {floor["value"] for floor in found["floors"].values()} == {0.0}
-    assert found["overall"]["verdict"]["value"]["floor"] == 0.0
+    assert {floor["code"] for floor in found["floors"].values()} == {"too_few_aa_items"}
+    assert found["overall"]["verdict"]["value"]["floor"] == 0.03
     assert f"A/A     run {found['again']}" in steelyard(folder, *pair, "again-out").stdout
     swapped = ("eval", "compare", "good-out", "again-out", "--again")
     for words, says in (

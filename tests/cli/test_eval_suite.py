@@ -48,7 +48,7 @@ def later_reports_name_them_too(folder: Path, line: str) -> None:
     assert told["evaluation"]["left_out"] == record.left_out
     other.mkdir()
     write_record(other, replace(record, id="another", left_out={}))
-    shown = comparing.compare_text(str(out), str(other), 0.03, as_json=False)
+    shown = comparing.compare(str(out), str(other), 0.03, as_json=False).text
     assert line.replace("Not asked:", f"Not asked in run {record.id}:") in shown
     assert "Not asked in run another" not in shown
     by_level_is_an_option_of_three_doors(folder)

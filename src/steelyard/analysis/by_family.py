@@ -29,7 +29,7 @@ def add(rows: Sequence[VariantRow], seats: Roster, gates: Gates) -> tuple[Varian
     twin = _split(seats.twin.marked)
     candidates = {e.variant.label: _split(e.marked) for e in seats.candidates}
     floors = {
-        family: verdict.floor(marked, twin.get(family, Marked()), gates.confidence)
+        family: verdict.floor(marked, twin.get(family, Marked()), gates)
         for family, marked in reference.items()
     }
     sides = {

@@ -171,7 +171,7 @@ def _floors(
         row: floor(
             both[row][0],
             _joined([twin[name] for name in names if name in twin]),
-            gates.confidence,
+            gates,
         )
         for row, names in rows.items()
     }

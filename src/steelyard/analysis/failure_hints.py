@@ -30,6 +30,7 @@ HINTS: Final[Mapping[str, str]] = {
     "not_allowed": "the key was refused for this: name its variable with --api-key-env",
     "error_in_stream": f"the server broke the answer off with an error: {_ASK_BY_HAND}",
     "malformed_stream": f"what came is no answer: is a proxy in between? {_ASK_BY_HAND}",
+    "malformed_content": f"answers came in a form that is no text: {_ASK_BY_HAND}",
     "truncated_stream": f"answers ended without a reason: {_ASK_BY_HAND}",
     "zero_tokens": "the model ended before its first token: does its chat template fit?",
     "compressed_body": "switch the compression of the server or of the proxy before it off",

@@ -180,7 +180,7 @@ def _noise(evidence: Evidence, seats: Roster) -> Noise:
         canary_cv=cv,
         smallest_speed_difference=smallest,
         aa_flips=verdict.flip_count(reference, twin),
-        aa_floor=verdict.floor(reference, twin, evidence.sweep.gates.confidence),
+        aa_floor=verdict.floor(reference, twin, evidence.sweep.gates),
         drift_share=Missing("not_computed"),
         aa_same_text=same_text,
         aa_same_mark=same_mark,

@@ -10,11 +10,13 @@ Each bound is a claim of its own (`lo` that something is lost, `hi` that it is l
 margin), so each side is its own Holm family at half the error; a bound is taken at the level at
 which Holm tests it, so interval and decision agree.
 
-The floor is the farther end of the A/A row's own interval, and 0 when its marks are the same
-throughout. Its mere observed loss would not do: thirty flips each way cancel to 0 by luck, though
-they show marks that another run of the same file would move by a point. A floor that is too high
-only turns `worse` into `undecided`; what qualifies depends on `hi` alone. Without an A/A row
-nothing below the margin may be called worse, and a loss that is above zero is never "no loss".
+The floor is the farther end of the A/A row's own interval. Where its marks are the same throughout
+it is 0 if that interval lies within the margin, and else unknown: a dozen items that are marked
+alike do not show an engine that repeats itself. Its mere observed loss would not do: thirty flips
+each way cancel to 0 by luck, though they show marks that another run of the same file would move by
+a point. A floor that is too high only turns `worse` into `undecided`; what qualifies depends on
+`hi` alone. Where no floor is known nothing below the margin may be called worse, and a loss that is
+above zero is never "no loss".
 
 Items not run count against the variant in `hi` and for it in `lo`; over 1 % of them, the verdict
 is undecided. Not aware of gates. Sources: DESIGN §2; `stats.paired`, `stats.families`.
@@ -76,16 +78,25 @@ class Pairs:
     too_few_run: bool
 
 
-def floor(reference: Marked, twin: Marked, confidence: float) -> Reading[float]:
-    """Return the A/A floor: the farther end of the reference's loss against itself."""
+def floor(reference: Marked, twin: Marked, gates: Gates) -> Reading[float]:
+    """Return the A/A floor: the farther end of the reference's loss against itself.
+
+    Without a flip it is 0, or Missing where the items are too few to rule noise of the margin out.
+    """
     keys, seen, _, _ = differences(reference, twin)
     if not seen:
         return Missing("no_aa_row", "the reference was not run twice")
-    if not any(seen):
-        return Measured(0.0, "derived")
-    half = (1 - confidence) / 2
+    half = (1 - gates.confidence) / 2
     found = loss_interval(seen, [reference.clusters.get(k, k) for k in keys], half, half)
-    return Measured(max(abs(found.low), abs(found.high)), "derived")
+    farther = max(abs(found.low), abs(found.high))
+    if any(seen):
+        return Measured(farther, "derived")
+    if farther >= gates.margin:
+        return Missing(
+            "too_few_aa_items",
+            f"{len(seen)} marked alike do not rule out a noise of {farther:.1%}",
+        )
+    return Measured(0.0, "derived")
 
 
 def flip_count(reference: Marked, twin: Marked) -> Reading[int]:
@@ -163,7 +174,7 @@ def only(marked: Marked, items: Collection[str]) -> Marked:
 
 
 def _or_margin(floor: Reading[float], margin: float) -> tuple[float, bool]:
-    """Return the floor and True; where the reference was not run twice, the margin and False."""
+    """Return the floor and True; where the noise is not known, the margin and False."""
     return (floor.value, True) if isinstance(floor, Measured) else (margin, False)
 
 
@@ -240,6 +251,8 @@ def reason_of(
                 f"between {at_least} and {at_most} is lost (margin {margin:.1%}): no more than "
                 f"another run of the reference may differ by, {floor:.1%}"
             )
+        case "no loss shown" if high < 0:
+            return f"at least {-high:.1%} is gained: no loss is shown"
         case "no loss shown":
             return f"at most {at_most} is lost (margin {margin:.1%}), and no loss is shown"
         case "within margin":
@@ -251,7 +264,7 @@ def reason_of(
             limit = (
                 f"that is within the A/A floor {floor:.1%}"
                 if has_floor
-                else "without an A/A row nothing below the margin is called worse"
+                else "without a known A/A floor nothing below the margin is called worse"
             )
             return (
                 f"between {at_least} and {at_most} is lost; that it is below the margin "

@@ -194,7 +194,7 @@ def compare(
     explore: bool,
     by: str,
     as_json: bool,
-) -> None:
+) -> int:
     """Pair SECOND with FIRST, item by item: what is lost, and whether that is shown.
 
     The verdicts are those of families, over all their levels.
@@ -203,7 +203,7 @@ def compare(
     """
     from steelyard.app.evals import comparing
 
-    told = comparing.compare_text(
+    told = comparing.compare(
         first,
         second,
         margin / 100,
@@ -212,7 +212,8 @@ def compare(
         by_level=by == "level",
         as_json=as_json,
     )
-    echo(told)
+    echo(told.text)
+    return told.exit_code
 
 
 @evaluate.command("worth")
@@ -229,9 +230,7 @@ def compare(
 @click.option("--years", type=Finite(0, min_open=True), help="In use.  [default: 4]")
 @click.option("--hosted", metavar="RUN", help="An evaluation of a service that tells its charges.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def worth(
-    *, run: str, tariff: float | None, hosted: str | None, as_json: bool, **paid: Any
-) -> None:
+def worth(*, run: str, tariff: float | None, hosted: str | None, as_json: bool, **paid: Any) -> int:
     """Say what a right answer of RUN took, what it costs, and from when the machine pays.
 
     RUN is the folder of an evaluation or the beginning of a run's id.
@@ -239,7 +238,9 @@ def worth(
     from steelyard.app.evals import paying
 
     order = paying.ordered(run, tariff, hosted, paid)
-    echo(paying.worth_text(order, as_json=as_json))
+    told = paying.worth_told(order, as_json=as_json)
+    echo(told.text)
+    return told.exit_code
 
 
 evaluate.add_command(choose)

@@ -22,14 +22,14 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic_ns
-from typing import Final, assert_never, final
+from typing import Final, TypeAlias, assert_never, final
 
-from steelyard.loadgen import jobs, spool, stamps
+from steelyard.loadgen import covering, jobs, spool, stamps
 from steelyard.loadgen.connections import Layer, Where
 from steelyard.loadgen.jobs import (
-    Answer,
     Done,
     Dropped,
     Job,
@@ -65,8 +65,12 @@ _TICK_NS: Final = 100_000_000  # how often limits and the wall clock are looked 
 _AWAKE_NS: Final = 80_000
 _BUSY_ROUNDS: Final = 16  # at the latest after so many busy rounds one chore is done
 _EXIT_TERMINATED: Final = 143
+_OK: Final = 200
 _NS_PER_S: Final = 1_000_000_000
 _SLEPT_NS: Final = 200_000  # a shorter wait is bounded well enough by the look before
+
+# What came of a request, what is said of it, and the request's bytes.
+_Ended: TypeAlias = tuple[spool.Raw, Done, bytes]
 
 
 @final
@@ -84,7 +88,7 @@ class Driver:
         self._jobs: dict[str, Job] = {}
         self._lines: deque[bytes] = deque()
         self._partial = bytearray()
-        self._finished: deque[tuple[spool.Raw, Answer] | Dropped | Returned] = deque()
+        self._finished: deque[_Ended | Dropped | Returned] = deque()
         self._said = bytearray()
         self._events: deque[Event] = deque()
         self._handling = False
@@ -183,7 +187,7 @@ class Driver:
             late_ns=transfer.late_ns,
             behind_ns=max(0, sent_ns - transfer.intended_ns),
         )
-        self._finished.append((raw, done))
+        self._finished.append((raw, done, job.request))
         self._handle(Finished())
 
     def _handle(self, event: Event) -> None:
@@ -251,12 +255,12 @@ class Driver:
                 self._jobs[command.id] = command
                 self._handle(JobAdded(command.id, command.at_ns))
 
-    def _write(self, finished: tuple[spool.Raw, Answer] | Dropped | Returned) -> None:
+    def _write(self, finished: _Ended | Dropped | Returned) -> None:
         if isinstance(finished, Dropped | Returned):
             self._said += jobs.say(finished)
         else:
-            raw, done = finished
-            spool.append(self._spool, raw)
+            raw, done, request = finished
+            spool.append(self._spool, _without_key(raw, request, whole=done.status != _OK))
             if self._sync:
                 os.fdatasync(self._spool)
             self._said += jobs.say(done)
@@ -319,6 +323,17 @@ def _layer(host: str, cafile: str | None, *, verify: bool) -> Callable[[], Layer
 
     settings = tls.context(cafile, verify=verify)
     return lambda: tls.Tls(settings, host)
+
+
+def _without_key(raw: spool.Raw, request: bytes, *, whole: bool) -> spool.Raw:
+    """Return an answer without the key that was sent, which an error may repeat.
+
+    Only with `whole` is it looked for across the chunks of a body: a long stream has thousands.
+    """
+    secrets = covering.key_of(request)
+    if not secrets:
+        return raw
+    return replace(raw, raw=covering.covered(bytes(raw.raw), secrets, chunks=whole))
 
 
 def _raise_limits() -> None:

@@ -18,7 +18,7 @@ from typing import Final, final
 
 from steelyard.domain.errors import BadInput, StoreError
 from steelyard.domain.stream import Exchange
-from steelyard.loadgen import heads, spool
+from steelyard.loadgen import covering, spool
 from steelyard.loadgen.requests import Request
 
 REQUESTS: Final = "requests.jsonl"
@@ -60,17 +60,8 @@ class Recorder:
 
     def ended(self, raw: spool.Raw) -> None:
         """Keep an exchange that has ended, whole or not."""
-        kept = self._cover(bytes(raw.raw))
-        spans = _chunks(kept) if self._covered else []
-        body = b"".join(kept[a:b] for a, b in spans)
-        if (covered := self._cover(body)) != body:  # the framing had cut a secret in pieces
-            kept = _written_back(kept, spans, covered)
+        kept = covering.covered(bytes(raw.raw), self._covered)
         spool.append(self._exchanges, replace(raw, raw=kept))
-
-    def _cover(self, data: bytes) -> bytes:
-        for secret in self._covered:
-            data = data.replace(secret, b"*" * len(secret))  # as long: the framing must still hold
-        return data
 
     def close(self) -> None:
         """Let go of the files."""
@@ -109,31 +100,6 @@ def answers(folder: Path) -> Iterator[tuple[str, bytes]]:
     for raw in spool.raws(folder / EXCHANGES):
         if raw.failure is None:
             yield raw.id, bytes(raw.raw)
-
-
-def _chunks(raw: bytes) -> list[tuple[int, int]]:
-    """Return where in an answer the chunks of its body lie; none where it has no chunks."""
-    spans: list[tuple[int, int]] = []
-    try:
-        head, at = heads.final_head(raw)
-    except heads.MalformedResponse:
-        return spans
-    if head is None or head.framing != "chunked":
-        return spans
-    at -= 2  # the line end before the first size
-    while (found := heads.CHUNK.match(raw, at)) and (size := int(found[1], 16)):
-        at = found.end() + size
-        spans.append((found.end(), min(at, len(raw))))
-    return spans
-
-
-def _written_back(raw: bytes, spans: Sequence[tuple[int, int]], body: bytes) -> bytes:
-    """Return an answer with another body of the same length in its chunks."""
-    written, at = bytearray(raw), 0
-    for start, end in spans:
-        written[start:end] = body[at : at + end - start]
-        at += end - start
-    return bytes(written)
 
 
 def _read(line: Mapping[str, object]) -> Asked:

@@ -112,7 +112,8 @@ class Bench:
     `marks` are those of each task as they were made, `named` what its answers were called by the
     server, by sample and ask; `suspects` may have been cut, if the server cuts at all. What is
     learned of this start of the engine before a task is asked: how it counts (`rulers`), and what
-    keeps tools or media from it (`barriers`); `prelude_ns` is how long that took.
+    keeps tools or media from it (`barriers`); `prelude_ns` is how long that took. `complaints` are
+    the codes of refusals for good that were told already.
     """
 
     spec: RunSpec
@@ -135,6 +136,7 @@ class Bench:
     suspects: dict[str, set[str]] = field(default_factory=dict)
     rulers: dict[str, Ruler] = field(default_factory=dict)
     barriers: dict[str, str] = field(default_factory=dict)
+    complaints: set[str] = field(default_factory=set)
     prelude_ns: int = 0
     first_ns: tuple[int, int] | None = None
     started_ns: int = field(default_factory=clock.monotonic_ns)

@@ -105,6 +105,10 @@ class Session:
         ]
         return found
 
+    def barrier(self, task: Task, items: Sequence[Item]) -> str:
+        """Return why none of these can be asked of the server that is up, as a code; or ""."""
+        return judged.barrier(self.opened, task, items)
+
     def answered(self, task: Task) -> set[str]:
         """Return the items of a task that earlier sessions of this run were answered."""
         return judged.answered(self.opened, task)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final, final
 
 from steelyard.analysis import delivery
+from steelyard.analysis.failure_hints import hint
 from steelyard.domain import retrieval
 from steelyard.domain.errors import EngineDied, UnsupportedSubject
 from steelyard.domain.ids import content_id
@@ -90,6 +91,11 @@ def judge(
             raise EngineDied("the engine died in the middle of a task", hint=state.log_hint)
     state.finish()
     return settled(bench, state.section())
+
+
+def barrier(bench: Bench, task: Task, items: Sequence[Item]) -> str:
+    """Return why none of these items can be asked of the server that is up, as a code; or ""."""
+    return _Asking(bench, task, items).barrier()
 
 
 def answered(bench: Bench, task: Task) -> set[str]:
@@ -357,8 +363,8 @@ class _Asking:
         self._attempts.append(attempt)
         item = self._items[key.sample]
         match attempt.outcome:
-            case Failed(why=why) if why in doubtful.HOPELESS:
-                self._give_up(why)
+            case Failed(why=why, detail=detail) if why in doubtful.HOPELESS:
+                self._give_up(why, detail)
                 self._mark(key.sample, Mark(NotRun(why)))
             case Failed(why=why) if (
                 why not in _NO_USE and key.tries + 1 < _TRIES and self._bench.engine.alive()
@@ -380,8 +386,12 @@ class _Asking:
                         following = Key(self._name, 0, key.sample, key.ask + 1, key.tries)
                         self._ask(key.sample, ask, following)
 
-    def _give_up(self, why: str) -> None:
-        """Send nothing more: no other question would be answered either."""
+    def _give_up(self, why: str, said: str) -> None:
+        """Send nothing more: no other question would be answered either. Say once what was said."""
+        if why not in self._bench.complaints:
+            self._bench.complaints.add(why)
+            text = f"nothing more is asked, {why}: the server answered {said}\n  → {hint(why)}"
+            self._bench.emit(Noted(text, warning=True))
         self._hopeless = why
         self._waiting.clear()
         self._bench.client.last_call(clock.monotonic_ns())

@@ -53,5 +53,6 @@ def read_record(path: Path) -> RunRecord:
 def _damaged(path: Path, cause: str) -> StoreError:
     return StoreError(
         f"{path} is not a whole run record: {cause}",
-        hint="delete it and resume the campaign: the run is made again from its spool",
+        hint="delete it and give its command once more (an `eval` with the same --out, a sweep "
+        "with --resume): it is made again from the answers in the spool",
     )

@@ -55,7 +55,7 @@ def asked_again(ground: Ground, reference: RunRecord | None) -> Again:
         return Again(_NO_TIME)
     twin = _marked(record)
     first = Marked({k: m for k, m in _marked(reference).marks.items() if k in twin.marks})
-    return Again(floor(first, twin, ground.machine.rules.gates.confidence), items, record)
+    return Again(floor(first, twin, ground.machine.rules.gates), items, record)
 
 
 def _asked(ground: Ground, count: int) -> tuple[RunRecord, int]:

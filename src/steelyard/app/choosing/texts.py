@@ -106,8 +106,8 @@ def _aa_row(found: Choice) -> str:
     if isinstance(found.floor, Missing):
         return f"A/A        none ({found.floor}): no loss below the margin is called worse"
     return (
-        f"A/A        the reference once more, {found.again_items:,} items: a loss up to "
-        f"{found.floor.value:.1%} is no loss shown (it names the verdicts and decided none)"
+        f"A/A        the reference once more, {found.again_items:,} items: only a loss above "
+        f"{found.floor.value:.1%} is called worse (it names the verdicts and decided none)"
     )
 
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from steelyard.analysis import barred
 from steelyard.app import subjects
 from steelyard.app.benches import benching, request
 from steelyard.app.benches.benching import Target
 from steelyard.app.evals import rag_request, room
 from steelyard.domain.errors import BadInput, CannotContain, SteelyardError
+from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.task import Item, Task
 from steelyard.engines import api
 from steelyard.engines.attached import AttachedEngine
 from steelyard.platform import containment
+from steelyard.runs.execute import Session
 from steelyard.runs.judged import kinds_of
 from steelyard.tasks import registry
 
@@ -80,6 +83,21 @@ def refused(target: Target, drawn: Mapping[Task, Sequence[Item]]) -> dict[Task, 
         except SteelyardError as error:
             found[task] = str(error)
     return found
+
+
+def unbarred(
+    session: Session, drawn: Mapping[Task, Sequence[Item]], emit: Emit
+) -> tuple[dict[Task, Sequence[Item]], dict[str, str]]:
+    """Return what the server that is up can be asked; by family why not, which is told at once.
+
+    That tools are dropped shows only where something is asked: no file says it.
+    """
+    codes = {task: session.barrier(task, items) for task, items in drawn.items()}
+    kept = {task: items for task, items in drawn.items() if not codes[task]}
+    found = by_family({t: barred.BEFORE.get(why, why) for t, why in codes.items() if why}, kept)
+    for family, why in found.items():
+        emit(Noted(f"{family} is not asked: {why}", warning=True))
+    return kept, found
 
 
 def _trained(subject: str) -> int:

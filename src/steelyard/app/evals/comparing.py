@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 from steelyard.analysis import evaluation as scores
 from steelyard.app.evals import (
     contrasts,
+    going_on,
     kinds,
     own_files,
     texts,
@@ -17,11 +20,21 @@ from steelyard.app.results import results
 from steelyard.app.results.comparison import axes
 from steelyard.domain.codec import encode
 from steelyard.domain.errors import BadInput
+from steelyard.domain.reading import Measured
 from steelyard.domain.run import RunRecord
 from steelyard.store.records import RECORD_NAME, read_record
 
 
-def compare_text(
+@final
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What to print, and how to exit: 3 where nothing could be measured, which the text says."""
+
+    text: str
+    exit_code: int
+
+
+def compare(
     first: str,
     second: str,
     margin: float,
@@ -30,7 +43,7 @@ def compare_text(
     explore: bool = False,
     by_level: bool = False,
     as_json: bool,
-) -> str:
+) -> Told:
     """Pair two evaluations, each named by its folder or by the beginning of its run's id.
 
     `again` names the first once more, for an A/A floor.
@@ -55,10 +68,12 @@ def compare_text(
         ) from None
     if explore:
         found = kinds.explored(found, mine, theirs)
+    code = 0 if isinstance(found.overall.verdict, Measured) else 3
     if as_json:
-        return encode(found, indent=1)
+        return Told(encode(found, indent=1), code)
     notices = [notice for record in (mine, theirs) for notice in room_notices(record)]
-    return "\n".join((contrasts.contrast_text(found, by_level=by_level), *notices))
+    text = "\n".join((contrasts.contrast_text(found, by_level=by_level), *notices))
+    return Told(text, code)
 
 
 def room_notices(record: RunRecord) -> Iterator[str]:
@@ -97,6 +112,12 @@ def record_named(named: str) -> RunRecord:
     folder = Path(named)
     if folder.is_dir():
         if not (folder / RECORD_NAME).exists():
+            if (folder / going_on.SPEC).exists():
+                raise BadInput(
+                    f"the evaluation in {folder} is not finished: it was interrupted before its "
+                    "record was written",
+                    hint=going_on.hint(folder),
+                )
             raise BadInput(f"{folder} holds no record", hint="name the folder of an `eval`")
         record = read_record(folder)
         own_files.restore(folder, record.spec.tasks)

@@ -9,6 +9,7 @@ from typing import Final
 from steelyard.analysis.bands import OVERALL, WITHHELD
 from steelyard.app.evals import family_texts, fault_texts, judge_texts
 from steelyard.app.evals.texts import (
+    counted,
     interval,
     number,
     p_value,
@@ -93,8 +94,14 @@ def _aa_row(found: Contrast) -> str:
     if not found.again:
         return "A/A     none (--again RUN): no loss below the margin is called worse"
     rows = [*(one.task for one in found.families), OVERALL]
-    floors = ", ".join(f"{row} {percent(found.floors[row])}" for row in rows)
-    return f"A/A     run {found.again}; a loss up to here is no loss shown: {floors}"
+    floors = ", ".join(f"{row} {_floor(found.floors[row])}" for row in rows)
+    return f"A/A     run {found.again}; only a loss above its floor is called worse: {floors}"
+
+
+def _floor(found: Reading[float]) -> str:
+    if isinstance(found, Measured):
+        return f"{found.value:.1%}"
+    return f"the margin, since {found.detail or found.code}"
 
 
 def _formats(found: Mapping[str, Graded], rows: Mapping[str, str]) -> Iterator[str]:
@@ -200,10 +207,12 @@ def _more(verdict: Verdict, one: Pairing) -> str:
         if isinstance(one.more_s, Measured):
             more += f", {duration(one.more_s.value)} more for both"
         parts.append(more)
-    if isinstance(one.visible, Measured):
+    # Beside a loss that is shown, the one that could be foreseen would seem to deny it.
+    if isinstance(one.visible, Measured) and verdict.low <= 0:
         parts.append(shown_from(verdict.items, one.visible.value))
     if one.left_out:
-        parts.append(f"{one.left_out} items were not run on both sides")
+        were = "was" if one.left_out == 1 else "were"
+        parts.append(f"{counted(one.left_out)} {were} not run on both sides")
     return f"; {'; '.join(parts)}" if parts else ""
 
 

@@ -54,6 +54,7 @@ from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import RunRecord, RunSpec
 from steelyard.domain.task import Item, NotRun, Task
 from steelyard.domain.workload import Sampling
+from steelyard.models import disk
 from steelyard.platform import atomic, clock, locks
 from steelyard.runs import doubtful, embedding, judges
 from steelyard.runs.embedding import Met
@@ -63,8 +64,8 @@ from steelyard.runs.retrieval import Library
 from steelyard.store.records import RECORD_NAME, read_record, write_record
 from steelyard.tasks import registry
 
-SPEC: Final = "spec.json"
 _NS_PER_S: Final = 1e9
+_FILES_BYTES: Final = 16 * 1024 * 1024
 _WITHOUT_A_MARK: Final = {"no_known_answer", ONLY_SCORED}
 
 
@@ -237,12 +238,12 @@ def _unjudged(folder: Path) -> RunRecord | None:
 def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: Emit) -> RunRecord:
     """Ask, and return the record; the subject's engine has ended."""
     target, folder, stopped = ready.target, ready.folder, None
-    tasks = target.spec.tasks
+    drawn, left_out = ready.drawn, dict(ready.left_out)
     ends_ns = None if budget is None else budget.ends_ns(clock.monotonic_ns())
     executor = Executor(Verifier(), emit, proving=benching.proved, ends_ns=ends_ns)
     started_ns = clock.monotonic_ns()
-    atomic.write(folder / SPEC, encode(target.spec, indent=1).encode())
-    own_files.keep(folder, tasks)
+    atomic.write(folder / going_on.SPEC, encode(target.spec, indent=1).encode())
+    own_files.keep(folder, target.spec.tasks)
     count = sum(map(len, ready.drawn.values())) * request.samples
     emit(PhaseStarted("eval", count, target.name))
     with (
@@ -253,14 +254,17 @@ def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: 
         session.library = library
         if session.bench is not None:
             session.bench.stall_ns = round(request.bench.timeout * _NS_PER_S)
+            if request.suite is not None:
+                drawn, barred = able.unbarred(session, drawn, emit)
+                left_out |= barred
             if budget is not None:
-                with Rehearsal(folder, partial(_counted, drawn=ready.drawn)) as rehearsal:
+                with Rehearsal(folder, partial(_counted, drawn=drawn)) as rehearsal:
                     stopped = budgeted.ask(
-                        session, ready.drawn, request.streams, budget, emit,
+                        session, drawn, request.streams, budget, emit,
                         lambda: rehearsal.of(executor.made(session)),
                     )  # fmt: skip
             else:
-                for task in tasks:
+                for task in drawn:
                     session.judge(task)
     emit(PhaseEnded("eval", (clock.monotonic_ns() - started_ns) / _NS_PER_S))
     if library.refusal is not None:  # of the endpoint that embeds: nothing of the subject's
@@ -269,10 +273,10 @@ def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: 
     if budget is not None and not found.sections and (stopped or budget.left_s <= 0):
         cut = 0 if stopped is None else stopped.cut
         raise budgeted.too_small(budget, going_on.hint(folder), begun=cut)
-    found.stopped, found.left_out = stopped, dict(ready.left_out)
     if stopped is not None:
         begun = {section.name for section in found.sections}
-        found.left_out |= budgeted.unreached(stopped, tasks, begun)
+        left_out |= budgeted.unreached(stopped, tuple(drawn), begun)
+    found.stopped, found.left_out = stopped, left_out
     return executor.record(session)
 
 
@@ -394,16 +398,20 @@ def _more_to_ask(record: RunRecord) -> bool:
 
 
 def _refuse_used(folder: Path, series: Path | None) -> None:
-    """Raise `BadInput` for a folder with a finished evaluation, or with something else in it."""
+    """Raise `BadInput` for a folder that cannot be written to or holds something else.
+
+    That may be a finished evaluation.
+    """
+    disk.require(folder, _FILES_BYTES, what="an evaluation")
     if series is None and _finished(folder) is not None:
         raise BadInput(f"{folder} holds a finished evaluation", hint="give another --out")
-    if not (folder / SPEC).exists() and any(folder.glob("*")):
+    if not (folder / going_on.SPEC).exists() and any(folder.glob("*")):
         raise BadInput(f"{folder} is not empty", hint="give another --out, or leave it out")
 
 
 def _refuse_other(folder: Path, spec: RunSpec) -> None:
     """Raise `BadInput` for a folder that holds another evaluation, half finished."""
-    begun = folder / SPEC
+    begun = folder / going_on.SPEC
     if not begun.exists():
         return
     other = decode(RunSpec, begun.read_bytes(), source=str(begun))

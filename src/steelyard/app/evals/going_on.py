@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from steelyard.domain.errors import Interrupted
+
+SPEC: Final = "spec.json"  # what a folder holds from the first question on
 
 
 def hint(folder: Path) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.analysis.answer_worth import metered, payback, scaled, worth
-from steelyard.app.evals.comparing import record_named
+from steelyard.app.evals.comparing import Told, record_named
 from steelyard.app.evals.texts import fine, spread
 from steelyard.domain.caution import doubted
 from steelyard.domain.errors import BadInput
@@ -62,16 +62,19 @@ def ordered(
     return WorthOrder(run, prices, hosted, prices.watts)
 
 
-def worth_text(order: WorthOrder, *, as_json: bool) -> str:
+def worth_told(order: WorthOrder, *, as_json: bool) -> Told:
     """Say what a right answer took; with a tariff, what it costs and when the machine pays."""
     record = _with_tasks(order.run)
     hosted = None if order.hosted is None else worth(_billed(order.hosted))
     found = metered(worth(record), order.watts)
     paid = None if order.prices is None else payback(found, order.prices, hosted)
+    took = (found.seconds, found.tokens, found.joules, found.billed)
+    code = 0 if any(isinstance(each.value, Measured) for each in took) else 3
     if as_json:
         told = {"run": record.id, "simulated": record.simulated, "worth": plain(found)}
-        return json.dumps(told | ({} if paid is None else {"payback": plain(paid)}), indent=1)
-    return "\n".join(_lines(record, found, order, paid))
+        said = told | ({} if paid is None else {"payback": plain(paid)})
+        return Told(json.dumps(said, indent=1), code)
+    return Told("\n".join(_lines(record, found, order, paid)), code)
 
 
 def _with_tasks(named: str) -> RunRecord:

@@ -66,8 +66,13 @@ def alike(asked: Distinct) -> str:
 def shown_from(items: int, least: float) -> str:
     """Say the smallest loss that so many items show, as they flipped."""
     if least >= 1:
-        return f"{items:,} items show no loss, not even of all"
-    return f"{items:,} items show a loss from {least:.1%} on"
+        return f"{counted(items)} cannot show a loss, however large it is"
+    return f"{counted(items)} show a loss from {least:.1%} on"
+
+
+def counted(items: int) -> str:
+    """Return a number of items in words."""
+    return "1 item" if items == 1 else f"{items:,} items"
 
 
 def unscored(items: int) -> str:

@@ -29,8 +29,12 @@ from steelyard.domain.workload import GenerationRequest
 
 Object: TypeAlias = Mapping[str, Any]
 
+UNREADABLE: Final = "the answer's content is neither a text nor parts of one"
+_KIND_MAX: Final = 40
+
 # By which words engines and gateways say what went wrong; the first that fits counts.
 _FAILURES: Final = {
+    "malformed_content": re.escape(UNREADABLE.lower()),
     "media_refused": r"(image|audio|video|multimodal)s? inputs? (is|are) not supported"
     r"|(does|do) not support (image|audio|video|vision|multimodal)"
     r"|support (image|audio|video) input|is not a multimodal model"
@@ -221,15 +225,44 @@ def _delta(delta: Object) -> Iterator[StreamEvent]:
         if isinstance(thought := delta.get(key), str) and thought:
             found.append(Reasoning(thought))
             break
-    # A refusal is what the model said instead.
-    said = (delta.get(key) for key in ("content", "refusal"))
-    found.extend(Content(text) for text in said if isinstance(text, str) and text)
+    found.extend(_said(delta.get("content")))
+    if isinstance(refusal := delta.get("refusal"), str) and refusal:
+        found.append(Content(refusal))  # what the model said instead
     calls = delta.get("tool_calls")
     for position, call in enumerate(calls if isinstance(calls, list) else ()):
         found.append(_tool_call(call, position))
     if not found and "role" in delta:
         found.append(RoleStarted())
     yield from found
+
+
+def _said(content: object) -> Iterator[Content | Reasoning]:
+    """Read what was said: a text, or parts of it as Mistral and gateways send them.
+
+    Raises `DialectError` for anything else: an answer that cannot be read is not an empty one.
+    """
+    if isinstance(content, str):
+        if content:
+            yield Content(content)
+        return
+    if content is not None and not isinstance(content, list):
+        raise _unreadable(type(content).__name__)
+    for part in content or ():
+        match part:
+            case {"type": "text" | "output_text", "text": str(text)}:
+                yield from _said(text)
+            case {"type": "refusal", "refusal": str(text)}:
+                yield from _said(text)
+            case {"type": "thinking", "thinking": str() | list() as thought}:
+                yield from (Reasoning(one.text) for one in _said(thought))
+            case {"type": str(kind)}:
+                raise _unreadable(f"a part of type {kind[:_KIND_MAX]!r}")
+            case _:
+                raise _unreadable(f"a part that is {type(part).__name__}")
+
+
+def _unreadable(what: str) -> DialectError:
+    return DialectError(f"{UNREADABLE}: {what}")
 
 
 def _tool_call(call: object, position: int) -> ToolCall:
