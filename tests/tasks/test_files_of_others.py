@@ -47,5 +47,5 @@ def test_nested_fields_are_columns_by_their_dotted_names(tmp_path: Path) -> None
 def test_a_schema_that_is_none_is_told_what_is_wrong_with_it(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as refused:
         rows(tmp_path, "q.txt", "a\n", "scorer: {json_schema: {schema: {type: objekt}}}\n")
-    assert "the schema is none: 'objekt'" in str(refused.value)
+    assert "the schema is not a JSON schema: 'objekt'" in str(refused.value)
     assert "schema: {type: object" in (refused.value.hint or "")

@@ -181,7 +181,7 @@ def test_a_prompt_without_a_known_answer_is_not_run_with_its_reason() -> None:
         ({"numeric": {"tolerance": -1}}, "tolerance is -1"),
         ({"regex": {"pattern": "("}}, "not a regular expression"),
         ({"json_schema": {"schema": {"type": "nothing"}}}, "not a JSON schema"),
-        ({"json_schema": {"schema": {"$ref": "http://x/y"}}}, "references out of it"),
+        ({"json_schema": {"schema": {"$ref": "http://x/y"}}}, "which lies outside it"),
         ({"exact": 1}, "bare value"),
         ({"exact": None, "list": None}, "no name of one"),
         ({"code_tests": {"function": "no name"}}, "a function's name"),

@@ -37,7 +37,7 @@ def refuse_schema(schema: object) -> None:
     try:
         validator_for(schema).check_schema(schema)
     except SchemaError as error:
-        raise ValueError(f"the schema is none: {error.message}") from None
+        raise ValueError(f"the schema is not a JSON schema: {error.message}") from None
     for reference in _references(schema):
         if not reference.startswith("#"):
             raise ValueError(f"the schema refers to {reference!r}, which lies outside it")
