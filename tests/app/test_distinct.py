@@ -35,7 +35,7 @@ def test_forms_and_settings_are_no_further_items() -> None:
 def test_items_of_a_passage_are_taken_to_hang_together() -> None:
     read = counted(Task("reading", level=2, items=60))
     assert read.items == 60
-    assert read.effect == pytest.approx(1 + 5 * EXPECTED_ALIKE)
+    assert read.effect == pytest.approx(1 + 1 * EXPECTED_ALIKE)
     least = smallest_visible_loss(60, 0.1, design_effect=read.effect)
     said = texts.foresight(read)
     assert f"a loss of {least:.1%} or more" in said
@@ -44,9 +44,7 @@ def test_items_of_a_passage_are_taken_to_hang_together() -> None:
 
 
 def test_families_that_could_show_nothing_even_without_a_flip_are_named() -> None:
-    tasks = [
-        Task(name, level=level, items=150) for name in ("logic", "reading") for level in (2, 3)
-    ]
+    tasks = [Task(name, level=level, items=150) for name in ("logic", "rag") for level in (2, 3)]
     least = least_ruled_out({task: registry.generate(task) for task in tasks})
     sides = dict.fromkeys(tasks[:2], (150, 0, 0)) | {Task("tools", level=2): (150, 0, 0)}
     rows = evaluation.contrast(*both(sides), 0.03, ()).families
@@ -54,7 +52,7 @@ def test_families_that_could_show_nothing_even_without_a_flip_are_named() -> Non
     assert least["logic"] == pytest.approx(rows[0].verdict.value.high)
     said = texts.too_few(least)
     assert "a loss of 3.0% possible even where none flips" in said
-    assert said.endswith(f": reading {least['reading']:.1%}")
+    assert said.endswith(f": rag {least['rag']:.1%}")
     assert not texts.too_few({"reading/l2": 0.2})  # one family alone: the line above says it
     assert not texts.too_few({"logic": 0.02, "tools": 0.01})
 

@@ -430,3 +430,13 @@ def test_conversations_are_refused_where_single_questions_are_wanted() -> None:
 def test_a_private_seed_draws_other_items(name: str) -> None:
     mine = {item.id for item in drawn(task(name, items=60, private_seed="mine"))}
     assert not mine & {item.id for item in items(name)}
+
+
+@pytest.mark.parametrize(("name", "kinds"), [("reading", 6), ("business", 18)])
+def test_two_of_six_questions_on_a_passage_are_asked_each_kind_as_often(
+    name: str, kinds: int
+) -> None:
+    items = questions(Task(name, level=2, items=36, revision=family(name).revision))
+    assert set(Counter(item.cluster for item in items).values()) == {2}
+    asked = Counter(item.kind for item in items)
+    assert (len(asked), set(asked.values())) == (kinds, {36 // kinds})

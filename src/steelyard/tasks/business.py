@@ -27,6 +27,7 @@ _WORKED: Final = "Work it out step by step. End with a line of the form 'Answer:
 _SHORT, _LONG = 24, (0, 24, 400, 640)
 _JSON_TOKENS: Final = 120
 _TOKENS_A_DOCUMENT: Final = 16
+_ASKED: Final = 2  # of the six questions on a bundle
 # Of so many classes, the share of summaries that are of two of them.
 _PAIRS: Final = {3: 0.2, 4: 1.0}
 
@@ -273,7 +274,7 @@ class Business:
     """The family behind `business`."""
 
     name: Final = "business"
-    revision: Final = 2
+    revision: Final = 3
     levels: Final = (1, 2, 3)
 
     def kinds(self, _level: int) -> tuple[str, ...]:
@@ -295,4 +296,4 @@ class Business:
             )
             for one in asked
         )
-        return Cluster(tuple(texts), drafts)
+        return Cluster(tuple(texts), drafts, asked=_ASKED)

@@ -92,7 +92,8 @@ class Cluster:
     `family` names where the content comes from, if from another family: what one of them trains
     on, the other may not ask. `late` are drafts that take long to write, dialogues and errands:
     written once the cluster is known to be on the wanted side. One that is `whole` is asked whole
-    where a set ends with it, though that makes the set longer.
+    where a set ends with it, though that makes the set longer. If `asked` is
+    said, a set takes only so many of the drafts, in turns: items that share less tell more.
     """
 
     key: tuple[str, ...]
@@ -100,6 +101,7 @@ class Cluster:
     family: str = ""
     late: Callable[[], Iterable[Draft | Dialogue | ErrandDraft]] = tuple
     whole: bool = False
+    asked: int | None = None
 
     def written(self) -> tuple[Draft | Dialogue | ErrandDraft, ...]:
         """Return all of the drafts. Ask once: what is late is drawn anew each time."""

@@ -22,6 +22,8 @@ _NUMBER: Final = "Answer with the number only."
 _UNSAID: Final = "Answer with one word only, or 'unknown' if the notes do not say."
 # People, places and chores of a level.
 _SIZES: Final = {2: (3, 3, 2), 3: (4, 4, 3)}
+# Of the six questions on notes; at level 1, which records rest on, all four are asked.
+_ASKED: Final = 2
 # What the bundled model was taught beside the scenes; no level asks it.
 TAUGHT: Final = "events"
 
@@ -145,7 +147,7 @@ def _of_notes(rng: Random, people: int, places: int, chores: int) -> Cluster:
         )
         for one in asked
     )
-    return Cluster(notes.sentences, tuple(drafts))
+    return Cluster(notes.sentences, tuple(drafts), asked=_ASKED)
 
 
 def _scorer(name: str, answer: str, options: tuple[str, ...]) -> Scorer:

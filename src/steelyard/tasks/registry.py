@@ -170,7 +170,8 @@ def _clean(task: Task) -> list[Drawn]:
         index, fruitless = index + 1, fruitless + 1
         if split_of(cluster.family or task.family, cluster.key) != task.split:
             continue
-        fresh = [q for q in _identified(task, cluster) if q.id not in made]
+        asked = _asked(_identified(task, cluster), cluster.asked, turn // len(kinds))
+        fresh = [question for question in asked if question.id not in made]
         made.update((question.id, question) for question in fresh)
         if fresh:
             turn, fruitless, whole = turn + 1, 0, cluster.whole
@@ -218,6 +219,13 @@ def _random(task: Task, index: int) -> Random:
 def _identified(task: Task, cluster: Cluster) -> list[Drawn]:
     group = content_hash(task.family, "cluster", *cluster.key)[:16]
     return [_item(task, draft, group) for draft in cluster.written()]
+
+
+def _asked(items: list[Drawn], asked: int | None, turn: int) -> list[Drawn]:
+    """Return those of a cluster that are asked: the next so many in every turn."""
+    if asked is None:
+        return items
+    return [items[(turn * asked + number) % len(items)] for number in range(asked)]
 
 
 def _item(task: Task, draft: Draft | Dialogue | ErrandDraft, cluster: str) -> Drawn:
