@@ -41,9 +41,10 @@ BASE = Verdict(
 def test_a_verdict_is_named_by_the_floor_and_who_qualifies_stays(
     name: VerdictName, low: float, high: float, floor: float, named_so: VerdictName
 ) -> None:
-    before = replace(BASE, name=name, low=low, high=high)
+    before = replace(BASE, name=name, low=low, high=high, no_floor="none yet")
     after = named(before, Measured(floor, "derived"))
     assert after.name == named_so
+    assert (after.no_floor == "") == (after.floor == floor)
     assert (after.name in QUALIFYING) == (name in QUALIFYING)
 
 

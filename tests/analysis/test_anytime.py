@@ -51,6 +51,7 @@ def test_above_a_floor_that_was_measured_a_small_loss_is_within_the_margin() -> 
 
 def test_more_candidates_make_each_bound_wider() -> None:
     alone = anytime.judge({"it": tally(580, 6, 5)}, GATES, "it")
+    assert alone.no_floor == "reached without an A/A row"
     others = {f"other {n}": tally(10, lost=90) for n in range(6)}
     among = anytime.judge({"it": tally(580, 6, 5), **others}, GATES, "it")
     assert among.high > alone.high

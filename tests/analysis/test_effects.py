@@ -136,3 +136,14 @@ def test_with_over_one_percent_not_run_nothing_is_alike_whatever_the_bounds() ->
     many, few = (sized({"a": (reference, one)}, margin=0.05)["a"].equivalence for one in missed)
     assert many.p_adjusted < 0.001
     assert (many.shown, few.shown) == (False, True)
+
+
+def test_what_is_likely_holds_the_loss_that_was_seen() -> None:
+    for lost, won in ((14, 0), (0, 14)):
+        found = sized({"a": flipped(0, 0, lost, won)})["a"]
+        for interval in (found.likely, found.likely_joint, found.joint):
+            low, value, high = map(value_of, (interval.low, interval.value, interval.high))
+            assert low is not None
+            assert value is not None
+            assert high is not None
+            assert low <= value <= high

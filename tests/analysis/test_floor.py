@@ -37,3 +37,15 @@ def test_where_the_noise_is_unknown_nothing_below_the_margin_is_worse() -> None:
     found = judge(first, {"few": marked(94, 6), "many": marked(70, 30)}, GATES, aa_floor)
     names = {k: v.value.name for k, v in found.items() if isinstance(v, Measured)}
     assert names == {"few": "undecided", "many": "worse"}
+
+
+def test_a_verdict_says_why_its_floor_is_the_margin_and_of_a_measured_one_nothing() -> None:
+    first = marked(12)
+    unknown = judge(first, {"a": first}, GATES, floor(first, first, GATES))["a"]
+    assert isinstance(unknown, Measured)
+    assert unknown.value.floor == GATES.margin
+    assert unknown.value.no_floor == "12 marked alike do not rule out a noise of 24.2%"
+    many = marked(300)
+    measured = judge(many, {"a": many}, GATES, floor(many, many, GATES))["a"]
+    assert isinstance(measured, Measured)
+    assert (measured.value.floor, measured.value.no_floor) == (0.0, "")

@@ -143,6 +143,8 @@ def test_what_cannot_be_told_from_another_run_of_the_reference_is_said_so() -> N
         "2.0 fewer of 100 right than F16, which another run of F16 could do too "
         "(90 %: 0.9 to 3.2 fewer; 1,200 items)"
     )
+    unknown = loss_words(replace(beyond, no_floor="12 marked alike"), "F16", 0.9)
+    assert "F16, more than chance if F16 repeats itself, which is not known (90 %" in unknown
     assert loss_words(verdict(loss=0.0), "F16", 0.95).startswith(
         "as many of 100 right as with F16 (95 %"
     )

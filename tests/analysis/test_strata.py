@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -137,3 +138,30 @@ def test_the_floor_of_a_family_is_that_of_all_its_levels() -> None:
     assert 0 < floors["math_words"] < floors["math_words/l2"]
     assert floors["math_words"] == floors["overall"]
     assert known(row(found, "math_words").verdict).floor == floors["math_words"]
+
+
+def test_a_family_of_which_a_level_was_not_asked_once_more_has_no_floor() -> None:
+    first, second = both({MATHS[0]: (200, 5, 0), MATHS[1]: (200, 5, 0)})
+    found = evaluation.contrast(first, second, 0.03, (), ran("again", {MATHS[0]: "r" * 200}))
+    assert found.floors["math_words/l2"] == Measured(0.0, "derived")
+    why = "the first was not asked all of it once more"
+    for name in ("math_words/l3", "math_words", "overall"):
+        assert found.floors[name] == Missing("no_aa_row", why)
+    assert known(row(found, "math_words").verdict).no_floor == why
+
+
+def test_levels_are_told_apart_though_another_has_no_item_on_both_sides() -> None:
+    third = Task("math_words", level=4)
+    first, second = both({MATHS[0]: (150, 40, 3), MATHS[1]: (150, 0, 40)})
+    mine, theirs = ran("x", {third: "r-"}), ran("y", {third: "-r"})
+    first, second = (
+        replace(
+            one,
+            spec=replace(one.spec, tasks=(*MATHS, third)),
+            sections=(*one.sections, *more.sections),
+        )
+        for one, more in ((first, mine), (second, theirs))
+    )
+    found = evaluation.contrast(first, second, 0.03, ()).pooled["math_words"]
+    assert known(found.p) < 0.001
+    assert found.apart

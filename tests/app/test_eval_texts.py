@@ -89,11 +89,15 @@ def test_a_level_that_loses_while_another_wins_is_said_in_words() -> None:
     few = both({Task("logic", level=2): (50, 2, 1), Task("logic", level=3): (50, 1, 2)})
     told = contrast_text(evaluation.contrast(*few, 0.03, ()))
     assert "l2 +2.0%, l3 -2.0%: one loses and one wins, as luck alone may have it" in told
+    untold = evaluation.contrast(*few, 0.03, ())
+    one = replace(untold.pooled["logic"], p=Missing("one_level"), p_adjusted=Missing("one_level"))
+    assert "luck" not in contrast_text(replace(untold, pooled={"logic": one}))
 
 
 def test_levels_stand_below_on_demand_and_say_that_they_are_a_second_look() -> None:
     text = contrast_text(evaluation.contrast(*suite(), 0.03, ()), by_level=True)
     families, levels = text.split("By level, a second look: corrected over these 23 rows")
+    assert levels.startswith("; nothing rests on it unless a family's levels do not lose alike\n")
     assert "logic/l2" not in families
     assert max(len(line) for line in levels.splitlines() if line.startswith("logic/l2 ")) <= 80
     assert levels.count("\nlong_context/l8 ") == 4

@@ -13,7 +13,7 @@ from dataclasses import replace
 from tests.reports.example_rows import GONE, HOSTILE, ITEMS, estimate, every_row, measured
 
 from steelyard.domain.metric import Metric
-from steelyard.domain.reading import Measured, Missing, Reading
+from steelyard.domain.reading import Measured, Missing, Reading, derived
 from steelyard.domain.run import Controls, Device, Environment, Proof
 from steelyard.domain.summary import (
     Noise,
@@ -24,6 +24,7 @@ from steelyard.domain.summary import (
     SweepSummary,
     Thinking,
     VariantRow,
+    Verdict,
 )
 from steelyard.domain.vitals import Vitals, VitalSample
 
@@ -134,6 +135,20 @@ def _picks() -> tuple[Pick, ...]:
             ("Q8_0-timing", "Q8_0-tasks"),
         ),
     )
+
+
+def unsure() -> SweepSummary:
+    """The same sweep with so few items that no A/A floor is known: the margin stands in for it."""
+
+    def judged(seen: Verdict) -> Verdict:
+        return replace(seen, floor=seen.margin, no_floor="12 marked alike")
+
+    def row(line: VariantRow) -> VariantRow:
+        families = {name: judged(seen) for name, seen in line.family_verdicts.items()}
+        return replace(line, verdict=derived(line.verdict, judged), family_verdicts=families)
+
+    whole = summary()
+    return replace(whole, per_quant=tuple(map(row, whole.per_quant)))
 
 
 def thoughtful() -> SweepSummary:

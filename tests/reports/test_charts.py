@@ -109,3 +109,9 @@ def test_loss_marks_share_one_axis() -> None:
     marks = [mark for mark in forest.marks(example.summary().per_quant) if mark]
     assert len({(mark.zero, mark.margin) for mark in marks}) == 1
     assert all(mark.low <= mark.loss <= mark.high <= forest.WIDTH for mark in marks)
+
+
+def test_an_unknown_floor_is_not_drawn() -> None:
+    marks = [mark for mark in forest.marks(example.unsure().per_quant) if mark]
+    assert marks
+    assert all(mark.floor == mark.zero < mark.margin for mark in marks)

@@ -48,6 +48,10 @@ def test_levels_verdicts_and_what_they_rest_on_have_columns_by_family_too() -> N
         "0.004",
         "0.0004",
     )
+    unsure = summary_csv.write(example.unsure(), metrics={})
+    row = next(r for r in csv.DictReader(io.StringIO(unsure)) if r["label"] == "Q2_K")
+    assert (row["margin_share"], row["floor_share"]) == ("0.03", "")
+    assert "floor_share: no_floor (12 marked alike)" in row["missing"]
     assert (row["flips_lost.logic"], row["items.logic"]) == ("130", "300")
     assert float(row["loss_share.logic.low"]) == pytest.approx(0.0417)
 

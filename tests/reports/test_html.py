@@ -133,6 +133,17 @@ def test_every_absence_has_its_reason() -> None:
     assert "nan" not in text.split()
 
 
+def test_the_margin_is_never_shown_as_a_floor_that_was_measured() -> None:
+    """In the table, in the tip of a family and in the sentence on what a variant loses."""
+    text = rendered(per_quant=example.unsure().per_quant)
+    dash = '<span class="absent" tabindex="0" data-tip="12 marked alike">—</span>'
+    assert f'data-label="Floor">{dash}' in text
+    assert "floor — (12 marked alike)." in text
+    assert "A/A floor — (12 marked alike), " in text
+    assert 'data-label="Floor">3.0' not in text
+    assert "floor 3.0" not in text
+
+
 def test_a_definition_comes_from_the_registry() -> None:
     assert "From the last request byte sent to the first generated token" in page()
 

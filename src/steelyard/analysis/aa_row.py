@@ -30,6 +30,7 @@ def named(verdict: Verdict, floor: Reading[float]) -> Verdict:
         floor=floor.value,
         reason=reason_of(name, low, high, margin, floor.value),
         to_decide_items=needed,
+        no_floor="",
     )
 
 

@@ -39,6 +39,7 @@ Known: TypeAlias = bool | None
 
 _TESTS: Final = 2  # the bets, and the test of all planned items
 _NOT_RUN: Final = Missing("not_run", "run the items that were not run")
+_NO_FLOOR: Final = "reached without an A/A row"
 _DECIDED: Final = Missing("decided", "these items decide it")
 
 
@@ -221,6 +222,7 @@ def _verdict(
         p_adjusted=p,
         to_decide_items=needed,
         reason=reason,
+        no_floor="" if has_floor else _NO_FLOOR,
     )
 
 

@@ -76,7 +76,9 @@ def _effect(
 
 def _loss(pairs: Pairs, low: float, high: float) -> Estimate:
     value = sum(pairs.seen) / len(pairs.seen)
-    low_known, high_known = Measured(low, "derived"), Measured(high, "derived")
+    # The prior of what is likely keeps its ends off -1 and 1, where the loss seen may be.
+    low_known = Measured(min(low, value), "derived")
+    high_known = Measured(max(high, value), "derived")
     return Estimate(Measured(value, "derived"), low_known, high_known, len(pairs.seen))
 
 

@@ -3,8 +3,9 @@
 Two runs are paired item by item, so only the same tasks (family, level, seed, revision) meet. The
 verdicts are those of families, pooled over levels and corrected by Holm over the families that are
 compared. The one over everything stands by itself, decided in advance to be the main one. Single
-tasks are a second look: corrected over all of them, and nothing rests on them. Without an A/A row
-the margin stands in for the floor, so nothing below it is called worse. Not aware of stores.
+tasks are a second look: corrected over all of them, and nothing rests on them unless the levels of
+a family do not lose alike. Without an A/A row the margin stands in for the floor, so nothing below
+it is called worse. Not aware of stores.
 Sources: DESIGN §2; `analysis.verdict`, `analysis.strata`.
 """
 
@@ -30,7 +31,7 @@ from steelyard.domain.evaluation import Contrast, Evaluation, Pairing, TaskScore
 from steelyard.domain.faults import faults_of
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section, Stopped
-from steelyard.domain.summary import Estimate, Thinking
+from steelyard.domain.summary import Estimate
 from steelyard.domain.task import Mark, Task
 from steelyard.stats.families import holm
 from steelyard.stats.paired import mcnemar_exact
@@ -38,6 +39,7 @@ from steelyard.stats.power import smallest_visible_loss
 
 _NONE_RUN: Final = Missing("no_items", "no item was run")
 _NO_FLOOR: Final = Missing("no_aa_row", "no run of the first once more was given")
+_NOT_ALL_AGAIN: Final = Missing("no_aa_row", "the first was not asked all of it once more")
 _NO_BAND: Final = Missing("no_bands", "no bands are agreed on for items in several forms")
 _NOT_READ: Final = Missing("one_reading", "these answers are read in one way only")
 
@@ -111,7 +113,8 @@ def contrast(
     both = {row: _joined_sides([sides[name] for name in names]) for row, names in rows.items()}
     item_s = _item_s(first) + _item_s(second)
     floors = {} if again is None else _floors(first, again, both, rows, gates)
-    cut = _starved(first, second, rows)
+    asked = _asked(first, second, rows)
+    cut = {row: (starved(mine), starved(theirs)) for row, (mine, theirs) in asked.items()}
     (overall,) = _timed(pairings({OVERALL: both[OVERALL]}, gates, floors, cut), item_s)
     by_family = {family: both[family] for family in families}
     if _varied(first) or _varied(second):
@@ -128,8 +131,8 @@ def contrast(
         overall=overall,
         unpaired=unpaired,
         formats={row: graded.formats(*side, gates.confidence) for row, side in both.items()},
-        lengths=_lengths(first, second, rows),
-        thinking=_thinking(first, second, rows),
+        lengths={row: length_ratio(*each) for row, each in asked.items()},
+        thinking={row: (ledger(mine), ledger(theirs)) for row, (mine, theirs) in asked.items()},
         stopped=tuple(_stopped_early(first, second)),
         identical=identical(first, second, sides),
         again="" if again is None else again.id,
@@ -164,45 +167,24 @@ def _floors(
     rows: Mapping[str, Sequence[str]],
     gates: Gates,
 ) -> dict[str, Reading[float]]:
-    """Return the A/A floor of each row's tasks together, on the items that are compared."""
+    """Return the A/A floor of each row's tasks together; Missing unless all were asked again."""
     twins, _ = shared(first, again)
     twin = {name: side[1] for name, side in twins.items()}
     return {
-        row: floor(
-            both[row][0],
-            _joined([twin[name] for name in names if name in twin]),
-            gates,
-        )
+        row: floor(both[row][0], _joined([twin[name] for name in names]), gates)
+        if twin.keys() >= set(names)
+        else _NOT_ALL_AGAIN
         for row, names in rows.items()
     }
 
 
-def _lengths(
+def _asked(
     first: RunRecord, second: RunRecord, rows: Mapping[str, Sequence[str]]
-) -> dict[str, Estimate]:
+) -> dict[str, tuple[list[Section], list[Section]]]:
+    """Return what either run asked of each row's tasks."""
     mine, theirs = _tasks(first), _beside(first, second)
     return {
-        row: length_ratio([mine[name] for name in names], [theirs[name] for name in names])
-        for row, names in rows.items()
-    }
-
-
-def _thinking(
-    first: RunRecord, second: RunRecord, rows: Mapping[str, Sequence[str]]
-) -> dict[str, tuple[Thinking, Thinking]]:
-    mine, theirs = _tasks(first), _beside(first, second)
-    return {
-        row: (ledger([mine[name] for name in names]), ledger([theirs[name] for name in names]))
-        for row, names in rows.items()
-    }
-
-
-def _starved(
-    first: RunRecord, second: RunRecord, rows: Mapping[str, Sequence[str]]
-) -> dict[str, tuple[bool, bool]]:
-    mine, theirs = _tasks(first), _beside(first, second)
-    return {
-        row: (starved([mine[name] for name in names]), starved([theirs[name] for name in names]))
+        row: ([mine[name] for name in names], [theirs[name] for name in names])
         for row, names in rows.items()
     }
 

@@ -105,6 +105,8 @@ def _chance(seen: Verdict, reference: str) -> str:
     if seen.low <= 0 <= seen.high:
         return ", which could be chance"
     if 0 < seen.low <= seen.floor:
+        if seen.no_floor:
+            return f", more than chance if {reference} repeats itself, which is not known"
         return f", which another run of {reference} could do too"
     return ", more than chance"
 

@@ -1,13 +1,14 @@
 """Families of tasks, each pooled over its levels; and whether the levels of one lose alike.
 
-A family is what a verdict is about, its levels are strata of known sizes: every item counts as
-much as any other. A pooled interval takes the levels for one, which can only widen it: the spread
-within strata is never more than the spread of all. What a pooled loss could hide, one level that
-loses behind another that wins, is tested by itself: Cochran's Q over the losses of the levels,
-flips counted as by `stats.paired` and half of one added on either side. Settings of one family that
-stand beside one another are no strata, for they ask the same items: each is pooled by itself. Not
-aware of verdicts. Sources: W. G. Cochran, Biometrics 10 (1954) 101-129; A. Agresti and Y. Min,
-Biostatistics 6 (2005), for the halves.
+A family is what a verdict is about, its levels are strata of known sizes: every item counts as much
+as any other. A pooled interval takes the levels for one. That widens it, for the spread within
+strata is never more than the spread of all; but its design effect is one for all items, and may
+narrow it where the items of one level hang together and those of another do not. What a pooled loss
+could hide, one level that loses behind another that wins, is tested by itself: Cochran's Q over the
+losses of the levels, flips counted as by `stats.paired` and half of one added on either side.
+Settings of one family that stand beside one another are no strata, for they ask the same items:
+each is pooled by itself. Not aware of verdicts. Sources: W. G. Cochran, Biometrics 10 (1954)
+101-129; A. Agresti and Y. Min, Biostatistics 6 (2005), for the halves.
 """
 
 from __future__ import annotations
@@ -75,9 +76,9 @@ def _named(task: Task, *, apart: bool) -> str:
 
 
 def _p(levels: Sequence[Pairs | None]) -> Reading[float]:
-    """Return the p of "all levels lose alike"; Missing where there is one alone."""
+    """Return the p of "all levels that were compared lose alike"; Missing for one alone."""
     compared = [pairs for pairs in levels if pairs is not None]
-    if len(compared) < len(levels) or len(compared) <= 1:
+    if len(compared) <= 1:
         return _ONE
     losses, weights = zip(*map(_loss_and_weight, compared), strict=True)
     mean = sum(w * loss for w, loss in zip(weights, losses, strict=True)) / sum(weights)

@@ -173,19 +173,20 @@ def only(marked: Marked, items: Collection[str]) -> Marked:
     return Marked({k: m for k, m in marked.marks.items() if k in items}, marked.clusters)
 
 
-def _or_margin(floor: Reading[float], margin: float) -> tuple[float, bool]:
-    """Return the floor and True; where the noise is not known, the margin and False."""
-    return (floor.value, True) if isinstance(floor, Measured) else (margin, False)
+def _or_margin(floor: Reading[float], margin: float) -> tuple[float, str]:
+    """Return the floor; where the noise is not known, the margin and why it is not."""
+    return (floor.value, "") if isinstance(floor, Measured) else (margin, str(floor))
 
 
 def _verdict(
     pairs: Pairs,
     gates: Gates,
-    floor: tuple[float, bool],
+    floor: tuple[float, str],
     levels: tuple[float, float],
     p: float,
 ) -> Verdict:
-    floor_used, known = floor
+    floor_used, no_floor = floor
+    known = not no_floor
     low = lower_bound(pairs.best, levels[0])
     high = upper_bound(pairs.worst, levels[1])
     name: VerdictName = verdict_of(low, high, gates.margin, floor_used, has_floor=known)
@@ -211,6 +212,7 @@ def _verdict(
         p_adjusted=p,
         to_decide_items=needed,
         reason=reason,
+        no_floor=no_floor,
     )
 
 

@@ -322,8 +322,8 @@ class Graded:
 class Pooled:
     """What the row of a family pools: its tasks, one for each level, and whether they lose alike.
 
-    `p` is that of "all of them lose alike", `p_adjusted` Holm's over the families; `apart` says
-    that they do not, so that the family's loss is a mean of unlike ones.
+    `p` is that of "all of them that were compared lose alike", `p_adjusted` Holm's over the
+    families; `apart` says that they do not, so that the family's loss is a mean of unlike ones.
     """
 
     tasks: tuple[str, ...]
@@ -347,8 +347,9 @@ class Contrast:
     which of the two did not ask a family at all, and why. `thinking` has both ledgers of each task
     and of all; `faults` says by run what casts doubt on it. `families` are the verdicts, one for
     each family over all its levels, corrected over the families; `tasks` look into them level by
-    level, corrected over the tasks, and nothing rests on those. `pooled` says of each family what
-    it pools. Where something is told by task, it is told by family too.
+    level, corrected over the tasks, and nothing rests on those unless the levels of a family do not
+    lose alike. `pooled` says of each family what it pools. Where something is told by task, it is
+    told by family too.
     """
 
     first: str

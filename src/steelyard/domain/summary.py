@@ -145,7 +145,8 @@ class Verdict:
     """The paired, corrected loss of right answers against the reference, as a share of items.
 
     `floor` is the A/A floor f, `margin` m. `to_decide_items` says how many items would decide an
-    undecided one. `flips_lost` went from right to not right, `flips_won` the other way.
+    undecided one. `flips_lost` went from right to not right, `flips_won` the other way. Where no
+    floor was measured `no_floor` says why, and `floor` is the margin, which stands in for it.
     """
 
     name: VerdictName
@@ -160,6 +161,7 @@ class Verdict:
     p_adjusted: float
     to_decide_items: Reading[int]
     reason: str
+    no_floor: str = ""
 
 
 @final

@@ -22,6 +22,8 @@ from steelyard.reports.columns import (
     of_reading,
 )
 
+NO_FLOOR: Final = "no_floor"
+
 
 def of_family(summary: SweepSummary, family: str) -> tuple[Column, Column]:
     """Return the right answers of one family, and the share of its items that flipped."""
@@ -71,6 +73,8 @@ def _verdict_reader(key: str, family: str) -> Callable[[VariantRow], Found]:
             return of_reading(found.to_decide_items)
         if key == "loss":
             return of_loss(seen)
+        if key == "floor" and found.no_floor:
+            return Found(Missing(NO_FLOOR, found.no_floor))
         return Found(Measured(float(getattr(found, key)), "derived"))
 
     return read

@@ -13,7 +13,7 @@ from typing import Final
 
 from steelyard.domain.reading import Measured
 from steelyard.domain.summary import SweepSummary, VariantRow
-from steelyard.reports.by_family import of_family, of_verdicts
+from steelyard.reports.by_family import NO_FLOOR, of_family, of_verdicts
 from steelyard.reports.columns import Cell, Column
 from steelyard.reports.declared import Metrics
 from steelyard.reports.overall import columns, of_thinking
@@ -28,7 +28,6 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 def write(summary: SweepSummary, *, metrics: Metrics) -> str:
     """Return the file's text; lines end as RFC 4180 has it."""
     explained = (*columns(summary, metrics), *_by_family(summary), *of_thinking(summary))
-    # Why there is no verdict is told once, of the loss.
     found = (*explained, *of_verdicts(summary))
     families = _families(summary)
     out = io.StringIO()
@@ -41,7 +40,10 @@ def write(summary: SweepSummary, *, metrics: Metrics) -> str:
         cells = [(column, column.cells[place]) for column in found]
         numbers = (value for column, cell in cells for value in _values(column, cell))
         state = [_sidecar(row)] if timed else []
-        words, why = _said(row, families), _reasons(cells[: len(explained)])
+        # Why there is no verdict is told once, of the loss; a verdict may lack its floor alone.
+        lacking = (one for one in cells[len(explained) :] if _lacks_floor(one[1]))
+        why = _reasons([*cells[: len(explained)], *lacking])
+        words = _said(row, families)
         writer.writerow([*_texts(row, summary), *state, *numbers, *words, why])
     return out.getvalue().encode("utf-8", "replace").decode("utf-8")
 
@@ -135,6 +137,10 @@ def _sidecar(row: VariantRow) -> str:
 def inert(text: str) -> str:
     """Return text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def _lacks_floor(cell: Cell) -> bool:
+    return cell.why is not None and cell.why.code == NO_FLOOR
 
 
 def _reasons(cells: list[tuple[Column, Cell]]) -> str:

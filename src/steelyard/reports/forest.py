@@ -15,7 +15,7 @@ WIDTH: Final = 150.0
 @final
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Horizontal places in a drawing that is `WIDTH` wide."""
+    """Horizontal places in a drawing that is `WIDTH` wide; an unknown floor is drawn at zero."""
 
     zero: float
     floor: float
@@ -48,7 +48,7 @@ def _mark(verdict: Verdict, least: float, span: float) -> Mark:
 
     return Mark(
         zero=at(0.0),
-        floor=at(verdict.floor),
+        floor=at(0.0 if verdict.no_floor else verdict.floor),
         margin=at(verdict.margin),
         low=at(verdict.low),
         high=at(verdict.high),

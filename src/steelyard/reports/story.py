@@ -101,6 +101,11 @@ def interval(low: float, high: float) -> str:
     return Display("points", 100, 1, signed=True).interval(low, high)
 
 
+def floor_words(verdict: Verdict) -> str:
+    """Return the A/A floor in points; a dash with the reason where none was measured."""
+    return f"— ({verdict.no_floor})" if verdict.no_floor else tenths(verdict.floor)
+
+
 def costs(row: VariantRow, reference: str, confidence: float) -> str:
     """Say what one variant loses against the reference."""
     match row.verdict:
@@ -112,7 +117,7 @@ def costs(row: VariantRow, reference: str, confidence: float) -> str:
             return (
                 f"{row.variant.label}: {loss_words(verdict, reference, confidence)}:"
                 f" {verdict.name} (margin {tenths(verdict.margin)},"
-                f" A/A floor {tenths(verdict.floor)},"
+                f" A/A floor {floor_words(verdict)},"
                 f" {verdict.flips_lost} lost and {verdict.flips_won} won)"
             )
 

@@ -82,7 +82,10 @@ def _who(found: Contrast) -> Iterator[str]:
 
 
 def _by_level(tasks: Sequence[Pairing], margin: float) -> Iterator[str]:
-    yield f"By level, a second look: corrected over these {len(tasks)} rows; nothing rests on it"
+    yield (
+        f"By level, a second look: corrected over these {len(tasks)} rows; nothing rests on it "
+        "unless a family's levels do not lose alike"
+    )
     yield table([_VERDICT_HEADS, *(_pairing(one) for one in tasks)])
     for one in tasks:
         yield from _told(one)

@@ -36,7 +36,8 @@ def _levels(family: str, one: Pooled, tasks: Sequence[Pairing]) -> Iterator[str]
     told = ", ".join(f"{level} {verdict.loss:+.1%}" for level, verdict in known)
     if not one.apart:
         both = any(v.loss > 0 for _, v in known) and any(v.loss < 0 for _, v in known)
-        luck = ": one loses and one wins, as luck alone may have it" if both else ""
+        tested = both and isinstance(one.p, Measured)
+        luck = ": one loses and one wins, as luck alone may have it" if tested else ""
         yield f"  {family}, loss by level: {told}{luck}"
         return
     yield f"! {family}: its levels do not lose alike (p {p_value(one.p_adjusted)}, Holm)"
