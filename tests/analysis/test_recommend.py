@@ -51,6 +51,16 @@ def test_the_smallest_that_qualifies_and_the_one_of_best_value() -> None:
     assert "adherence by the same time 0.014 a second" in best.reason
 
 
+def test_of_one_it_is_said_that_it_is_the_only_one() -> None:
+    alone = row("Q8_0", 8.5, 12.0)
+    assert picked((alone,))[1].reason.startswith("the only one that qualifies: 900 right")
+    never = Missing("polluted", "no clean clock")
+    untimed = row("Q4_K_M", 4.9)
+    untimed = replace(untimed, throughput=replace(untimed.throughput, right_per_second=never))
+    best = picked((alone, untimed))[1]
+    assert best.reason.startswith("the only one that qualifies and has a time: 900 right")
+
+
 def test_the_order_of_rows_changes_nothing() -> None:
     shuffled = list(LADDER)
     random.Random(1).shuffle(shuffled)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from tests.analysis.summaries import hogged, planted, row, small, speed, verdict
-from tests.analysis.swept import ANOTHER_SEED, ITEMS, SPEEDS, World, brief
+from tests.analysis.swept import ANOTHER_SEED, HOG, ITEMS, SPEEDS, World, brief
 
 from steelyard.analysis.summary import summarise
 from steelyard.domain.codec import decode, encode
@@ -205,8 +205,9 @@ def test_a_run_with_a_doubtful_clock_is_in_no_pick_and_the_gate_says_why() -> No
     (said,) = [text for text in found.sentences if text.startswith("POLLUTED")]
     assert said == (
         "POLLUTED: 3 runs are left out of all that is timed (HIGH_CPU_SATURATION); the answers of "
-        "1 of them count, since no clock moves them. --resume measures them again, on a machine "
-        "that is quiet; --include-polluted takes them as they are."
+        "1 of them count: no clock marks them, and what was too slow is not run and counts "
+        "against. --resume measures them again, on a machine that is quiet; --include-polluted "
+        "takes them as they are."
     )
     lines = [line for line in found.runs if line.label == "Q4_K_M"]
     assert not any(line.included for line in lines)
@@ -249,6 +250,58 @@ def test_a_run_whose_answers_are_in_doubt_is_left_out_whole() -> None:
     assert not any(line.answers for line in found.runs if line.label == "Q4_K_M")
 
 
+def test_a_resume_is_promised_only_where_it_measures_something() -> None:
+    """A polluted run with a clean repeat is done with."""
+    evidence = hogged()
+    dirty = [run for run in evidence.runs if run.cautions]
+    repeats = [
+        replace(
+            run,
+            id=f"again-{run.id}",
+            spec=replace(run.spec, repeat=run.spec.repeat + 3),
+            cautions=(),
+        )
+        for run in dirty
+    ]
+    for clean, promise in (
+        (1, "--resume measures 2 of them again, on a machine that is quiet; the others have a"),
+        (3, "Each has a clean repeat, so that --resume measures none again"),
+    ):
+        found = summarise(replace(evidence, runs=(*evidence.runs, *repeats[:clean])))
+        (said,) = [text for text in found.sentences if text.startswith("POLLUTED")]
+        assert promise in said
+    again = replace(repeats[0], cautions=dirty[0].cautions)
+    found = summarise(replace(evidence, runs=(*evidence.runs, again)))
+    assert any("4 runs are left out" in s and "measures them again" in s for s in found.sentences)
+
+
+def test_what_is_left_out_is_said_by_what_is_in_doubt() -> None:
+    """Clock, memory and answers: one run of three each."""
+    evidence = hogged()
+    swap = replace(HOG, code="SWAPPING")
+    planted_cautions = iter([(HOG,), (swap,), (ANOTHER_SEED,)])
+    runs = [replace(r, cautions=next(planted_cautions)) if r.cautions else r for r in evidence.runs]
+    found = summarise(replace(evidence, runs=tuple(runs)))
+    (said,) = [text for text in found.sentences if text.startswith("POLLUTED")]
+    assert said.startswith(
+        "POLLUTED: 2 runs are left out of all that is timed (HIGH_CPU_SATURATION, SWAPPING), 1 of "
+        "them of memory as well; the answers of 1 of them count: "
+    )
+    assert "; 1 run is left out whole, their answers too (MISSING_EXPERIMENTAL_CONTROLS). " in said
+
+
+def test_tasks_that_were_run_in_doubt_are_not_called_not_run() -> None:
+    """The run that asked is another experiment, further timing blocks are sound."""
+    world = World(spec=brief(), polluted=frozenset({"Q4_K_M"}), caution=ANOTHER_SEED)
+    evidence = world.evidence()
+    runs = tuple(replace(run, cautions=()) if not run.spec.tasks else run for run in evidence.runs)
+    found = row(summarise(replace(evidence, runs=runs)), "Q4_K_M")
+    for reading in (found.verdict, found.thinking, found.marks.right_share.value):
+        assert isinstance(reading, Missing)
+        assert reading.code == "polluted"
+        assert reading.detail.endswith("(MISSING_EXPERIMENTAL_CONTROLS)")
+
+
 def test_a_level_is_withheld_where_most_answers_were_cut_while_thinking() -> None:
     families = [task.family for task in brief().tasks]
     cut = {f"Q4_K_M/{family}": 13 for family in families} | {f"Q8_0/{families[0]}": 13}
@@ -279,6 +332,9 @@ def test_a_best_value_says_who_had_no_time_to_be_weighed_by() -> None:
     smallest, best = found.recommendation
     assert (smallest.label, best.label) == ("Q4_K_M", "Q8_0")
     assert "Q4_K_M qualifies too, and has no time to be weighed by" in best.reason
+    assert best.reason.startswith(
+        "the most right answers a second of the 2 that qualify and have a time: "
+    )
 
 
 def test_an_override_counts_polluted_runs_and_says_so() -> None:

@@ -119,6 +119,15 @@ def test_numbers_beside_the_picks_are_said_in_words() -> None:
         assert raw not in text.partition("What was proved")[0]
 
 
+def test_a_name_that_is_picked_stands_however_long_its_reason() -> None:
+    whole = example.summary()
+    why = Missing("polluted", "no run has a clean clock (HIGH_CPU_SATURATION, HIGH_SYSTEM_LOAD)")
+    picks = tuple(replace(pick, utility_value=why) for pick in whole.recommendation)
+    text = shown(replace(whole, recommendation=picks)).partition("What it loses")[0]
+    for pick in picks:
+        assert f" {pick.label} " in text
+
+
 def test_where_nothing_is_picked_what_every_candidate_loses_is_told() -> None:
     text = shown(example.nothing_qualifies()).partition("What it loses")[2]
     assert "Q4_K_M: " in text.partition("What was proved")[0]

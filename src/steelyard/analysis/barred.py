@@ -1,7 +1,8 @@
 """Tasks of which a server took no item: known by the marks, and no variant's loss.
 
 Such a task is left out of all that is pooled, for every variant: else what some were asked would be
-compared with what others were not. Not aware of why a server takes none.
+compared with what others were not. A variant that could be asked nothing at all bars no task: it
+stands by itself. Not aware of why a server takes none.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ def why(section: Section) -> str:
     """Return the code for which not one item of a task was asked; empty where any was."""
     codes = {m.outcome.why if isinstance(m.outcome, NotRun) else "" for m in section.marks.values()}
     return codes.pop() if len(codes) == 1 and codes <= WHY.keys() else ""
+
+
+def refusal(run: RunRecord | None) -> str:
+    """Return why a run was asked nothing at all; empty where any of its tasks was."""
+    tasks = [section for section in run.sections if section.kind == "task"] if run else []
+    codes = [why(section) for section in tasks]
+    return "; ".join(WHY[code] for code in dict.fromkeys(codes)) if all(codes) else ""
 
 
 def barred(runs: Iterable[tuple[str, RunRecord]]) -> dict[str, str]:

@@ -137,7 +137,11 @@ def _best(kept: list[VariantRow], rows: Sequence[VariantRow], stopped: str | Non
         return Pick("best_value_quant", None, UTILITY, why, reason, stopped, ())
     ranked = sorted(timed, key=_by_value)
     best = ranked[0]
-    reason = f"the most right answers a second of the {len(timed)} that qualify: "
+    qualify = "qualify" if len(timed) == len(kept) else "qualify and have a time"
+    reason = f"the most right answers a second of the {len(timed)} that {qualify}: "
+    if len(timed) == 1:
+        has_time = "" if len(kept) == 1 else " and has a time"
+        reason = f"the only one that qualifies{has_time}: "
     reason += utility_inputs(best)
     if len(ranked) > 1:
         reason += f". Next is {ranked[1].variant.label}{_apart(best, ranked[1])}"

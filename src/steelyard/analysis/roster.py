@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, final
 
-from steelyard.analysis.barred import barred
+from steelyard.analysis.barred import barred, refusal
 from steelyard.analysis.evidence import Evidence
 from steelyard.analysis.verdict import Marked
 from steelyard.domain.campaign import Role, role_of, variant_of
@@ -20,6 +20,7 @@ from steelyard.domain.caution import Doubt, Quality, doubted, quality
 from steelyard.domain.reading import Missing, value_of
 from steelyard.domain.run import RunOutcome, RunRecord, Section
 from steelyard.domain.subject import Variant
+from steelyard.domain.summary import NO_TASKS
 
 # What no run has where all are polluted.
 _NONE: Final[Mapping[Doubt, str]] = {
@@ -34,7 +35,8 @@ _NONE: Final[Mapping[Doubt, str]] = {
 class Entrant:
     """One row's runs: all that were made, and which of them count for what.
 
-    `barred` are the sections of tasks that some row could not be asked: they count for none.
+    `barred` are the sections of tasks that some row could not be asked, and why: they count for
+    none.
     """
 
     variant: Variant
@@ -42,7 +44,7 @@ class Entrant:
     runs: tuple[RunRecord, ...]
     include_polluted: bool = False
     skipped: str = ""
-    barred: frozenset[str] = frozenset()
+    barred: Mapping[str, str] = field(default_factory=dict)
 
     def counting(self, of: Doubt) -> tuple[RunRecord, ...]:
         """Return the runs that count for a part of what is known, clean ones first."""
@@ -96,6 +98,18 @@ class Entrant:
         """Return the run whose answers count."""
         runs = self.counting("answers")
         return next((r for r in runs if any(s.kind == "task" for s in r.sections)), None)
+
+    @property
+    def unanswered(self) -> Missing:
+        """Return why no task of this row counts, where none does."""
+        run = self.task_run
+        if run is not None and not self.tasks:
+            names = [s.name for s in run.sections if s.kind == "task"]
+            why = dict.fromkeys(self.barred[name] for name in names)
+            return Missing("barred", f"no task counts: {'; '.join(why)}")
+        asked = tuple(each for each in self.runs if each.spec.tasks)
+        own = replace(self, runs=asked) if asked else self
+        return NO_TASKS if own.counting("answers") else own.absent("answers")
 
     @property
     def untimed(self) -> Missing | None:
@@ -168,10 +182,10 @@ def roster(evidence: Evidence, *, include_polluted: bool) -> Roster:
         entrant(sweep.reference, "aa"),
         *(entrant(variant, "candidate") for variant in by_bits),
     ]
-    asked = ((each.variant.label, each.task_run) for each in everybody)
-    left_out = barred((label, run) for label, run in asked if run is not None)
-    names = frozenset(left_out)
-    reference, twin, *candidates = (replace(each, barred=names) for each in everybody)
+    asked = [(each.variant.label, held) for each in everybody if (held := each.task_run)]
+    # Who could be asked nothing has nothing to be compared: the others keep their tasks.
+    left_out = barred([(label, held) for label, held in asked if not refusal(held)] or asked)
+    reference, twin, *candidates = (replace(each, barred=left_out) for each in everybody)
     return Roster(
         reference=reference,
         twin=twin,

@@ -29,7 +29,6 @@ from steelyard.domain.serverside import Sidecar
 from steelyard.domain.subject import ReferenceKind, ServedFacts, Variant
 from steelyard.domain.summary import (
     NO_SIDECAR,
-    NO_TASKS,
     BaselineStatus,
     Estimate,
     Fidelity,
@@ -165,7 +164,7 @@ def _throughput(entrant: Entrant, setting: Setting) -> Throughput:
     tasks = entrant.tasks
     run = entrant.task_run
     if run is None or not tasks:
-        why = _no_tasks(entrant)
+        why = entrant.unanswered
         nothing = Estimate(why, why, why, 0)
         return Throughput(nothing, nothing, nothing, why, why)
     tokens = tokens_per_right(tasks, setting.confidence)
@@ -178,7 +177,7 @@ def _throughput(entrant: Entrant, setting: Setting) -> Throughput:
     marked = entrant.marked
     right = marks.count(marked.marks, marked.clusters).right
     adherence = marks.adherence(marked.marks, marked.clusters).value
-    joules = joules_per_right(run)
+    joules = joules_per_right(replace(run, sections=tasks))
     few = Missing("one_sample", "the energy of a run is one number")
     return Throughput(
         seconds_per_right=per_right,
@@ -189,10 +188,6 @@ def _throughput(entrant: Entrant, setting: Setting) -> Throughput:
         if isinstance(adherence, Missing)
         else _ratio(adherence.value, seconds),
     )
-
-
-def _no_tasks(entrant: Entrant) -> Missing:
-    return NO_TASKS if entrant.counting("answers") else entrant.absent("answers")
 
 
 def busy_s(sections: Sequence[Section]) -> float:
@@ -244,9 +239,9 @@ def _saved(reference: Variant, variant: Variant) -> Reading[int]:
 
 def _marks(marked: Marked, entrant: Entrant, confidence: float) -> Marks:
     counts = marks.count(marked.marks, marked.clusters, confidence)
-    if marked.marks or entrant.counting("answers"):
+    if entrant.tasks:
         return counts
-    why = entrant.absent("answers")
+    why = entrant.unanswered
     return replace(counts, right_share=Estimate(why, why, why, 0), worst_share=why, best_share=why)
 
 
@@ -284,13 +279,13 @@ def _raw(entrant: Entrant, speeds: Sequence[Speed], setting: Setting) -> Reading
 def _thinking(entrant: Entrant, confidence: float) -> Reading[Thinking]:
     if entrant.tasks:
         return Measured(ledger(entrant.tasks, confidence), "derived")
-    return _no_tasks(entrant)
+    return entrant.unanswered
 
 
 def _length_ratio(entrant: Entrant, setting: Setting) -> Estimate:
     why = IS_REFERENCE if entrant.role == "reference" else None
     if not entrant.tasks:
-        why = _no_tasks(entrant)
+        why = entrant.unanswered
     elif not setting.reference.tasks:
         why = Missing("no_reference", "the reference has no answers to set these against")
     if why is not None:

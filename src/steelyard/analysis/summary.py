@@ -7,7 +7,7 @@ which and of what. Not aware of layout.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Final
 
@@ -22,6 +22,7 @@ from steelyard.analysis import (
     verdict,
 )
 from steelyard.analysis import drift as drifts
+from steelyard.analysis.barred import refusal
 from steelyard.analysis.controls import in_force
 from steelyard.analysis.diagnostics import not_measured, proofs, run_line
 from steelyard.analysis.drift import Beat, Drift
@@ -31,7 +32,7 @@ from steelyard.analysis.ratings import rated_metrics
 from steelyard.analysis.roster import Entrant, Roster, roster
 from steelyard.analysis.rows import IS_REFERENCE, Setting, build
 from steelyard.analysis.sizing import smallest_visible_loss
-from steelyard.domain.campaign import role_of, variant_of
+from steelyard.domain.campaign import Sweep, role_of, variant_of
 from steelyard.domain.caution import doubted, quality
 from steelyard.domain.errors import StoreError
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -41,6 +42,7 @@ from steelyard.domain.summary import (
     SUMMARY_VERSION,
     Estimate,
     Noise,
+    NotMeasured,
     Pick,
     Soak,
     SweepSummary,
@@ -113,7 +115,10 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
             *([soak.sentence(soaked.value)] if isinstance(soaked, Measured) else []),
             *_remarks(evidence, seats, found_drift, include_polluted=include_polluted),
         ),
-        not_measured=not_measured(rows, _ordered(evidence), {**evidence.skipped, **left_out}),
+        not_measured=(
+            *not_measured(rows, _ordered(evidence), evidence.skipped),
+            *(NotMeasured(name, why) for name, why in sorted(left_out.items())),
+        ),
         include_polluted=include_polluted,
         simulated=any(run.simulated for run in evidence.runs),
         text_sha256=_text(evidence),
@@ -156,10 +161,14 @@ def _verdict(found: Reading[Verdict], entrant: Entrant, seats: Roster) -> Readin
     """Return the verdict, or the real reason why there is none."""
     if isinstance(found, Measured):
         return found
-    if not entrant.counting("answers"):
-        return entrant.absent("answers")
-    if not seats.reference.counting("answers"):
-        return Missing("no_reference", f"the reference: {seats.reference.absent('answers')}")
+    if not entrant.tasks:
+        return entrant.unanswered
+    if not seats.reference.tasks:
+        return Missing("no_reference", f"the reference: {seats.reference.unanswered}")
+    if why := refusal(entrant.task_run):
+        return Missing("no_paired_items", why)
+    if why := refusal(seats.reference.task_run):
+        return Missing("no_paired_items", f"the reference: {why}")
     return found
 
 
@@ -173,7 +182,9 @@ def _noise(evidence: Evidence, seats: Roster) -> Noise:
     again = Missing("no_aa_row", "the reference was not run twice")
     same_text = same_mark = Estimate(again, again, again, 0)
     if (one := seats.reference.task_run) and (other := seats.twin.task_run):
-        same_text, same_mark = determinism.of_pair(one, other)
+        same_text, same_mark = determinism.of_pair(
+            replace(one, sections=seats.reference.tasks), replace(other, sections=seats.twin.tasks)
+        )
     return Noise(
         client_error_ttft_s=evidence.instrument.ttft_error_s,
         client_error_gap_s=evidence.instrument.gap_error_s,
@@ -229,7 +240,7 @@ def _remarks(
     evidence: Evidence, seats: Roster, found_drift: Drift, *, include_polluted: bool
 ) -> tuple[str, ...]:
     """Say what a reader has to know about all numbers at once."""
-    said = list(_polluted(seats, include_polluted=include_polluted))
+    said = list(_polluted(seats, evidence.sweep, include_polluted=include_polluted))
     if found_drift.corrects and isinstance(found_drift.share, Measured):
         said.append(
             f"DRIFT: the machine's own speed moved by {found_drift.share.value:.0%} over the "
@@ -246,27 +257,63 @@ def _remarks(
     return tuple(said)
 
 
-def _polluted(seats: Roster, *, include_polluted: bool) -> Iterator[str]:
+def _polluted(seats: Roster, sweep: Sweep, *, include_polluted: bool) -> Iterator[str]:
     """Say what of polluted runs counts, and what can be done about the rest."""
     runs = {r.id: r for e in seats.entrants for r in e.runs if r.outcome == "completed"}
-    dirty = {i: run for i, run in runs.items() if quality(run.cautions) == "POLLUTED"}
+    dirty = [run for run in runs.values() if quality(run.cautions) == "POLLUTED"]
     if not dirty:
         return
     if include_polluted:
         yield f"POLLUTED: {len(dirty)} runs are INCLUDED, as asked."
         return
-    codes = ", ".join(doubted((c for run in dirty.values() for c in run.cautions), "clock"))
-    answering = sum(e.task_run is not None and e.task_run.id in dirty for e in seats.entrants)
-    kept = (
-        f"the answers of {answering} of them count, since no clock moves them"
-        if answering
-        else "none of them is needed for its answers"
-    )
+    foreign = [run for run in dirty if doubted(run.cautions, "answers")]
+    untimed = [run for run in dirty if not doubted(run.cautions, "answers")]
+    parts = [_untimed(untimed, seats)] if untimed else []
+    if foreign:
+        parts.append(f"{_runs(foreign)} left out whole, their answers too ({_codes(foreign)})")
+    clean = {_work(r, sweep) for r in runs.values() if quality(r.cautions) == "CLEAN"}
+    owed = sum(_work(run, sweep) not in clean for run in dirty)
     yield (
-        f"POLLUTED: {len(dirty)} runs are left out of all that is timed ({codes}); {kept}. "
-        "--resume measures them again, on a machine that is quiet; --include-polluted takes them "
-        "as they are."
+        f"POLLUTED: {'; '.join(parts)}. {_mended(owed, len(dirty))}; "
+        "--include-polluted takes them as they are."
     )
+
+
+def _untimed(runs: Sequence[RunRecord], seats: Roster) -> str:
+    """Say what runs lose of which only clock or memory is in doubt, and whether they answer."""
+    swapped = [run for run in runs if doubted(run.cautions, "memory")]
+    lost = f"{_runs(runs)} left out of all that is timed ({_codes(runs)})"
+    lost += f", {len(swapped)} of them of memory as well" if swapped else ""
+    ids = {run.id for run in runs}
+    answering = sum(e.task_run is not None and e.task_run.id in ids for e in seats.entrants)
+    if not answering:
+        return f"{lost}; none of them is needed for its answers"
+    return (
+        f"{lost}; the answers of {answering} of them count: no clock marks them, and what was too "
+        "slow is not run and counts against"
+    )
+
+
+def _mended(owed: int, dirty: int) -> str:
+    """Say how many of the polluted runs a resume measures again: those without a clean repeat."""
+    if owed == 0:
+        return "Each has a clean repeat, so that --resume measures none again"
+    which = "them" if owed == dirty else f"{owed} of them"
+    rest = "" if owed == dirty else "; the others have a clean repeat"
+    return f"--resume measures {which} again, on a machine that is quiet{rest}"
+
+
+def _runs(runs: Sequence[RunRecord]) -> str:
+    return "1 run is" if len(runs) == 1 else f"{len(runs)} runs are"
+
+
+def _codes(runs: Iterable[RunRecord]) -> str:
+    return ", ".join(doubted((c for run in runs for c in run.cautions), "clock"))
+
+
+def _work(run: RunRecord, sweep: Sweep) -> str:
+    """Return one id for a cell and its repeats, which are numbered a whole round of blocks on."""
+    return replace(run.spec, repeat=run.spec.repeat % max(1, sweep.repeats)).id
 
 
 def _differing(evidence: Evidence, seats: Roster) -> list[str]:

@@ -30,6 +30,7 @@ _RAW_LABEL_MOST: Final = 16
 _NUMBERS: Final = (2, 3, 4)
 _KILO: Final = 1024
 _TASK_LABEL_MOST: Final = 12
+_NAME_LEAST: Final = 24  # of what is picked, however long is why
 # What a family's verdict is called where there is room for one letter.
 _SIGNS: Final = {"no loss shown": "=", "within margin": "~", "undecided": "?", "worse": "!"}
 _TASK_LEGEND: Final = (
@@ -131,7 +132,7 @@ def _use(summary: SweepSummary, width: int) -> Iterator[Line]:
             yield from wrapped(f"{choice.title}: {choice.none}: {why}", width, "  ", "bad")
             continue
         by = story.utility(choice.pick)
-        name = inert(choice.label)[: width - 20 - len(by)]
+        name = inert(choice.label)[: max(_NAME_LEAST, width - 20 - len(by))]
         yield (
             Segment(f"  {choice.title:<15} "),
             Segment(name, "strong"),
