@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.runs import scene
 
-from steelyard.domain.errors import EngineError
+from steelyard.domain.errors import BadInput, EngineError
 from steelyard.domain.run import Section
 from steelyard.domain.stream import Failed
 from steelyard.domain.task import NotRun, Right, Task
@@ -103,6 +103,17 @@ def test_the_engines_death_ends_the_task_and_a_resume_asks_only_the_rest(tmp_pat
     asked = [exchange.id for exchange in scene.sent(tmp_path)[len(before) :]]
     assert len(asked) == TASK.items - len(whole)
     assert whole.isdisjoint(asked)
+
+
+def test_answers_to_items_that_are_not_asked_any_more_are_not_dropped(tmp_path: Path) -> None:
+    judge(tmp_path, script())
+    sent = scene.sent(tmp_path)
+    first = Key.read(sent[0].id).sample
+    others = [replace(each, id=each.id.replace(first, "0" * 32)) for each in sent]
+    with scene.bench(tmp_path, script(), SPEC, known=others) as bench:
+        for go_on in (judged.answered, judged.judge):
+            with pytest.raises(BadInput, match=f"1 of {TASK.items} items"):
+                go_on(bench, TASK)
 
 
 def test_one_stalled_request_is_asked_again_and_a_silent_engine_ends_the_task(

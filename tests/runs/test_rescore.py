@@ -8,10 +8,12 @@ import pytest
 from tests.analysis.answered import Said, section
 from tests.analysis.sides import run
 
+from steelyard.domain.errors import BadInput
 from steelyard.domain.run import Section
 from steelyard.domain.task import Invalid, Mark, NotRun, Outcome, Right, Task, Wrong
 from steelyard.runs.rescore import rescore
-from steelyard.tasks.registry import questions
+from steelyard.tasks.items import Question
+from steelyard.tasks.registry import generate, questions
 
 TASK = Task("math_words", items=4)
 IDS = [question.id for question in questions(TASK)]
@@ -76,3 +78,28 @@ def test_a_question_that_did_not_come_whole_is_still_not_run() -> None:
         NotRun("prompt_cut"),
         *[Right()] * 3,
     ]
+
+
+def asked_then(*, every: bool) -> tuple[Task, Section]:
+    """Notes of which all six questions were asked, as sets once did."""
+    task = Task("reading", level=2, items=12)
+    items = [item for item in generate(task, every=every) if isinstance(item, Question)]
+    made = section([Said(text=item.answer) for item in items], task.section)
+    pairs = zip(made.attempts, items, strict=True)
+    attempts = tuple(replace(attempt, sample=item.id) for attempt, item in pairs)
+    marks = {item.id: Mark(Wrong()) for item in items}
+    return task, replace(made, attempts=attempts, marks=marks, clusters={i: i for i in marks})
+
+
+def test_a_set_that_asked_all_of_a_passage_is_marked_whole() -> None:
+    task, of = asked_then(every=True)
+    (found,) = rescore(run("one", (task, of))).sections
+    assert found.marks.keys() == of.marks.keys()
+    assert {mark.outcome for mark in found.marks.values()} == {Right()}
+
+
+def test_stored_items_that_are_not_asked_any_more_are_counted_and_none_is_dropped() -> None:
+    task, of = asked_then(every=False)
+    of = replace(of, marks={**of.marks, "0" * 32: Mark(Wrong())})
+    with pytest.raises(BadInput, match=r": 1 of 13 stored items"):
+        rescore(run("one", (task, of)))

@@ -81,6 +81,16 @@ def test_the_same_rows_come_from_every_format(tmp_path: Path) -> None:
     assert "expected/c.txt: data/ has no file of that name" in refused(tmp_path / "pairs")
 
 
+def test_what_no_setting_names_need_not_be_text(tmp_path: Path) -> None:
+    picture = {"bytes": b"\x89PNG", "path": "a.png"}
+    table = pa.table({"prompt": ["2 + 2"], "answer": ["4"], "image": [picture], "raw": [b"\xff"]})
+    parquet.write_table(table, tmp_path / "pictures.parquet")
+    assert asked(rows(tmp_path / "pictures.parquet")) == [("2 + 2", ("4",))]
+    assert "bytes, not text" in refused(tmp_path / "pictures.parquet", "prompt: image.bytes\n")
+    half = json.dumps({"prompt": "2 + 2", "answer": "4", "note": {"text": "\ud83d"}})
+    assert asked(rows(file(tmp_path, "half.jsonl", half))) == [("2 + 2", ("4",))]
+
+
 def test_prompts_without_answers_have_no_scorer(tmp_path: Path) -> None:
     lines = rows(file(tmp_path, "q.txt", "one\n\n two \n"))
     assert [(row.prompt, row.scorer["name"]) for row in lines] == [("one", "none"), ("two", "none")]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from steelyard.domain.task import Answer, Invalid, Mark, NotRun, Outcome, Right, Task, Wrong
+from steelyard.platform import matching
 from steelyard.tasks import json_text, registry
 from steelyard.tasks.given import scorers
+from steelyard.tasks.given.texts import PatternScorer
 from steelyard.tasks.registry import questions
 
 UNPARSABLE = Invalid("unparsable")
@@ -47,12 +49,42 @@ def test_what_stands_behind_a_broken_object_is_read_and_what_is_in_it_is_not() -
     assert [*json_text.outermost("[1] and [x] and [[2]]", "[")] == [[1], [[2]]]
 
 
+@pytest.mark.parametrize("last", ['{"a": NaN}', '{"a": 1e999}', '{"a":' * 3000])
+@pytest.mark.parametrize("form", ["{}", "```json\n{}\n```"])
+def test_an_earlier_draft_does_not_stand_for_json_that_cannot_be_read(last: str, form: str) -> None:
+    said = f'A draft: {form.format("""{"a": 1}""")}\nNow: {form.format(last)}'
+    for spec, known in ((SCHEMA, ""), ("json_fields", '{"a": 1}')):
+        assert marked(spec, known, said).outcome == UNPARSABLE
+
+
+def test_blank_lines_behind_a_fence_are_read_at_once() -> None:
+    said = "```json" + "\n" * 20_000
+    for spec, known in ((SCHEMA, ""), ("json_fields", '{"a": 1}'), ("list", "a, b")):
+        assert marked(spec, known, said).outcome in (UNPARSABLE, Wrong())
+    assert marked("json_fields", '{"a": 1}', '```json \r\n\n{"a": 1}\n```').outcome == Right()
+
+
 @pytest.mark.parametrize(
     ("said", "outcome"),
     [("a" * 40 + "!", NotRun("pattern_too_slow")), ("aaa", Right()), ("b", Wrong())],
 )
 def test_a_pattern_that_takes_for_ever_takes_one_row(said: str, outcome: Outcome) -> None:
-    assert marked({"regex": {"pattern": "^(a+)+$"}}, "", said).outcome == outcome
+    scorer = PatternScorer("^(a+)+$", limit_s=0.2)
+    assert scorer.mark(Answer(said, "stop")).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("said", "why"), [("a" * 40 + "!", "length"), ("a" * 40 + "!", "stop"), ("", "stop")]
+)
+def test_an_answer_that_was_cut_or_is_empty_is_matched_with_nothing(said: str, why: str) -> None:
+    scorer = PatternScorer("^(a+)+$", limit_s=0.2)
+    cut = {"length": Invalid("truncated"), "stop": NotRun("pattern_too_slow")}
+    outcome = cut[why] if said else UNPARSABLE
+    assert scorer.mark(Answer(said, why)).outcome == outcome
+
+
+def test_two_repeats_beside_each_other_may_take_some_seconds() -> None:
+    assert matching.CPU_S >= 10
 
 
 def test_a_match_is_what_python_finds() -> None:
@@ -73,6 +105,21 @@ def test_a_match_is_what_python_finds() -> None:
         ("a, b", "- a\n- b\n- d\n\nDone.", Wrong()),
         ('["salt and pepper", "oil"]', "oil, salt and pepper", Right()),
         ('["Rome, Italy", "Bonn"]', "Rome, Italy; Bonn", Right()),
+        ("a, b", "* a\n* b\n* d\nb", Wrong()),
+        ("a, b", "- a\n- c\nb", Wrong()),
+        ("a, b", "- a\nb", Wrong()),
+        ("a, b", "I look at both.\n**Answer:** a, b", Right()),
+        ("a, b", "Answer: a, d. Wait, Answer: a, b", Right()),
+        ("a, b", "Answer: a, b. Wait, Answer: a, d", Wrong()),
+        ("a, b", "Answer:\na\nb", Right()),
+        ("answer a, b", "Answer A, b", Right()),
+        ('["Emma", "And Then There Were None"]', "Emma, And Then There Were None", Right()),
+        ('["Emma", "And Then There Were None"]', "Emma, and Persuasion", Wrong()),
+        ('["salt and pepper", "oil"]', "salt and pepper, and oil", Right()),
+        ('["1. FC K\u00f6ln", "Schalke 04"]', "1. FC K\u00f6ln, Schalke 04", Right()),
+        ('["1. FC K\u00f6ln", "Schalke 04"]', "1. FC K\u00f6ln\nSchalke 04", Right()),
+        ('["1. FC K\u00f6ln", "Schalke 04"]', "- 1. FC K\u00f6ln\n- Schalke 04", Right()),
+        ('["1. FC K\u00f6ln", "Schalke 04"]', "1. 1. FC K\u00f6ln\n2. Schalke 04", Right()),
         ("a, b", "a - b", Wrong()),
         ("a, b", "a and d", Wrong()),
     ],

@@ -7,11 +7,18 @@ from fractions import Fraction
 import pytest
 
 from steelyard.domain.task import Answer, Invalid, Right, Wrong
+from steelyard.tasks.given.letters import LetterScorer
+from steelyard.tasks.items import Scorer
+from steelyard.tasks.measures import MeasureScorer
 from steelyard.tasks.scoring import ChoiceScorer, Constraint, FormScorer, NumberScorer
+from steelyard.tasks.values import ValueScorer
 
 TWELVE = NumberScorer(Fraction(12))
 WORKED = NumberScorer(Fraction(12), worked=True)
 ANNA = ChoiceScorer("Anna", ("Anna", "Ben", "Cara"))
+KILOS = MeasureScorer(Fraction(12), "kg", ("kg", "g"))
+B = LetterScorer("B", ("sun", "rain", "snow"))
+UNIT_OF_TWO = ValueScorer("12", ("12", "15"), numeric=True, worked=True)
 RULE = ChoiceScorer("no", ("yes", "no", "unknown"), worked=True)
 JSON = FormScorer(
     (Constraint("json_object", "json_object"), Constraint("json_keys", "json_keys", "name age")),
@@ -202,6 +209,57 @@ def test_a_number_is_read_however_it_is_written(text: str) -> None:
 )
 def test_what_explains_or_checks_a_number_is_not_the_answer(text: str) -> None:
     assert TWELVE.mark(Answer(text, "stop")).outcome == Right()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Answer: 12. Checking the answer: 12 - 4 = 8, correct.",
+        "Answer: 12. Explanation of the answer: 12 - 4 = 8.",
+        "Answer: 12 (unit of the answer: km)",
+        "**Answer: 12** (final answer: verified)",
+        "Answer: 12 (Final Answer: 5 is what others say)",
+        "Answer: 12. Final answer: verified",
+        "Answer: 12 (a line of the form 'Answer: N')",
+        "Answer: 5. Wait, Answer: 12",
+        "Answer: 5. Wait, the answer is 12",
+        "Answer: 12. For five boxes the answer is 15.",
+        "The answer is 12. A common wrong answer is 15.",
+        "The answer is 12. Without the discount, the answer would be 15.",
+        "The answer is 12. Checking the answer: 12 - 4 = 8, correct.",
+        "A common wrong answer is 15. The answer is 12.",
+        "The answer would be 12.",
+    ],
+)
+def test_words_about_an_answer_give_no_other(text: str) -> None:
+    assert TWELVE.mark(Answer(text, "stop")).outcome == Right()
+
+
+@pytest.mark.parametrize(
+    ("scorer", "text"),
+    [
+        (ANNA, "Answer: Anna (the answer: one word)"),
+        (ANNA, "Answer: Anna. Final answer: one word only"),
+        (ANNA, "Answer: Ben. No: Answer: Anna"),
+        (KILOS, "Answer: 12 kg (unit of the answer: kilograms)"),
+        (KILOS, "Answer: 12 kg. Final answer: rounded"),
+        (B, "Answer: B. Explanation of the answer: A is incorrect because it rains."),
+        (B, "**Answer: B** \u2014 why this answer: A and C contradict the text."),
+        (B, "Answer: B. Final Answer: as above"),
+        (B, "Answer: A. Wait, Answer: B"),
+        (UNIT_OF_TWO, "Answer: 12. Final answer: verified by hand"),
+    ],
+)
+def test_another_head_of_a_line_counts_only_with_an_answer_behind_it(
+    scorer: Scorer, text: str
+) -> None:
+    assert scorer.mark(Answer(text, "stop")).outcome == Right()
+
+
+def test_many_heads_on_one_line_are_read_at_once() -> None:
+    for said in ("Answer: " * 15_000, "the answer is 1. " * 6_000, "Answer: no. " * 9_000):
+        for scorer in (TWELVE, ANNA, KILOS, B, UNIT_OF_TWO):
+            assert scorer.mark(Answer(f"Answer: x. {said}", "stop")).outcome != Right()
 
 
 def test_a_number_keeps_its_sign_and_its_size() -> None:

@@ -20,7 +20,7 @@ HINTS: Final[Mapping[str, str]] = {
     "other_model": "another model answered in between: see who else uses or swaps that server",
     "stale_answer": "an answer kept for another question came back: turn that cache off",
     "scorer_failed": "a scorer broke on an answer: mend what the record names, then `rescore`",
-    "pattern_too_slow": "the pattern takes for ever: write it without repeats inside of repeats",
+    "pattern_too_slow": "it takes for ever: write no repeats inside of or beside repeats",
     "no_tools": "the model takes no tools: ask tools_prompted, or serve one that calls tools",
     "model_missing": "the server no longer has the model: load it there, or name another",
     "loading": "the model was still loading: wait until it is loaded, and measure again",

@@ -17,7 +17,7 @@ from typing import Final, final
 from steelyard.analysis import delivery
 from steelyard.analysis.failure_hints import hint
 from steelyard.domain import retrieval
-from steelyard.domain.errors import EngineDied, UnsupportedSubject
+from steelyard.domain.errors import BadInput, EngineDied, UnsupportedSubject
 from steelyard.domain.ids import content_id
 from steelyard.domain.progress import Noted
 from steelyard.domain.reading import Missing
@@ -74,10 +74,14 @@ def judge(
     With `items` those of it are asked and no others. `library` finds passages for items that are
     asked of documents; without one they are asked alone, and nobody can know.
 
-    Raises `TimeOver` where the bench's time ends before the last mark. None of these items has one
-    then: those that were quick enough would stand for the others.
+    Raises `BadInput` where the spool has answers to other items, and `TimeOver` where the bench's
+    time ends before the last mark. None of these items has one then: those that were quick enough
+    would stand for the others.
     """
-    state = _Asking(bench, task, generate(task) if items is None else items)
+    if items is None:
+        items = generate(task)
+        _refuse_others(bench, task, items)
+    state = _Asking(bench, task, items)
     if why := state.barrier():
         return state.not_run(why)
     if library is not None:
@@ -99,10 +103,26 @@ def barrier(bench: Bench, task: Task, items: Sequence[Item]) -> str:
 
 
 def answered(bench: Bench, task: Task) -> set[str]:
-    """Return the items of a task that the spool of earlier sessions has answers to, all samples."""
+    """Return the items of a task that the spool of earlier sessions has answers to, all samples.
+
+    Raises `BadInput` where it has answers to items that are none of the task's.
+    """
+    if any(key.section == name_of(task) for key, _ in bench.known):
+        _refuse_others(bench, task, generate(task))
     samples = {key.sample for key, exchange in bench.known if _whole(key, exchange, task)}
     counts = Counter(map(item_of, samples))
     return {item for item, count in counts.items() if count == task.samples}
+
+
+def _refuse_others(bench: Bench, task: Task, items: Sequence[Item]) -> None:
+    """Raise `BadInput` for answers to items that the task does not ask: they would be lost."""
+    stored = {item_of(key.sample) for key, _ in bench.known if key.section == name_of(task)}
+    if others := stored - {item.id for item in items}:
+        raise BadInput(
+            f"{name_of(task)}: {len(others):,} of {len(stored):,} items that were answered are "
+            "none that this version of steelyard asks",
+            hint="go on with the version that began, or begin anew in another folder",
+        )
 
 
 def settled(bench: Bench, section: Section) -> Section:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis import delivery
+from steelyard.domain.errors import BadInput
 from steelyard.domain.judging import OF_JUDGE
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task, Trial
@@ -26,7 +27,7 @@ _READ_AGAIN: Final = (*delivery.REASONS, *UNTRIED, *OF_JUDGE, marking.FAILED, TO
 def rescore(record: RunRecord) -> RunRecord:
     """Return the record with its tasks marked anew, by what a judge said then where one was asked.
 
-    Raises `BadInput` where a family makes other items today than it did then.
+    Raises `BadInput` where stored items are none that a family makes today.
     """
     tasks = {name_of(task): task for task in record.spec.tasks}
     sections = tuple(
@@ -47,13 +48,27 @@ def marked(section: Section, task: Task) -> Section:
             )
     steps = {
         sample: _step(sample, item, said, section.marks[sample])
-        for sample, item in samples(task, generate(task)).items()
+        for sample, item in _items(section, task).items()
         if sample in section.marks
     }
     marks = {sample: step for sample, step in steps.items() if isinstance(step, Mark)}
     marks |= tried({sample: step for sample, step in steps.items() if isinstance(step, Trial)})
     marks = delivery.settled(section.attempts, marks)
     return replace(section, marks=dict(sorted(marks.items())))
+
+
+def _items(section: Section, task: Task) -> dict[str, Item]:
+    """Return the items of a section by sample, each of those that were marked then among them."""
+    found = samples(task, generate(task))
+    if section.marks.keys() - found.keys():
+        found = samples(task, generate(task, every=True)) | found
+    if lacking := section.marks.keys() - found.keys():
+        raise BadInput(
+            f"{section.name}: {len(lacking):,} of {len(section.marks):,} stored items are none "
+            "that this version of steelyard asks",
+            hint="rescore with the version that asked them; the stored marks stay as they are",
+        )
+    return found
 
 
 def _step(

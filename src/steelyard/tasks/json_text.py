@@ -13,11 +13,17 @@ from math import isinf
 from typing import Any, Final, final
 
 _LOOKED_INTO: Final = 64  # broken ones: each inner one would be tried to the text's end
+FENCE: Final = r"```(?:json)?[^\S\n]*\n(.*?)\n?```"  # with DOTALL
 # Where an object or a list may begin: a look at the next sign saves most tries.
 _OPENS: Final = {
     "{": re.compile(r"\{(?=\s*[\"}])"),
     "[": re.compile(r"\[(?=\s*[\[\]{\"\-\dtfnNI])"),
 }
+
+
+@final
+class RefusedError(ValueError):
+    """It is JSON in form, and what it holds cannot be read."""
 
 
 @final
@@ -52,9 +58,9 @@ def read(text: str) -> Any:
     try:
         value = decoder.decode(text)
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise RefusedError("it is nested too deep") from None
     if decoder.refused:
-        raise ValueError("one of its numbers cannot be read")
+        raise RefusedError("one of its numbers cannot be read")
     return value
 
 
@@ -64,6 +70,21 @@ def outermost(text: str, opens: str, *, in_broken: bool = False) -> Iterator[Any
     Those inside a broken one are a part of it, unless `in_broken` and there are not too many. What
     is nested too deep to be read ends the search.
     """
+    for value, read in _standing(text, opens, in_broken=in_broken):
+        if read:
+            yield value
+
+
+def last(text: str, opens: str) -> Any | None:
+    """Return the last outermost object or list of a text; None where that cannot be read."""
+    found, read = None, False
+    for found, read in _standing(text, opens, in_broken=False):  # noqa: B007 - the last is wanted
+        pass
+    return found if read else None
+
+
+def _standing(text: str, opens: str, *, in_broken: bool) -> Iterator[tuple[Any, bool]]:
+    """Yield what stands in a text, and whether it can be read."""
     at, broken = 0, 0
     while (found := _OPENS[opens].search(text, at)) is not None:
         decoder = _Decoder()
@@ -76,7 +97,7 @@ def outermost(text: str, opens: str, *, in_broken: bool = False) -> Iterator[Any
             at = found.start() + (1 if inside else max(error.pos, 1))
             continue
         except RecursionError:
+            yield None, False
             return
         at = found.start() + end
-        if not decoder.refused:
-            yield value
+        yield value, not decoder.refused

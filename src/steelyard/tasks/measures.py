@@ -41,7 +41,7 @@ class MeasureScorer:
     def mark(self, answer: Answer) -> Mark:
         """Right only with the unit that was asked for; constraint `unit`: that one was given."""
         text = finished_part(answer)
-        line = final_line(text)
+        line = final_line(text, lambda said: NUMBER.search(said) is not None)
         formal = line if self.worked else text
         strict = None if formal is None else self._read(formal, whole=True)
         flexible = strict

@@ -34,6 +34,19 @@ _SAID: Final = re.compile(
     r"\banswer\b[^\n.\d=:]{0,40}?(?:\bis\b|\bwould be\b|\bequals\b|[:=])", re.IGNORECASE
 )
 _ENDS: Final = re.compile(r"[.!?]\s")
+_NEAR: Final = 60  # signs before "the answer is" that say which
+# "A common wrong answer is", "checking the answer:": another than the one that was given.
+_OTHER: Final = re.compile(
+    r"\b(?:(?:wrong|incorrect|mistaken|false|other|another|common|previous|earlier|naive|tempting)"
+    r"\s+(?:\w+\s+)?|(?:of|for|about|behind|check|checking|verify|verifying)\s+(?:the|this|my)\s+)\Z",
+    re.IGNORECASE,
+)
+# What takes back what stands behind `Answer:`.
+_MENDS: Final = re.compile(
+    r"[.!?]\s[^.!?\n]*\b(?:wait|no|actually|sorry|oops|hmm|correction|rather|instead)\b[^.!?\n]*\Z",
+    re.IGNORECASE,
+)
+_HEADS: Final = 8  # the last ones of a text
 _FRACTION: Final = re.compile(r"\\d?frac\{(\d+)\}\{(\d+)\}")
 _DRESS: Final = r"[\s*_$€£(\[`\"'=]{0,12}"
 _NEXT: Final = re.compile(rf"{_DRESS}{NUMBER.pattern}")
@@ -96,7 +109,7 @@ def the_answer(text: str) -> str | None:
 
 def said_number(said: str) -> str | None:
     """Return the number that is said behind `Answer:`; what explains it does not count."""
-    said = _without_latex(said)
+    said = _mended(_without_latex(said))
     if (alone := _ALONE.fullmatch(said.strip())) is not None:
         return alone[1]
     if (boxed := _BOXED.search(said)) is not None and (found := NUMBER.findall(boxed[1])):
@@ -111,14 +124,14 @@ def _said(text: str) -> list[str]:
     """Return what follows each "the answer is".
 
     A later one of a line counts in a sentence of its own, and with a number right behind it: a
-    check that "the answer is correct" gives no other.
+    check that "the answer is correct" gives no other, and neither does one that "would be".
     """
     found: list[str] = []
     for line in text.splitlines():
         heads: list[re.Match[str]] = []
         looked = 0  # no sentence ends between the last one that counts and here
         for head in _SAID.finditer(line):
-            if heads and not _NEXT.match(line, head.end()):
+            if heads and not _gives_another(line, head):
                 continue
             if not heads or _ENDS.search(line, looked, head.start()):
                 heads.append(head)
@@ -128,6 +141,25 @@ def _said(text: str) -> list[str]:
         ends = [*(head.start() for head in heads), len(line)][1:]
         found += [line[head.end() : end] for head, end in zip(heads, ends, strict=True)]
     return found
+
+
+def _gives_another(text: str, head: re.Match[str]) -> bool:
+    """Say whether a later "the answer is" gives a number for the answer."""
+    if head[0].lower().endswith("would be") or _NEXT.match(text, head.end()) is None:
+        return False
+    return _OTHER.search(_before(text, head)) is None
+
+
+def _mended(said: str) -> str:
+    """Return what is said behind `Answer:`, from where it is taken back: `5. Wait, it is 7`."""
+    for head in reversed([*_SAID.finditer(said)][-_HEADS:]):
+        if _gives_another(said, head) and _MENDS.search(_before(said, head)):
+            return said[head.end() :]
+    return said
+
+
+def _before(text: str, head: re.Match[str]) -> str:
+    return text[max(0, head.start() - _NEAR) : head.start()]
 
 
 def _last(text: str) -> str | None:

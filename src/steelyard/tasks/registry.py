@@ -132,9 +132,13 @@ def runs_code(task: Task) -> bool:
     return any(isinstance(item.scorer, SuiteScorer) for item in items)
 
 
-def generate(task: Task) -> list[Item]:
-    """Return the items of a task, the same ones every time."""
-    return list(drawn(task))
+def generate(task: Task, *, every: bool = False) -> list[Item]:
+    """Return the items of a task, the same ones every time.
+
+    With `every` all questions on a passage are asked, as sets did that were made before they took
+    only some of them.
+    """
+    return list(drawn(task, every=every))
 
 
 def questions(task: Task) -> list[Question]:
@@ -145,9 +149,9 @@ def questions(task: Task) -> list[Question]:
     return [_single(item) for item in drawn(task)]
 
 
-def drawn(task: Task) -> list[Drawn]:
+def drawn(task: Task, *, every: bool = False) -> list[Drawn]:
     """Return the items of a task, in its forms, behind its guard, and with its room to think."""
-    items = _clean(task)
+    items = _clean(task, every=every)
     if task.vary:
         items = list(varying.with_forms(items, task.vary))
     if task.guard:
@@ -155,7 +159,7 @@ def drawn(task: Task) -> list[Drawn]:
     return [roomier(item, task.thinking) for item in items] if task.thinking else items
 
 
-def _clean(task: Task) -> list[Drawn]:
+def _clean(task: Task, *, every: bool) -> list[Drawn]:
     """Draw clusters until the task has its items; those of a file or a set are read."""
     if task.source is not None:
         return list(shelf.questions(task, task.source))
@@ -170,7 +174,8 @@ def _clean(task: Task) -> list[Drawn]:
         index, fruitless = index + 1, fruitless + 1
         if split_of(cluster.family or task.family, cluster.key) != task.split:
             continue
-        asked = _asked(_identified(task, cluster), cluster.asked, turn // len(kinds))
+        some = None if every else cluster.asked
+        asked = _asked(_identified(task, cluster), some, turn // len(kinds))
         fresh = [question for question in asked if question.id not in made]
         made.update((question.id, question) for question in fresh)
         if fresh:

@@ -9,6 +9,7 @@ finished line: half a number is another number. Not aware of families.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, final
@@ -19,8 +20,13 @@ from steelyard.tasks import json_text
 from steelyard.tasks.numbers import as_number, is_number, said_number, the_answer
 
 _FINAL: Final = re.compile(r"\W*(?:final )?answer\b\W*(?:is\b)?\s*(.+)", re.IGNORECASE)
-# Said again on the same line: who corrects themselves means the last.
-_AGAIN: Final = re.compile(r"\banswer\b[*_]{0,3}\s?:", re.IGNORECASE)
+# Said again on the same line: who corrects themselves means the last. Words about the answer, such
+# as "the answer: A is wrong", give none, and neither does what stands in quotes or brackets.
+_AGAIN: Final = re.compile(
+    r"([\"'`\u2018\u201c\u00ab(\[{]?)[*_]{0,3}(?<![^\W_])"
+    r"(?:(?:[Ff]inal|FINAL) [Aa]nswer|FINAL ANSWER|Answer|ANSWER)[*_]{0,3}\s?:"
+)
+_HEADS: Final = 8  # the last ones of a line: each is read to its end
 _REFUSAL: Final = re.compile(
     r"\b(?:I(?:'m| am) sorry|I (?:can(?:'|no)t|am unable|am not able|won't|will not|must decline)|"
     r"as an AI|unable to (?:help|answer|assist))",
@@ -58,15 +64,24 @@ def outcome_of(answer: Answer, extracted: str | None, *, right: bool) -> Outcome
     return Invalid("refused" if refuses(without_thought(answer)) else "unparsable")
 
 
-def final_line(text: str) -> str | None:
-    """Return what follows the last `Answer:` of the last line that starts with one."""
+def says_something(text: str) -> bool:
+    """Say whether there is a letter or a digit in it."""
+    return any(map(str.isalnum, text))
+
+
+def final_line(text: str, reads: Callable[[str], bool] = says_something) -> str | None:
+    """Return what follows the last `Answer:` of the last line that starts with one.
+
+    A later one of a line counts only if `reads` says that an answer can be read behind it.
+    """
     for line in reversed(text.splitlines()):
         bare = line.strip()
         if (found := _FINAL.match(bare)) is None:
             continue
-        for again in reversed([*_AGAIN.finditer(bare, found.start(1))]):
+        heads = [head for head in _AGAIN.finditer(bare, found.start(1)) if not head[1]]
+        for again in reversed(heads[-_HEADS:]):
             last = _FINAL.match(bare, again.start())
-            if last is not None and any(map(str.isalnum, last[1])):
+            if last is not None and reads(last[1]):
                 found = last
                 break
         return _signed(bare[: found.start(1)], _to_last_word(found[1]))
@@ -85,6 +100,10 @@ def _signed(before: str, said: str) -> str:
     """Give a number its sign back, and the point that it begins with."""
     sign = _SIGN.search(before)
     return said if sign is None or not said[0].isdigit() else f"{sign[1]}{sign[2]}{said}"
+
+
+def _gives_number(text: str) -> bool:
+    return said_number(text) is not None
 
 
 @final
@@ -116,12 +135,12 @@ class NumberScorer:
         return abs(value - self.value) <= bound
 
     def _strict(self, text: str) -> str | None:
-        line = final_line(text) if self.worked else text
+        line = final_line(text, _gives_number) if self.worked else text
         bare = "" if line is None else line.strip("* $").removesuffix(".")
         return bare if is_number(bare) else None
 
     def _flexible(self, text: str, answer: Answer) -> str | None:
-        said = final_line(text)
+        said = final_line(text, _gives_number)
         if said is None and answer.finish_reason == "length":
             return None
         return the_answer(text) if said is None else said_number(said)
@@ -148,15 +167,20 @@ class ChoiceScorer:
         )
 
     def _strict(self, text: str) -> str | None:
-        line = final_line(text) if self.worked else text
-        if line is None:
-            return None
+        line = final_line(text, self._reads) if self.worked else text
+        return None if line is None else self._word(line)
+
+    def _reads(self, text: str) -> bool:
+        return self._word(text) is not None or self._only(text) is not None
+
+    @staticmethod
+    def _word(line: str) -> str | None:
         bare = line.strip("* .\"'").lower()
         bare = re.sub(r"^(?:in |at )?(?:the |an? )", "", bare)
         return bare if re.fullmatch(r"[a-z]+", bare) else None
 
     def _flexible(self, text: str, answer: Answer) -> str | None:
-        said = final_line(text)
+        said = final_line(text, self._reads)
         if said is None and answer.finish_reason == "length":
             return None
         if (only := self._only(said if said is not None else text)) is not None or said is not None:

@@ -21,7 +21,7 @@ from steelyard.tasks.scoring import final_line, finished_part, outcome_of, witho
 
 JsonObject: TypeAlias = dict[str, object]
 _BARE: Final = "* .\"'`"
-_FENCE: Final = re.compile(r"```(?:json)?\s*\n(.*?)\n?```", re.DOTALL)
+_FENCE: Final = re.compile(json_text.FENCE, re.DOTALL)
 
 
 def same_value(left: str, right: str) -> bool:
@@ -58,7 +58,7 @@ class ValueScorer:
         )
 
     def _strict(self, text: str) -> str | None:
-        line = final_line(text) if self.worked else text
+        line = final_line(text, self._reads) if self.worked else text
         if line is None:
             return None
         bare = self._without_aside(line).strip(_BARE)
@@ -67,13 +67,18 @@ class ValueScorer:
         return next((option for option in self.options if option.lower() == bare.lower()), None)
 
     def _flexible(self, text: str, answer: Answer) -> str | None:
-        said = final_line(text)
+        said = final_line(text, self._reads)
         if said is None and answer.finish_reason == "length":
             return None
-        rest = self._without_aside(said if said is not None else text)
+        return self._read(the_answer, text) if said is None else self._read(said_number, said)
+
+    def _reads(self, said: str) -> bool:
+        return self._read(said_number, said) is not None
+
+    def _read(self, number_of: Callable[[str], str | None], said: str) -> str | None:
+        rest = self._without_aside(said)
         named = {option.lower(): option for option in self.options if _names(rest, option)}
-        read = the_answer if said is None else said_number
-        if self.numeric and (number := read(rest)) is not None:
+        if self.numeric and (number := number_of(rest)) is not None:
             return number
         if len(named) == 1:
             return next(iter(named.values()))
@@ -102,12 +107,21 @@ def bare_object(text: str) -> JsonObject | None:
 
 
 def found_object(text: str) -> JsonObject | None:
-    """Return the object that the text is, or its last fence, or the last one inside it."""
+    """Return the object that the text is, or its last fence, or the last one inside it.
+
+    Where the last one cannot be read an earlier one does not stand for it.
+    """
     whole = bare_object(text)
     if whole is not None:
         return whole
     for fenced in reversed(_FENCE.findall(text)):
-        if (inner := bare_object(fenced)) is not None:
+        try:
+            inner = json_text.read(fenced)
+        except json_text.RefusedError:
+            return None
+        except ValueError:
+            continue
+        if isinstance(inner, dict):
             return inner
     found = last_value(text, "{")
     return found if isinstance(found, dict) else None
@@ -115,9 +129,7 @@ def found_object(text: str) -> JsonObject | None:
 
 def last_value(text: str, opens: str) -> JsonObject | list[object] | None:
     """Return the last object ("{") or list ("[") that stands in a text, an outermost one."""
-    last: JsonObject | list[object] | None = None
-    for last in json_text.outermost(text, opens):  # noqa: B007 - the last one is wanted
-        pass
+    last: JsonObject | list[object] | None = json_text.last(text, opens)
     return last
 
 

@@ -31,8 +31,17 @@ def test_parts_of_text_and_thinking_are_read(where: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["delta", "message"])
+def test_a_part_that_is_no_text_is_left_out_where_another_is(where: str) -> None:
+    cited = {"type": "reference", "reference_ids": [1]}
+    for others in ([cited], [{"type": "image_url"}], [None], [{"type": "text", "text": None}]):
+        assert said(where, [TEXT, *others]) == said(where, [*others, TEXT]) == (Content("Paris"),)
+    assert said(where, ["Pa", "ris"]) == (Content("Pa"), Content("ris"))
+    assert said(where, [cited]) == said(where, [None]) == (RoleStarted(),)
+
+
+@pytest.mark.parametrize("where", ["delta", "message"])
 @pytest.mark.parametrize(
-    "content", [7, {"text": "Paris"}, ["Paris"], [{"type": "text"}], [{"type": "image_url"}]]
+    "content", [7, {"text": "Paris"}, [7], [{"type": "text"}], [{"type": "image_url"}]]
 )
 def test_any_other_form_of_content_is_named(where: str, content: object) -> None:
     with pytest.raises(DialectError) as found:

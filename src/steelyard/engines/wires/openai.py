@@ -239,6 +239,8 @@ def _delta(delta: Object) -> Iterator[StreamEvent]:
 def _said(content: object) -> Iterator[Content | Reasoning]:
     """Read what was said: a text, or parts of it as Mistral and gateways send them.
 
+    A part that is none of text is left out where another one is: a citation, say.
+
     Raises `DialectError` for anything else: an answer that cannot be read is not an empty one.
     """
     if isinstance(content, str):
@@ -247,18 +249,28 @@ def _said(content: object) -> Iterator[Content | Reasoning]:
         return
     if content is not None and not isinstance(content, list):
         raise _unreadable(type(content).__name__)
+    read, unread = False, ""
     for part in content or ():
         match part:
-            case {"type": "text" | "output_text", "text": str(text)}:
+            case {"type": "reference"} | None:
+                read = read or part is None  # no words of the answer's own
+            case str(text):
+                read = True
                 yield from _said(text)
-            case {"type": "refusal", "refusal": str(text)}:
+            case {"type": "text" | "output_text", "text": str() | None as text}:
+                read = True
                 yield from _said(text)
-            case {"type": "thinking", "thinking": str() | list() as thought}:
+            case {"type": "refusal", "refusal": str() | None as text}:
+                read = True
+                yield from _said(text)
+            case {"type": "thinking", "thinking": str() | list() | None as thought}:
                 yield from (Reasoning(one.text) for one in _said(thought))
             case {"type": str(kind)}:
-                raise _unreadable(f"a part of type {kind[:_KIND_MAX]!r}")
+                unread = unread or f"a part of type {kind[:_KIND_MAX]!r}"
             case _:
-                raise _unreadable(f"a part that is {type(part).__name__}")
+                unread = unread or f"a part that is {type(part).__name__}"
+    if unread and not read:
+        raise _unreadable(unread)
 
 
 def _unreadable(what: str) -> DialectError:

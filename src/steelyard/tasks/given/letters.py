@@ -19,6 +19,7 @@ from steelyard.tasks.scoring import final_line, outcome_of, without_thought
 
 MOST_CHOICES: Final = len(ascii_uppercase)
 _ALONE: Final = re.compile(r"[\s(\[*_`\"']*([A-Z])[\s)\]*_`\"'.:]*")
+_FIRST: Final = re.compile(r"\W*([A-Z])(?!\w)")
 _LEADING: Final = re.compile(r"[\s(\[*_`\"']*([A-Z])(?:[)\].:*]|\s*\n|\s*\Z)")
 _SAID: Final = re.compile(
     r"\b(?i:answer|option|choice)(?i:\s+(?:is|would be|must be))?(?i:\s+option|\s+choice)?"
@@ -46,7 +47,7 @@ class LetterScorer:
     def mark(self, answer: Answer) -> Mark:
         """Read a letter, strictly and flexibly."""
         text = without_thought(answer).replace("\u2019", "'")
-        bare = final_line(text) if self.worked else text
+        bare = final_line(text, self._reads) if self.worked else text
         strict = None if bare is None else self._known(_ALONE.fullmatch(bare))
         flexible = strict or self._flexible(text, cut=answer.finish_reason == "length")
         return Mark(
@@ -56,8 +57,8 @@ class LetterScorer:
         )
 
     def _flexible(self, text: str, *, cut: bool) -> str | None:
-        line = final_line(text)
-        if line is not None and (found := self._known(re.match(r"\W*([A-Z])(?!\w)", line))):
+        line = final_line(text, self._reads)
+        if line is not None and (found := self._known(_FIRST.match(line))):
             return found
         for said in reversed(list(_SAID.finditer(text))):
             if found := self._known(said):
@@ -68,6 +69,9 @@ class LetterScorer:
             return None
         named = {found for one in _IN_BRACKETS.finditer(text) if (found := self._known(one))}
         return named.pop() if len(named) == 1 else self._by_words(line or text)
+
+    def _reads(self, said: str) -> bool:
+        return self._known(_FIRST.match(said)) is not None or self._by_words(said) is not None
 
     def _by_words(self, text: str) -> str | None:
         said = f" {plain(text)} "

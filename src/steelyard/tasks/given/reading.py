@@ -114,7 +114,7 @@ def begin(data: Data, path: Path | None) -> Reading:
 def row_of(record: Record, columns: Columns) -> Row:
     """Return what a record asks; raise `ValueError` with what is wrong with it."""
     values = _present(record, columns)
-    texts = {key: _text(value) for key, value in values.items()}
+    texts = _texts(values, columns)
     choices = _choices(values, columns)
     prompt = _prompt(columns.prompt, texts, choices)
     accepted = _accepted(values.get(columns.answer)) if columns.answer else ()
@@ -135,6 +135,13 @@ def row_of(record: Record, columns: Columns) -> Row:
         label=texts.get(columns.id, "").strip() if columns.id else "",
         where=record.where,
     )
+
+
+def _texts(values: Mapping[str, Any], columns: Columns) -> dict[str, str]:
+    """Return the columns that are named as texts; what the others hold need not be one."""
+    slots = (*choosing.slots(columns.prompt), *choosing.slots(columns.system))
+    named = {columns.prompt, columns.system, columns.cluster, columns.kind, columns.id, *slots}
+    return {key: _text(value) for key, value in values.items() if key in named}
 
 
 def _present(record: Record, columns: Columns) -> Mapping[str, Any]:

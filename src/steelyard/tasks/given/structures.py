@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, final
@@ -18,13 +18,14 @@ from typing import Any, Final, final
 from steelyard.domain.task import Answer, Mark, NotRun
 from steelyard.tasks import json_text
 from steelyard.tasks.given.texts import plain, text_mark
-from steelyard.tasks.scoring import outcome_of, without_thought
+from steelyard.tasks.scoring import final_line, outcome_of, says_something, without_thought
 from steelyard.tasks.values import JsonObject, bare_object, json_mark, last_value, same_json
 
 _BULLET: Final = re.compile(r"(?:[-*•+]|\d{1,3}[.)])\s+")
+_LEADS: Final = re.compile(r"\A\s*and\s", re.IGNORECASE)  # to the last of several
 _BETWEEN: Final = {",": r"\s?,", ";": r"\s?;", " and ": r"\sand\s", " & ": r"\s&\s"}
-_FENCES: Final = re.compile(r"```(?:json)?\s*\n(.*?)\n?```", re.DOTALL)
-_FENCE: Final = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)
+_FENCES: Final = re.compile(json_text.FENCE, re.DOTALL)
+_FENCE: Final = re.compile(rf"\A{json_text.FENCE}\Z", re.DOTALL)
 
 
 def refuse_schema(schema: object) -> None:
@@ -107,8 +108,12 @@ class SchemaScorer:
     def _within(self, text: str) -> tuple[str, object] | None:
         """Find JSON in the last fence that holds some, else the last one among the words."""
         for fenced in reversed(_FENCES.findall(text)):
-            if (read := _parsed(fenced)) is not None:
-                return read
+            try:
+                return fenced, json_text.read(fenced)
+            except json_text.RefusedError:
+                return None  # an earlier one does not stand for it
+            except ValueError:
+                continue
         opens = "[" if json.loads(self.schema).get("type") == "array" else "{"
         found = last_value(text, opens)
         return None if found is None else (json.dumps(found, ensure_ascii=False), found)
@@ -201,23 +206,38 @@ def _written(text: str, wanted: Sequence[str]) -> list[str]:
     """Return the items of a list as people write it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     known = set(map(plain, wanted))
-    if any(map(_BULLET.match, lines)):
-        lines = [line for line in lines if _BULLET.match(line) or plain(line) in known]
+    if (said := _behind_answer(lines, known)) is not None:
+        return _parts(said, wanted)
+    # What is wanted may look like a bullet: `1. FC Köln`.
+    held = tuple(plain(one) for one in wanted if _BULLET.match(one))
+    bulleted = [line for line in lines if _BULLET.match(line)]
+    if any(not plain(line).startswith(held) for line in bulleted):
+        lines = bulleted
     elif len(lines) > 1 and lines[0].endswith(":") and plain(lines[0]) not in known:
         del lines[0]
-    items = [_BULLET.sub("", line, count=1) for line in lines]
+    items = [
+        line if plain(line).startswith(held) else _BULLET.sub("", line, count=1) for line in lines
+    ]
     return items if len(items) > 1 else _parts("".join(items), wanted)
+
+
+def _behind_answer(lines: Sequence[str], known: Collection[str]) -> str | None:
+    """Return what stands behind the last `Answer:`, where nothing follows that line."""
+    if not lines or _BULLET.match(lines[-1]) or any("answer" in one for one in known):
+        return None
+    said = final_line(lines[-1])
+    return said if said is not None and says_something(said) else None
 
 
 def _parts(line: str, wanted: Sequence[str]) -> list[str]:
     """Return the items of one line, without what leads to them: `The items are: …`."""
+    known = set(map(plain, wanted))
     before, colon, behind = line.partition(":")
     leads = not any(":" in one for one in wanted) and not re.search("[,;]", before)
-    if colon and leads and plain(before) not in map(plain, wanted):
+    if colon and leads and plain(before) not in known:
         line = behind
-    held = "\n".join(wanted).casefold()
+    held = " \n ".join(("", *wanted, "")).casefold()
     marks = [pattern for mark, pattern in _BETWEEN.items() if mark not in held]
     parts = re.split("|".join(marks), line, flags=re.IGNORECASE) if marks else [line]
-    if " and " not in held:
-        parts = [re.sub(r"^\s*and\s", "", part, flags=re.IGNORECASE) for part in parts]
+    parts = [part if plain(part) in known else _LEADS.sub("", part) for part in parts]
     return [bare for part in parts if (bare := part.strip())]

@@ -124,19 +124,25 @@ class ContainsScorer:
 class PatternScorer:
     """A regular expression that the answer must match: somewhere in it, or as a whole.
 
-    Where the match takes too long nothing is known of the answer.
+    Where the match takes longer than the limit, in seconds of processor time, nothing is known of
+    the answer.
     """
 
     pattern: str
     whole: bool = False
     ignore_case: bool = False
+    limit_s: float = matching.CPU_S
 
     def mark(self, answer: Answer) -> Mark:
         """Match; what was matched is the reading."""
         flags = re.IGNORECASE if self.ignore_case else 0
         text = without_thought(answer)
+        if not text or answer.finish_reason == "length":  # no match would count
+            return text_mark(answer, lambda _: False, cut_may_be_right=False)
         try:
-            found = matching.find(self.pattern, text, flags=flags, whole=self.whole)
+            found = matching.find(
+                self.pattern, text, flags=flags, whole=self.whole, cpu_s=self.limit_s
+            )
         except matching.TooSlowError:
             return Mark(NotRun(TOO_SLOW))
         mark = text_mark(answer, lambda _: found is not None, cut_may_be_right=False)
