@@ -63,12 +63,17 @@ class Slow:
         """Do what comes after the last answer, for real or in advance."""
         self.now_s += self.ending_s(self.asked.total())
 
-    def within(self, seconds: float, told: list[Progress] | None = None) -> Stopped | None:
+    def within(
+        self,
+        seconds: float,
+        told: list[Progress] | None = None,
+        before: budgeted.Before | None = None,
+    ) -> Stopped | None:
         """Ask all tasks within so many seconds."""
         emit = (lambda _: None) if told is None else told.append
         drawn = {task: registry.generate(task) for task in TASKS}
         budget = Budget(seconds, lambda: self.now_s)
-        return budgeted.ask(self, drawn, STREAMS, budget, emit, self.end)
+        return budgeted.ask(self, drawn, STREAMS, budget, emit, self.end, before)
 
 
 @pytest.mark.parametrize("item_s", [0.02, 0.5, 3.0, 20.0])
@@ -132,6 +137,46 @@ def test_a_part_that_the_end_breaks_off_counts_as_not_asked_whole_and_is_asked_f
     assert second.asked[family] >= done + size
 
 
+@pytest.mark.parametrize(("gap", "seconds"), [((22, 23, 24), 12.0), ((22,), 11.0)])
+def test_quick_answers_of_a_cut_part_do_not_count_until_its_slow_ones_are_there(
+    gap: tuple[int, ...], seconds: float
+) -> None:
+    ids = {task: [item.id for item in registry.generate(task)] for task in TASKS}
+    counted = {task.section: set(ids[task][:20]) for task in TASKS}
+    before = budgeted.Before(counted, cut=5)
+    slow = Slow({"math_words": 300.0, "logic": 0.1, "formats": 0.1})
+    slow.earlier = {task.family: set(ids[task][:20]) for task in TASKS}
+    answered = [id_ for n, id_ in enumerate(ids[TASKS[0]][:25]) if n not in gap]
+    slow.earlier["math_words"] = set(answered)
+    stopped = slow.within(seconds, before=before)
+    assert stopped is not None
+    assert (slow.asked["math_words"], stopped.cut) == (20, 5)
+    ended = Slow(0.1)
+    ended.earlier = slow.earlier
+    ended.within(20.0, before=before)
+    assert ("math_words", len(gap)) in ended.parts
+    assert ended.asked["math_words"] >= 25
+
+
+def test_of_a_first_part_that_was_cut_the_quick_answer_does_not_count_alone() -> None:
+    slow = Slow(300.0)
+    slow.earlier["math_words"] = {registry.generate(TASKS[0])[0].id}
+    stopped = slow.within(60.0)
+    assert stopped is not None
+    assert (stopped.asked, stopped.cut, slow.parts) == (0, STREAMS, [("math_words", 1)])
+
+
+def test_where_the_time_ends_in_taking_over_nothing_more_is_asked() -> None:
+    slow = Slow(0.1)
+    slow.earlier = {task.family: {i.id for i in registry.generate(task)[:9]} for task in TASKS}
+    slow.stalls_at_s, slow.ending_s = 4.5, lambda asked: 1.0 if asked else 0.3
+    slow.now_s = 4.6
+    slow.end_in(0.0)
+    stopped = slow.within(60.0)
+    assert stopped is not None
+    assert (stopped.asked, slow.parts) == (0, [("math_words", 0)])
+
+
 @pytest.mark.parametrize("pace_s", [0.3, 1.5])
 def test_what_comes_after_the_last_answer_is_in_the_time_however_long_it_takes(
     pace_s: float,
@@ -157,6 +202,16 @@ def test_a_time_that_is_over_before_the_first_question_asks_none() -> None:
     stopped = slow.within(20.0)
     assert stopped is not None
     assert (stopped.asked, slow.parts) == (0, [])
+
+
+def test_a_long_way_to_the_first_question_leaves_the_rest_of_the_time_to_ask_in() -> None:
+    assert Budget(60.0, lambda: 50.0).ready().left_s == 60.0 - 50.0 - 6.0
+    assert Budget(60.0, lambda: 8.0).ready().left_s == 60.0 - 8.0 - 2.0
+    slow = Slow(0.5, load_s=50.0)
+    stopped = slow.within(60.0)
+    assert stopped is not None
+    assert stopped.asked > 0
+    assert slow.now_s <= 60.0
 
 
 def test_a_time_in_which_nothing_can_be_asked_is_refused() -> None:

@@ -19,7 +19,11 @@ from tests.cli.test_eval import server
 from tests.door import steelyard as typed
 from tests.runs.scene import key_of
 
+from steelyard.app.benches.request import BenchRequest
+from steelyard.app.choosing import choosing
 from steelyard.app.choosing.deal import Deal, deal
+from steelyard.app.choosing.request import ChooseRequest
+from steelyard.app.evals.request import EvalRequest
 from steelyard.domain.task import Task
 from steelyard.loadgen import spool
 from steelyard.store.records import read_record
@@ -165,6 +169,17 @@ def test_a_spent_budget_ends_it_and_says_what_it_would_take(
     assert found["candidates"][0]["ending"] == "budget"
     more = chosen(tmp_path, *words, "--budget", "10m")
     assert more["chosen"] == more["candidates"][0]["label"]
+
+
+def test_what_it_took_to_get_ready_is_of_the_budget(tmp_path: Path, urls: tuple[str, ...]) -> None:
+    began_ns = time.monotonic_ns() - 3600 * 10**9
+    asked = EvalRequest(
+        BenchRequest(urls[0]), ("logic",), ITEMS, None, 2, None, tmp_path / "out", began_ns=began_ns
+    )
+    request = ChooseRequest(asked, (urls[3],), margin=0.08, budget=600.0)
+    done = choosing.choose(request, lambda _: None)
+    assert (done.exit_code, done.found.candidates[0].ending) == (3, "budget")
+    assert not list(tmp_path.glob("out/*/record.json"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from steelyard.platform import clock
-from steelyard.platform.clock import monotonic_ns, uuid7, wall_time
+from steelyard.platform.clock import Worked, monotonic_ns, uuid7, wall_time
+
+S = 1_000_000_000
 
 
 def test_ids_are_version_seven_and_sort_by_the_millisecond_they_were_made_in() -> None:
@@ -37,10 +39,19 @@ def test_a_date_that_was_set_is_seen_beside_the_clock_that_nobody_sets() -> None
     assert clock.jumped_s(before - 3600 * 10**9) == pytest.approx(3600, abs=1)
 
 
-def test_a_process_knows_when_it_was_started() -> None:
+def test_what_a_process_did_before_its_first_moment_is_counted_at_the_pace_seen_since() -> None:
+    first = Worked(at_ns=100 * S, cpu_ns=S // 2)
+    assert clock.began_ns(first, Worked(104 * S, S // 2 + 2 * S)) == 99 * S  # half a processor
+    assert clock.began_ns(first, Worked(102 * S, S // 2 + 2 * S)) == 99 * S + S // 2
+    assert clock.began_ns(first, first) == 99 * S + S // 2
+
+
+def test_a_process_is_not_charged_for_what_a_wrapper_waited_before_it_became_it() -> None:
+    words = (
+        "from steelyard.platform.clock import Worked, began_ns; now = Worked.now(); "
+        "print(began_ns(now, now))"
+    )
+    wrapper = ("bash", "-c", 'sleep 1; exec "$0" -c "$1"', sys.executable, words)
     before = monotonic_ns()
-    words = "from steelyard.platform import clock; print(clock.process_began_ns())"
-    told = subprocess.run([sys.executable, "-c", words], capture_output=True, check=True, text=True)
-    resolution_ns = 20_000_000
-    assert before - resolution_ns <= int(told.stdout) <= monotonic_ns()
-    assert int(told.stdout) - before < (monotonic_ns() - before) / 2  # and not when it asked
+    told = subprocess.run(wrapper, capture_output=True, check=True, text=True)
+    assert before + S <= int(told.stdout) <= monotonic_ns()

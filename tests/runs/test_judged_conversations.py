@@ -13,6 +13,7 @@ from steelyard.domain.errors import EngineError
 from steelyard.domain.run import Section
 from steelyard.domain.task import Answer, Ask, Invalid, Right, Task, Wrong
 from steelyard.runs import judged
+from steelyard.runs.bench import Key
 from steelyard.scripted import plan as scripts
 from steelyard.scripted.plan import Fault, Plan
 from steelyard.tasks.conversation import Conversation
@@ -67,6 +68,10 @@ def test_a_conversation_goes_on_after_a_kill_where_it_was(tmp_path: Path) -> Non
     with pytest.raises(EngineError):
         judge(tmp_path, whole(), Fault("die", requests=(13,)))
     before = len([e for e in scene.sent(tmp_path) if e.failure is None])
+    with scene.bench(tmp_path, Plan(), scene.spec_of(TALK)) as bench:
+        ended = Counter(Key.read(e.id).sample for e in scene.sent(tmp_path) if e.failure is None)
+        assert judged.answered(bench, TALK) == {item for item, asks in ended.items() if asks == 4}
+        assert len(judged.answered(bench, TALK)) < len(ended)  # one that was cut is none
     section = judge(tmp_path, whole())
     assert {mark.outcome for mark in section.marks.values()} == {Right()}
     done = [e for e in scene.sent(tmp_path) if e.failure is None]

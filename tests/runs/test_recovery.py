@@ -17,6 +17,7 @@ from tests.platform.test_process import eventually_gone
 from tests.runs.scene import answers
 
 from steelyard.app import subjects
+from steelyard.domain.errors import TimeOver
 from steelyard.domain.load import Closed
 from steelyard.domain.prompts import Synthetic
 from steelyard.domain.run import Controls, Place, RunRecord, RunSpec
@@ -30,6 +31,7 @@ from steelyard.runs.execute import Executor, Session
 from steelyard.runs.identity import Verifier
 from steelyard.scripted import plan as scripts
 from steelyard.scripted.plan import Plan
+from steelyard.tasks.registry import generate
 
 FIRST = Workload("interactive", 16, 4, 2)
 LONG = Workload("concurrency", 16, 64, 8, streams=2)
@@ -166,3 +168,22 @@ def test_an_engine_that_dies_each_time_is_given_up_after_three_starts(
     assert record.deaths == (LONG.name,) * 3
     assert len(set(pids)) == 4
     assert eventually_gone(pids)
+
+
+def test_where_the_time_forbids_a_restart_the_run_was_stopped_and_did_not_fail(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "PAUSES_S", (600.0,))
+    items = generate(TASK)
+    with session(tiny_model, tmp_path, replace(SLOW, answers=answers(TASK)), TASK) as (
+        runner,
+        opened,
+    ):
+        opened.judge(TASK, items[:4])
+        os.kill(pid_of(opened), signal.SIGKILL)
+        opened.end_in(300.0)
+        with pytest.raises(TimeOver, match="no time was left to start it again"):
+            opened.judge(TASK, items[4:])
+    record = runner.record(opened)
+    assert (record.outcome, record.reason, record.deaths) == ("completed", "", ())
+    assert len(record.sections[0].marks) == 4

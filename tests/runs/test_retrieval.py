@@ -9,7 +9,7 @@ import pytest
 from tests.runs import scene
 from tests.runs.scene import bench, spec_of
 
-from steelyard.domain.errors import BadInput, EngineError, UnsupportedSubject
+from steelyard.domain.errors import BadInput, EngineError, TimeOver, UnsupportedSubject
 from steelyard.domain.retrieval import Retrieved
 from steelyard.domain.task import NotRun, Task
 from steelyard.runs.judged import judge
@@ -108,3 +108,12 @@ def test_settings_of_one_run_share_what_was_cut_and_embedded_if_anybody_embeds(
     for item, few in found[0].items.items():
         assert found[1].items[item].passages[:1] == few.passages
         assert len(found[1].items[item].passages) == 5
+
+
+def test_where_the_time_is_over_no_more_passages_are_found(tmp_path: Path) -> None:
+    task, embed = hybrid(1), Planted()
+    with bench(tmp_path, FAST, spec_of(task)) as opened:
+        opened.ends_ns = 1
+        with pytest.raises(TimeOver):
+            Library(tmp_path, embed).find(opened, task, questions(task))
+    assert embed.asked == 0

@@ -49,6 +49,13 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_loaded(tmp_path: Path) -> 
     assert any("nowhere" in problem for problem in rebuilt.problems)
 
 
+def test_what_a_killed_rehearsal_left_is_no_run(tmp_path: Path) -> None:
+    folder = campaign(tmp_path / ".home" / "sweeps" / "c1")
+    write_record(folder / "runs" / "one" / ".rehearsal-x", record("rehearsed"))
+    rebuilt = rebuild(tmp_path / "s.db", [tmp_path / ".home" / "sweeps"])
+    assert (rebuilt.runs, rebuilt.problems) == (2, ())
+
+
 def test_a_whole_database_is_added_to_and_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     with Store(path) as store:

@@ -76,6 +76,7 @@ def choose(
     from steelyard.app.benches.request import BenchRequest
     from steelyard.app.choosing import choosing
     from steelyard.app.choosing.request import ChooseRequest
+    from steelyard.app.evals import budgeted
     from steelyard.app.evals.request import EvalRequest
 
     worded = wording.taken(how)
@@ -90,6 +91,7 @@ def choose(
         out,
         thinking=thinking,
         wording=worded,
+        began_ns=budgeted.command_began_ns(click.get_current_context().find_root().obj),
     )
     request = ChooseRequest(asked, candidates, margin / 100, every, fixed, budget, not no_aa)
     with Screen(quiet=as_json) as screen:

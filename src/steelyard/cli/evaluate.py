@@ -167,7 +167,7 @@ def ask(
         judge=judging,
         thinking=thinking,
         wording=worded,
-        began_ns=budgeted.command_began_ns() if context.find_root().obj else None,
+        began_ns=budgeted.command_began_ns(context.find_root().obj),
     )
     with Screen(quiet=as_json) as screen:
         done = evaluating.evaluate(request, screen.emit)

@@ -9,6 +9,7 @@ import gc
 import importlib
 import signal
 import sys
+import time
 from types import FrameType
 from typing import Final, cast, final
 
@@ -72,20 +73,21 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; exit 0 done, 1 gate failed, 2 bad input, 3 not measured, 130 stop."""
-    code = run(sys.argv[1:], alone=True)
+    code = run(sys.argv[1:], since=(time.monotonic_ns(), time.process_time_ns()))
     gc.freeze()  # the interpreter would look through all of it once more before it ends
     sys.exit(code)
 
 
-def run(arguments: list[str], *, alone: bool = False) -> int:
+def run(arguments: list[str], *, since: tuple[int, int] | None = None) -> int:
     """Run one command line and return its exit code; errors become one clear message.
 
-    The process is `alone` for it: what its start took belongs to the command, which finds that in
-    the `obj` of its root context.
+    Where the process is there for it alone, what its start took belongs to the command: `since` is
+    the monotonic moment at which it was up and its work until then, in ns. The command finds them
+    in the `obj` of its root context.
     """
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        result = cli.main(args=arguments, prog_name="steelyard", standalone_mode=False, obj=alone)
+        result = cli.main(args=arguments, prog_name="steelyard", standalone_mode=False, obj=since)
     except Exit as stop:
         return stop.exit_code
     except click.ClickException as error:

@@ -5,20 +5,15 @@ Not aware of what is timed. UUIDv7: RFC 9562, section 5.7.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final
+from typing import Final, final
 from uuid import UUID
-
-import psutil
 
 monotonic_ns = time.monotonic_ns
 _NS_PER_S: Final = 1e9
-_STAT: Final = Path("/proc/self/stat")
-_STARTED: Final = 19  # proc(5): field 22, counted from behind the name
 
 
 def ahead_ns() -> int:
@@ -31,17 +26,29 @@ def jumped_s(ahead_before_ns: int) -> float:
     return (ahead_ns() - ahead_before_ns) / _NS_PER_S
 
 
-def process_began_ns() -> int:
-    """Return the monotonic moment at which this process was started, to a hundredth of a second.
+@final
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A moment of this process, monotonic, and for how long it had worked by then, both in ns."""
 
-    Where the kernel tells it by the date alone, it is wrong by what the date was set since.
+    at_ns: int
+    cpu_ns: int
+
+    @classmethod
+    def now(cls) -> Worked:
+        """Return the moment that is now."""
+        return cls(monotonic_ns(), time.process_time_ns())
+
+
+def began_ns(first: Worked, now: Worked) -> int:
+    """Return the monotonic moment at which the work of this process began.
+
+    The work before the `first` moment that it took down is taken to have gone on at the pace seen
+    since. When the process was started says less: a program that waits and then becomes this one
+    (`exec`) hands its age on.
     """
-    if _STAT.exists():
-        ticks = int(_STAT.read_text().rpartition(")")[2].split()[_STARTED])
-        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    else:
-        age_s = time.time_ns() / _NS_PER_S - psutil.Process().create_time()
-    return monotonic_ns() - round(max(0.0, age_s) * _NS_PER_S)
+    since_ns, cpu_ns = now.at_ns - first.at_ns, max(1, now.cpu_ns - first.cpu_ns)
+    return first.at_ns - round(first.cpu_ns * max(1.0, since_ns / cpu_ns))
 
 
 def wall_time() -> str:

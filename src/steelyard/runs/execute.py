@@ -184,13 +184,11 @@ class Session:
         while len(self.found.deaths) < self.restarts:
             pause_s = PAUSES_S[len(self.found.deaths)]
             if self.left_s(math.inf) <= pause_s:
-                break
+                self._end_dead(death)
+                raise TimeOver(f"{death}, and no time was left to start it again") from death
             time.sleep(pause_s)
             self.found.deaths += (name,)
-            # By the way of an error: a dead engine cannot be asked what was in force.
-            with suppress(EngineDied):
-                self._stack.__exit__(EngineDied, death, death.__traceback__)
-            self._stack, self.bench = ExitStack(), None
+            self._end_dead(death)
             self.found.proofs = self.found.controls = ()
             try:
                 self.open()
@@ -200,6 +198,12 @@ class Session:
             self.opened.succeed(before)
             return
         raise death
+
+    def _end_dead(self, death: EngineDied) -> None:
+        """Put away what is left of it. By the way of an error: it cannot tell what was in force."""
+        with suppress(EngineDied):
+            self._stack.__exit__(EngineDied, death, death.__traceback__)
+        self._stack, self.bench = ExitStack(), None
 
     @property
     def opened(self) -> Bench:

@@ -10,8 +10,9 @@ has come: what runs beside a request is in its time. Not aware of statistics.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Final, final
 
 from steelyard.analysis import delivery
@@ -103,15 +104,41 @@ def barrier(bench: Bench, task: Task, items: Sequence[Item]) -> str:
 
 
 def answered(bench: Bench, task: Task) -> set[str]:
-    """Return the items of a task that the spool of earlier sessions has answers to, all samples.
+    """Return the items of a task to which an earlier session has all answers, of all samples.
 
-    Raises `BadInput` where it has answers to items that are none of the task's.
+    A conversation that was cut has not: what was said so far gives no mark. Raises `BadInput`
+    where there are answers to items that are none of the task's.
     """
-    if any(key.section == name_of(task) for key, _ in bench.known):
-        _refuse_others(bench, task, generate(task))
-    samples = {key.sample for key, exchange in bench.known if _whole(key, exchange, task)}
-    counts = Counter(map(item_of, samples))
-    return {item for item, count in counts.items() if count == task.samples}
+    known = {
+        (key.sample, key.ask): exchange
+        for key, exchange in bench.known
+        if _whole(key, exchange, task)
+    }
+    if not known:
+        return set()
+    items = generate(task)
+    _refuse_others(bench, task, items)
+    begun = {item_of(sample) for sample, _ in known}
+    machines = samples(task, [item for item in items if item.id in begun])
+    marked = [sample for sample, item in machines.items() if _ends(bench, sample, item, known)]
+    counts = Counter(map(item_of, marked))
+    return {item for item, number in counts.items() if number == task.samples}
+
+
+def _ends(bench: Bench, sample: str, item: Item, known: Mapping[tuple[str, int], Exchange]) -> bool:
+    """Say whether an item comes to its end by the known answers alone."""
+    item.start()
+    for number in count():
+        exchange = known.get((sample, number))
+        if exchange is None:
+            return False
+        attempt = bench.told(exchange)
+        if not isinstance(attempt.outcome, Completed):
+            return False
+        answer = Answer(attempt.text, attempt.finish_reason, attempt.reasoning, attempt.calls)
+        if not isinstance(marking.step(item, answer), Ask):
+            return True
+    return False
 
 
 def _refuse_others(bench: Bench, task: Task, items: Sequence[Item]) -> None:

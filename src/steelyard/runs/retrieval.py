@@ -9,7 +9,7 @@ run that goes on asks the very same questions. Not aware of marks or of how answ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -119,7 +119,7 @@ class Library:
         left = [question for question in questions if question.id not in found.items]
         if left:
             self._lengths = self._lengths or Lengths(bench.engine.tokenise)
-            found = self._whole(found, settings, left, self._lengths)
+            found = self._whole(found, settings, _within(bench, left), self._lengths)
             atomic.write(path, encode(replace(found, failed={})).encode())
         bench.emit(Noted(_said(task, found), warning=bool(found.failed)))
         return found
@@ -249,3 +249,10 @@ def _said(task: Task, found: Retrieval) -> str:
     if not found.failed:
         return told
     return f"{told}; none for {len(found.failed)} items: {next(iter(found.failed.values()))}"
+
+
+def _within(bench: Bench, questions: Iterable[Question]) -> Iterator[Question]:
+    """Give one after the other; raise `TimeOver` where the bench's time ends on the way."""
+    for question in questions:
+        bench.require_time()
+        yield question

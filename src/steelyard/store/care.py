@@ -61,8 +61,17 @@ def _records(folders: Sequence[Path], problems: list[str]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             problems.append(f"{folder} is no folder")
-        found.update(path.resolve() for path in folder.rglob(RECORD_NAME))
+        found.update(
+            path.resolve()
+            for path in folder.rglob(RECORD_NAME)
+            if not _hidden(path.relative_to(folder))
+        )
     return sorted(found)
+
+
+def _hidden(path: Path) -> bool:
+    """Say whether it lies in a folder that holds nothing for good: what a killed command left."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _campaign_of(store: Store, record_path: Path, problems: list[str]) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from steelyard.analysis.verdict import Marked, floor
-from steelyard.app.choosing.asking import Ground, in_time
+from steelyard.app.choosing.asking import Ground, in_time, only_asked
 from steelyard.campaigns.choosing import LOOK, REFERENCE, Ask
 from steelyard.domain.errors import TimeOver
 from steelyard.domain.progress import Advanced, Noted
@@ -78,11 +78,11 @@ def _asked(ground: Ground, count: int) -> tuple[RunRecord, int]:
                     spent_s = (clock.monotonic_ns() - began_ns) / _NS_PER_S
                     ground.item_s[REFERENCE] = spent_s / (ask.stop - ask.start)
                     ground.emit(Advanced("choose", done, "items, the reference again"))
-    record = ground.executor.record(session)
+    record = only_asked(ground.executor.made(session), ground.deal, done)
     if record.outcome == "completed":
         why = "an A/A row asks no more"
         record = replace(record, stopped=Stopped(done, ground.machine.rules.items, why, False))
-        write_record(place.folder, record)
+    write_record(place.folder, record)
     return record, done
 
 

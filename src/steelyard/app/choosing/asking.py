@@ -7,6 +7,7 @@ of what is decided.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,8 +21,8 @@ from steelyard.app.evals.budgeted import Budget
 from steelyard.campaigns.choosing import REFERENCE, Ask, Choosing
 from steelyard.domain.errors import EngineError, TimeOver
 from steelyard.domain.progress import Advanced, Emit, Noted
-from steelyard.domain.run import RunRecord, Stopped
-from steelyard.domain.task import Mark, NotRun, Right
+from steelyard.domain.run import RunRecord, Section, Stopped
+from steelyard.domain.task import Mark, NotRun, Right, item_of
 from steelyard.platform import clock
 from steelyard.runs.execute import Executor, Session
 from steelyard.runs.judged import name_of
@@ -160,14 +161,49 @@ def replay(ground: Ground) -> None:
         ground.earlier_s = float(cast("float", event["spent_s"]))
 
 
+def only_asked(record: RunRecord, deal: Deal, count: int) -> RunRecord:
+    """Return the record with what belongs to the first `count` items of the deal, and no more.
+
+    A part of a choice holds several tasks. Of one that was broken off, those that came first were
+    answered whole, and count as little as the others.
+    """
+    counted = {(name_of(deal.tasks[one.task]), one.item.id) for one in deal.items[:count]}
+    return replace(
+        record,
+        sections=tuple(
+            _only(section, {item for name, item in counted if name == section.name})
+            for section in record.sections
+            if section.name in {name for name, _ in counted}
+        ),
+    )
+
+
+def _only(section: Section, items: Collection[str]) -> Section:
+    found = section.retrieval
+    return replace(
+        section,
+        retrieval=None
+        if found is None
+        else replace(
+            found,
+            items={key: each for key, each in found.items.items() if key in items},
+            failed={key: why for key, why in found.failed.items() if key in items},
+        ),
+        attempts=tuple(a for a in section.attempts if item_of(a.sample) in items),
+        marks={key: mark for key, mark in section.marks.items() if item_of(key) in items},
+        clusters={key: each for key, each in section.clusters.items() if item_of(key) in items},
+    )
+
+
 def _written(ground: Ground, session: Session, label: str) -> RunRecord:
-    record = ground.executor.record(session)
+    record = ground.executor.made(session)
     asked, planned = ground.machine.asked(label), ground.machine.rules.items
+    record = only_asked(record, ground.deal, asked)
     if asked < planned and record.outcome == "completed":
         looked = not ground.request.fixed
         why = "the choice asked no more of it" if looked else "the budget was spent"
         record = replace(record, stopped=Stopped(asked, planned, why, looked))
-        write_record(ground.place(label), record)
+    write_record(ground.place(label), record)
     return record
 
 

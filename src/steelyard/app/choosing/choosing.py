@@ -109,6 +109,8 @@ def choose(request: ChooseRequest, emit: Emit) -> Chosen:
             ground = Ground(
                 request, emit, folder, dealt, targets, Choosing(labels, rules), journal, executor
             )
+            if request.eval.began_ns is not None:
+                ground.started_ns = request.eval.began_ns
             replay(ground)
             emit(PhaseStarted("choose", None, targets[REFERENCE].name))
             perform(ground)

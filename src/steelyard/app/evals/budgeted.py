@@ -23,9 +23,9 @@ from steelyard.app.evals.texts import alike
 from steelyard.app.sweeps.rates import rates_of
 from steelyard.domain.errors import BadInput, TimeOver
 from steelyard.domain.progress import Emit, Noted
-from steelyard.domain.run import Stopped
+from steelyard.domain.run import RunRecord, Stopped
 from steelyard.domain.subject import Variant
-from steelyard.domain.task import Item, Task
+from steelyard.domain.task import Item, Task, item_of
 from steelyard.platform import clock
 from steelyard.reports.figures import duration
 from steelyard.stats.power import smallest_visible_loss
@@ -38,6 +38,7 @@ _FADE: Final = 0.7  # by what a slow part is forgotten with each that follows
 _USUAL_FLIPS: Final = 0.1
 _LATE_S: Final = 1.0  # to end the engine and write the record, before it is known
 _SLOW: Final = 0.25  # of what getting ready took, before it is known
+_SLOW_MOST: Final = 0.1  # of the budget: to hash and to load is not slow again at the end
 _LATE_LEAST_S: Final = 0.5
 _SPARE: Final = 0.01  # of the budget
 _ENDING: Final = 1.5  # times what it took last: other programs do not stand still
@@ -83,7 +84,9 @@ class Budget:
 
     def ready(self) -> Budget:
         """Return it as all is ready: what was slow to get up is slow to end, too."""
-        return replace(self, late_s=max(_LATE_S, self.spent_s() * _SLOW))
+        return replace(
+            self, late_s=max(_LATE_S, min(self.spent_s() * _SLOW, self.seconds * _SLOW_MOST))
+        )
 
     def ends_ns(self, now_ns: int) -> int:
         """Return the moment at which asking ends."""
@@ -101,17 +104,38 @@ class _Course:
     """A task under way: what is left of it, and how long its answers take, a full set of streams.
 
     `wave_s` is None until any of its items was asked. `known` were answered in an earlier session,
-    which others before them were not.
+    which others of their part were not; `held` items at the front were or may have been that part,
+    and are asked in one.
     """
 
     task: Task
     left: list[Item]
     known: Collection[str] = ()
+    held: int = 0
     wave_s: float | None = None
+
+    def part(self, size: int) -> list[Item]:
+        """Return its next items, so many or as many as belong together."""
+        return self.left[: max(size, self.held)]
 
     def fresh(self, size: int) -> int:
         """Return how many answers of its next items are still to come."""
-        return sum(item.id not in self.known for item in self.left[:size]) * self.task.samples
+        return sum(item.id not in self.known for item in self.part(size)) * self.task.samples
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What an earlier session counted of each task, by section, and how many answers it cut off."""
+
+    counted: Mapping[str, Collection[str]]
+    cut: int
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Before:
+        """Read it from the record that the session left."""
+        counted = {each.name: set(map(item_of, each.marks)) for each in record.sections}
+        return cls(counted, 0 if record.stopped is None else record.stopped.cut)
 
 
 def of_a_choice(seconds: float, spent_s: Callable[[], float]) -> Budget:
@@ -119,9 +143,13 @@ def of_a_choice(seconds: float, spent_s: Callable[[], float]) -> Budget:
     return Budget(seconds, spent_s, max(_LATE_S, _SHARE * seconds))
 
 
-def command_began_ns() -> int:
-    """Return the moment from which the one who typed the command counts: before any of it ran."""
-    return clock.process_began_ns()
+def command_began_ns(since: tuple[int, int] | None) -> int | None:
+    """Return the moment from which the one who typed the command counts: before any of it ran.
+
+    `since` is when its process was up and had worked for how long, in ns; None where that is there
+    for more than this command.
+    """
+    return None if since is None else clock.began_ns(clock.Worked(*since), clock.Worked.now())
 
 
 def require_enough(seconds: float) -> None:
@@ -146,6 +174,15 @@ def too_small(budget: Budget, goes_on: str = "", *, begun: int = 0) -> BadInput:
         else f"{what} anything could be asked: getting ready took {duration(budget.spent_s())}"
     )
     return BadInput(told, hint=f"a longer --budget; {goes_on}" if goes_on else "a longer --budget")
+
+
+def not_taken_over(stopped: Stopped, goes_on: str) -> BadInput:
+    """Return what to raise where a session came less far than the one before: that one's stays."""
+    return BadInput(
+        f"{stopped.why} before all was taken over that the record holds already; it is left as it "
+        "was",
+        hint=f"a longer --budget; {goes_on}",
+    )
 
 
 def unreached(stopped: Stopped, tasks: Sequence[Task], begun: Collection[str]) -> dict[str, str]:
@@ -196,19 +233,23 @@ def ask(
     budget: Budget,
     emit: Emit,
     rehearse: Callable[[], object] = lambda: None,
+    before: Before | None = None,
 ) -> Stopped | None:
     """Ask the items of all tasks part after part; return how far it came if the time ended it.
 
     `rehearse` does all that comes after the last answer and can be done more than once.
     """
     why = f"the budget of {duration(budget.seconds)} was spent"
+    planned = sum(len(items) * task.samples for task, items in drawn.items())
     if budget.ready().left_s <= 0:
-        planned = sum(len(items) * task.samples for task, items in drawn.items())
         return Stopped(0, planned, why, looked=False)
     rehearse()  # what is done at its first time only is not counted
     asking = _Asking(session, streams, _Ending(budget, rehearse), distinct(drawn))
-    for task, items in drawn.items():
-        asking.take_over(task, items)
+    try:
+        for task, items in drawn.items():
+            asking.take_over(task, items, before)
+    except TimeOver:  # what was begun is under way: nothing can be asked beside it
+        return Stopped(asking.asked, planned, why, looked=False)
     first = True
     while asking.open:
         if not asking.part():
@@ -280,22 +321,27 @@ class _Asking:
         self._courses: list[_Course] = []
         self.asked = self.planned = self.cut = 0
 
-    def take_over(self, task: Task, drawn: Sequence[Item]) -> None:
-        """Add a task, and take over what is answered of it before the first gap.
+    def take_over(self, task: Task, drawn: Sequence[Item], before: Before | None) -> None:
+        """Add a task, and take over what an earlier session counted of it.
 
-        Those behind it are not taken without those that took too long for an earlier session.
+        What it was answered beyond that is of a part that was cut off: none of it is taken without
+        those that took too long. A session that left no record counted nothing or was killed, which
+        chooses nobody: all before the first gap is taken, unless it is no more than a first part.
         """
         known = self._session.answered(task)
         whole = list(takewhile(lambda item: item.id in known, drawn))
-        self._courses.append(_Course(task, list(drawn[len(whole) :]), known))
-        self.planned += len(drawn) * task.samples
-        if not whole:
-            return
-        try:
-            self._session.judge(task, whole)
-        except TimeOver:
-            self._courses[-1].left = list(drawn)
+        if before is not None:
+            counted = before.counted.get(task.section, ())
+            whole, cut = list(takewhile(lambda item: item.id in counted, whole)), before.cut
         else:
+            cut = _full(self._streams, task.samples) * task.samples
+            whole = whole if len(whole) * task.samples >= cut else []
+        left = list(drawn[len(whole) :])
+        held = cut // task.samples if any(item.id in known for item in left) else 0
+        self._courses.append(_Course(task, left, known, held))
+        self.planned += len(drawn) * task.samples
+        if whole:
+            self._session.judge(task, whole)
             self.asked += len(whole) * task.samples
 
     @property
@@ -319,7 +365,7 @@ class _Asking:
             try:
                 self._ask(course, size)
             except TimeOver:
-                self.cut = len(course.left[:size]) * course.task.samples
+                self.cut = len(course.part(size)) * course.task.samples
                 return False
         return True
 
@@ -349,8 +395,7 @@ class _Asking:
 
     def _items(self, waves: int) -> int:
         """Return how many items make so many full sets of requests, one at the least."""
-        samples = max(course.task.samples for course in self._courses)
-        return max(1, waves * self._streams // samples)
+        return _full(waves * self._streams, max(course.task.samples for course in self._courses))
 
     def _waves(self, course: _Course, size: int) -> int:
         """Return how many sets of requests so many of its items are."""
@@ -365,14 +410,20 @@ class _Asking:
 
     def _ask(self, course: _Course, size: int) -> None:
         began_s = self._ending.budget.spent_s() - self._session.prelude_s
-        waves, items = self._waves(course, size), course.left[:size]
+        waves, items = self._waves(course, size), course.part(size)
         self._session.end_in(self._left_s)
         self._session.judge(course.task, items)
         ended_s = self._ending.budget.spent_s() - self._session.prelude_s
         if waves:
             course.wave_s = max((ended_s - began_s) / waves, _FADE * (course.wave_s or 0.0))
-        del course.left[:size]
+        del course.left[: len(items)]
+        course.held = 0
         self.asked += len(items) * course.task.samples
+
+
+def _full(answers: int, samples: int) -> int:
+    """Return how many items have so many answers, one at the least."""
+    return max(1, answers // samples)
 
 
 def _allowed(fits: int, planned: int, budget_s: float, different: Distinct | None) -> str:

@@ -8,7 +8,7 @@ of terminals: text comes back as text.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -51,7 +51,7 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.evaluation import Evaluation
 from steelyard.domain.judging import ONLY_SCORED
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
-from steelyard.domain.run import RunRecord, RunSpec
+from steelyard.domain.run import RunRecord, RunSpec, Section
 from steelyard.domain.task import Item, NotRun, Task
 from steelyard.domain.workload import Sampling
 from steelyard.models import disk
@@ -241,6 +241,7 @@ def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: 
     drawn, left_out = ready.drawn, dict(ready.left_out)
     ends_ns = None if budget is None else budget.ends_ns(clock.monotonic_ns())
     executor = Executor(Verifier(), emit, proving=benching.proved, ends_ns=ends_ns)
+    before = read_record(folder) if (folder / RECORD_NAME).exists() else None
     started_ns = clock.monotonic_ns()
     atomic.write(folder / going_on.SPEC, encode(target.spec, indent=1).encode())
     own_files.keep(folder, target.spec.tasks)
@@ -262,6 +263,7 @@ def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: 
                     stopped = budgeted.ask(
                         session, drawn, request.streams, budget, emit,
                         lambda: rehearsal.of(executor.made(session)),
+                        None if before is None else budgeted.Before.of(before),
                     )  # fmt: skip
             else:
                 for task in drawn:
@@ -274,10 +276,18 @@ def _asked(request: EvalRequest, ready: _Prepared, budget: Budget | None, emit: 
         cut = 0 if stopped is None else stopped.cut
         raise budgeted.too_small(budget, going_on.hint(folder), begun=cut)
     if stopped is not None:
+        if before is not None and _answered(found.sections) < _answered(before.sections):
+            raise budgeted.not_taken_over(stopped, going_on.hint(folder))
         begun = {section.name for section in found.sections}
         left_out |= budgeted.unreached(stopped, tuple(drawn), begun)
     found.stopped, found.left_out = stopped, left_out
     return executor.record(session)
+
+
+def _answered(sections: Iterable[Section]) -> int:
+    """Return how many answers were marked."""
+    marks = (mark for section in sections for mark in section.marks.values())
+    return sum(not isinstance(mark.outcome, NotRun) for mark in marks)
 
 
 def _bench(request: EvalRequest, drawn: Mapping[Task, Sequence[Item]]) -> BenchRequest:

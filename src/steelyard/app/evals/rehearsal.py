@@ -6,6 +6,7 @@ Not aware of budgets.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from steelyard.store.database import Store
 from steelyard.store.records import write_record
 
 _DATABASE: Final = "runs.db"
+_PREFIX: Final = ".rehearsal-"
 
 
 class Counted(Protocol):
@@ -30,11 +32,16 @@ class Counted(Protocol):
 
 @final
 class Rehearsal:
-    """A place inside `folder` for copies of what its evaluation would end with."""
+    """A place inside `folder` for copies of what its evaluation would end with.
+
+    What a killed evaluation left of its own place is removed: the folder is nobody else's now.
+    """
 
     def __init__(self, folder: Path, count: Callable[..., Counted]) -> None:
         self._count = count
-        self._place = TemporaryDirectory(prefix=".rehearsal-", dir=folder)
+        for stale in folder.glob(f"{_PREFIX}*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        self._place = TemporaryDirectory(prefix=_PREFIX, dir=folder)
 
     def of(self, record: RunRecord) -> None:
         """Keep, count and tell a record. What goes wrong here is for the real end to say."""
