@@ -124,3 +124,12 @@ def test_what_cannot_be_measured_is_refused(words: list[str], says: str, tmp_pat
     done = here.run("engines", "parallel", *words)
     assert done.code == 2, done.out
     assert says in " ".join(done.err.split())
+
+
+def test_an_engine_that_cannot_be_told_is_refused_with_the_way_by_servers(
+    tmp_path: Path,
+) -> None:
+    here = gpu_stage.machine(tmp_path, amdahl(1), cards=2)
+    done = here.run("engines", "parallel", f"{here.model}@ik_llamacpp")
+    assert done.code == 2
+    assert "--servers 1=URL,2=URL" in done.err

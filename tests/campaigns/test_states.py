@@ -265,6 +265,33 @@ def test_a_resume_that_counts_what_is_polluted_measures_none_of_it_again() -> No
     assert not again.ran
 
 
+def test_a_resume_that_counts_what_is_polluted_leaves_also_open_repeats_for_a_later_one() -> None:
+    shell = Shell(finish=polluted("Q8_0"))
+    shell.begin(Campaign(PLAN), started())
+    known = [*shell.journal, Resumed(again=True)]  # and broken off before the first repeat
+    counted = Shell(journal=list(known))
+    assert counted.begin(replay(PLAN, known), Resumed()) == Stop("done", 0)
+    assert not counted.ran
+    later = Shell()
+    later.begin(replay(PLAN, counted.journal), Resumed(again=True))
+    assert [(cell.label, cell.spec.repeat) for cell in later.ran] == [
+        ("Q8_0", 6),
+        ("Q8_0", 7),
+        ("Q8_0", 8),
+    ]
+
+
+def test_what_turns_out_polluted_under_that_wish_is_not_repeated_and_old_journals_read() -> None:
+    shell = Shell(stop_after=6)
+    shell.begin(Campaign(PLAN), started())
+    counted = Shell(finish=polluted("Q8_0"), journal=list(shell.journal))
+    counted.begin(replay(PLAN, shell.journal), Resumed())
+    assert {cell.spec.repeat for cell in counted.ran if cell.label == "Q8_0"} == {0, 1, 2}
+    whole = Shell(finish=polluted("Q8_0"))
+    whole.begin(Campaign(PLAN), started())
+    replay(PLAN, [*whole.journal[:1], Resumed(), *whole.journal[1:]])
+
+
 def test_a_polluted_sentinel_is_not_repeated() -> None:
     def finish(asked: RunCell) -> Event:
         quality: Quality = "POLLUTED" if asked.role == "sentinel" else "CLEAN"

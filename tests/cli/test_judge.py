@@ -299,7 +299,9 @@ def test_two_runs_meet_only_where_one_judge_marked_both(
         for out in ("one", "two"):
             words = ("eval", subject, "--file", "q.csv", "--judge", judge, "--out", out)
             assert steelyard(*words).code == 0
-        same = json.loads(steelyard("eval", "compare", "one", "two", "--json").out)
+        compared = steelyard("eval", "compare", "one", "two", "--json")
+        assert compared.code == 0, compared.err
+        same = json.loads(compared.out)
         assert same["judged"]["file:q"]["loss"]["value"]["value"] == 0
         text = json.loads(Path("two/record.json").read_text())
         text["judging"]["judge"]["artifact"]["name"] = "another-judge"

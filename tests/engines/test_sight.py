@@ -10,7 +10,7 @@ import pytest
 from tests.engines.replica import replaying
 
 from steelyard.analysis.failure_hints import hint
-from steelyard.domain.errors import DialectError, EngineError, UnsupportedSubject
+from steelyard.domain.errors import DialectError, EngineError, Refused, UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.subject import Artifact, EngineProfile, Subject
 from steelyard.domain.task import Media, Message
@@ -188,6 +188,26 @@ def test_what_engines_say_of_media_that_they_do_not_take_is_one_code(words: str)
     server = Stranger(lambda shown: error if shown else 12)
     with pytest.raises(UnsupportedSubject, match="cannot be shown pictures"):
         sight.require_model(server, ["image"])
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (422, "messages[0]: unknown variant `image_url`, expected `text`"),
+        (400, "invalid type: sequence, expected a string"),
+    ],
+)
+def test_a_sample_that_is_refused_in_unknown_words_beside_an_answer_is_no_media(
+    status: int, words: str
+) -> None:
+    error = Refused(f"refused: {status} {words}", status)
+    with pytest.raises(UnsupportedSubject, match="cannot be shown pictures"):
+        sight.require_model(Stranger(lambda shown: error if shown else 12), ["image"])
+    with pytest.raises(Refused):  # the question alone is refused too: that says nothing of media
+        sight.require_model(Stranger(lambda _: error), ["image"])
+    busy = Refused("refused: 429 slow down", 429)
+    with pytest.raises(Refused):
+        sight.require_model(Stranger(lambda shown: busy if shown else 12), ["image"])
 
 
 def test_another_failure_stays_what_it_is() -> None:

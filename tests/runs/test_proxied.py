@@ -24,7 +24,7 @@ from steelyard.runs import proxied
 from steelyard.runs.proxied import Proxy
 from steelyard.runs.relaying import Settings
 
-KEY = 'sk-our"own/key'
+KEY = 'sk-our"own/key-2'
 HEAD = (
     b"HTTP/1.1 200 OK\r\nX-Odd:  kept \r\nContent-Type: text/event-stream\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
@@ -169,8 +169,16 @@ def test_a_key_that_the_framing_cuts_in_pieces_is_covered_too(tmp_path: Path) ->
     assert body == f"wrong: {KEY}.".encode()
     ((_, raw),) = recording.answers(tmp_path)
     assert raw == cut.replace(b"sk-ou", b"*****").replace(b'r"ow', b"****").replace(
-        b"n/key", b"*****"
+        b"n/key-2", b"*******"
     )
+
+
+def test_a_key_that_is_a_word_leaves_the_numbers_of_an_answer_readable(tmp_path: Path) -> None:
+    with serving(always(COUNTED)) as server, proxy(tmp_path, server, key="token") as opened:
+        said(opened.port)
+    (attempt,) = proxied.section(tmp_path, OpenAiEndpoint(), str).attempts
+    assert isinstance(attempt.usage, Measured)
+    assert attempt.usage.value.prompt_tokens == 7
 
 
 def test_what_a_caller_says_to_the_proxy_alone_is_not_passed_on(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ BEFORE: Final[Mapping[str, str]] = {
     "tools_ignored": "the server counts as many tokens with tools as without, so that the model"
     f" never saw them; {_OTHERWISE}",
     "media_refused": "the server can show the model no such media, or leaves them out in silence",
+    "media_untried": "whether the server shows the model such media could not be found out",
 }
 WHY: Final[Mapping[str, str]] = {
     **BEFORE,

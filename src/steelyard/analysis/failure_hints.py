@@ -16,6 +16,7 @@ HINTS: Final[Mapping[str, str]] = {
     "prompt_cut": "the server dropped part of the prompt in silence: give it a longer context",
     "canary_missing": "a check word of the text never came back: give the server a longer context",
     "media_refused": "the model takes no such media: serve one that sees or hears, or other tasks",
+    "media_untried": f"the server failed at a sample of such media: {_ASK_BY_HAND}",
     "template_broken": "control tokens stand in answers: give the server the model's own template",
     "other_model": "another model answered in between: see who else uses or swaps that server",
     "stale_answer": "an answer kept for another question came back: turn that cache off",

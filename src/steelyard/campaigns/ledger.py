@@ -65,6 +65,7 @@ class Ledger:
         self._observed = 0.0
         self._expected = 0.0
         self._closed = False
+        self._again = True
         self.budget_s: float | None = None
         self.spent_s = 0.0
 
@@ -80,11 +81,13 @@ class Ledger:
     def resume(self, budget_s: float | None, *, again: bool = False) -> None:
         """Start a new session: failed, dropped and interrupted work is open again.
 
-        With `again` so is what is polluted still, under a further repeat number.
+        With `again` so is what is polluted still, under a further repeat number. Without, what is
+        polluted counts: no repeat is run, also none that was open.
         """
         if budget_s is not None:
             self.budget_s = budget_s
         self._closed = False
+        self._again = again
         for entry in self._entries.values():
             if entry.state in ("under_way", "failed", "dropped"):
                 entry.state, entry.died, entry.why = "pending", 0, ""
@@ -95,6 +98,7 @@ class Ledger:
             tries = [e for e in self._entries.values() if e.repeat_of == entry.cell.spec.id]
             if tries and all(e.state == "polluted" for e in tries):
                 self._open_repeat(entry, len(tries))
+        self._spare_repeats()
 
     def take(self, event: LedgerEvent) -> None:
         """Book what happened to a cell, a comparison or the budget."""
@@ -139,6 +143,7 @@ class Ledger:
         entry.state = "done" if event.quality == "CLEAN" else "polluted"
         if entry.state == "polluted" and entry.repeat_of is None:
             self._open_repeat(entry)
+            self._spare_repeats()
 
     def _fail(self, event: CellFailed) -> None:
         entry = self._entry(event.run_id)
@@ -268,6 +273,12 @@ class Ledger:
         if entry.cell.role != "sentinel":
             cell = replace(entry.cell, spec=spec)
             self._entries[spec.id] = _Entry(cell, repeat_of=entry.cell.spec.id)
+
+    def _spare_repeats(self) -> None:
+        """Drop the open repeats where what is polluted counts; a journal may yet tell of one."""
+        for entry in () if self._again else self._entries.values():
+            if entry.repeat_of is not None and entry.state == "pending":
+                self._drop(entry, "what is polluted was to count")
 
     def _drop(self, entry: _Entry, why: str) -> None:
         entry.state, entry.why = "dropped", why

@@ -96,6 +96,14 @@ class DialectError(EngineError):
     """The engine answered, and what it said is an error or no sense."""
 
 
+class Refused(DialectError):
+    """It refused a request, with this status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class TransferFailed(SteelyardError):
     """A hub or the way to it failed, or its bytes are wrong; a later call goes on."""
 

@@ -20,6 +20,8 @@ Bound: TypeAlias = Literal["schema with lengths", "schema", "words"]
 NOT_JUDGED: Final = "not_judged"  # answered, and the judge has not been asked yet
 UNSCORABLE: Final = "unscorable"  # the judge was asked and gave no score
 ONLY_SCORED: Final = "only_scored"  # scored, and nobody said from which score on it is right
+# An answer came, and a whole run may well be of such: it has no right and no wrong ones.
+WITHOUT_A_MARK: Final = frozenset({"no_known_answer", ONLY_SCORED})
 # Of a mark with one of these, an answer came: the judge alone decides what becomes of it.
 OF_JUDGE: Final = (NOT_JUDGED, UNSCORABLE, ONLY_SCORED)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, assert_never, final
 from urllib.parse import urljoin, urlsplit
 
-from steelyard.domain.errors import BadInput, DialectError, EngineError, SteelyardError
+from steelyard.domain.errors import BadInput, DialectError, EngineError, Refused, SteelyardError
 from steelyard.domain.secret import Secret
 from steelyard.engines.api import HttpCall
 from steelyard.engines.http1 import NEGOTIATION, Headers, shown
@@ -196,7 +196,7 @@ class Caller:
                 f"{where} does not exist ({answer.status}): {words}",
                 hint="write the URL down to /chat/completions, as the provider's page gives it",
             )
-        return DialectError(f"{where} answered {answer.status}: {words}")
+        return Refused(f"{where} answered {answer.status}: {words}", answer.status)
 
     def _silence(self, error: Exception, *, overdue: bool) -> EngineError:
         where = self.endpoint.origin

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, final
 
-from steelyard.domain.errors import Busy, DialectError, EngineError, UnsupportedSubject
+from steelyard.domain.errors import Busy, DialectError, EngineError, Refused, UnsupportedSubject
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, Controls, Place
 from steelyard.domain.startup import Startup
@@ -117,7 +117,7 @@ class RunningEngine:
             ) from None
         text = body.decode(errors="replace")
         if status != _OK:
-            raise DialectError(f"{self.dialect.name} refused {call.path}: {status} {text[:300]}")
+            raise Refused(f"{self.dialect.name} refused {call.path}: {status} {text[:300]}", status)
         try:
             return json.loads(text)
         except ValueError:

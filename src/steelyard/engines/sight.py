@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from typing import Final, NoReturn, Protocol
 
-from steelyard.domain.errors import BadInput, EngineError, UnsupportedSubject
+from steelyard.domain.errors import BadInput, EngineError, Refused, UnsupportedSubject
 from steelyard.domain.reading import Measured
 from steelyard.domain.stream import Usage
 from steelyard.domain.subject import Subject
@@ -23,6 +23,10 @@ from steelyard.engines.wires import openai
 from steelyard.media.samples import Kind, sample
 
 REFUSED: Final = "media_refused"
+UNTRIED: Final = "media_untried"
+# By these a request is refused for what it holds, in words that nobody may know. Others may pass,
+# or go by who asks, how often and how much.
+_FOR_ITS_FORM: Final = frozenset({400, 415, 422})
 _PLURAL: Final[dict[Kind, str]] = {"image": "pictures", "audio": "sounds", "video": "films"}
 _OTHER: Final = "serve a model that sees or hears, or leave these tasks out"
 _PROJECTOR: Final = (
@@ -66,7 +70,10 @@ def require_engine(dialect: Dialect, kinds: Iterable[Kind], subject: Subject | N
 
 
 def require_model(server: Server, kinds: Iterable[Kind]) -> None:
-    """Raise `UnsupportedSubject` unless the server takes a sample of each of these kinds."""
+    """Raise `UnsupportedSubject` unless the server takes a sample of each of these kinds.
+
+    Raises `EngineError` or `BadInput` where that could not be found out.
+    """
     wanted = sorted(kinds)
     if not wanted:
         return
@@ -80,7 +87,10 @@ def require_model(server: Server, kinds: Iterable[Kind]) -> None:
         try:
             shown = _counted(server, (sample(kind),))
         except (EngineError, BadInput) as error:
-            if openai.failure_code(str(error), otherwise="") == REFUSED:
+            # The same without the sample was answered just before.
+            its_form = isinstance(error, Refused) and error.status in _FOR_ITS_FORM
+            otherwise = REFUSED if its_form else ""
+            if openai.failure_code(str(error), otherwise=otherwise) == REFUSED:
                 _refuse(server, kind, f"it answered {str(error)[:_SHOWN]!r}")
             raise
         if bare is not None and shown == bare:

@@ -11,6 +11,9 @@ from typing import Final
 
 from steelyard.loadgen import heads
 
+# Shorter ones may be words of an answer: `test`, `token`, `1234`.
+LEAST: Final = 16
+_OK: Final = 200
 _KEY: Final = re.compile(rb"\r\nauthorization: *(?:bearer +)?([^\r\n]+)", re.IGNORECASE)
 
 
@@ -25,10 +28,22 @@ def key_of(request: bytes) -> tuple[bytes, ...]:
 def covered(raw: bytes, secrets: Sequence[bytes], *, chunks: bool = True) -> bytes:
     """Return an answer, framing included, with asterisks for each secret.
 
-    With `chunks` also where the framing has cut one in pieces, which takes a look at every chunk.
+    One of fewer than `LEAST` bytes is covered in the body of a refusal only: what a 200 answers is
+    measured and marked, and has to stay as it came. With `chunks` also where the framing has cut
+    one in pieces, which takes a look at every chunk.
     """
-    kept = _cover(raw, secrets)
-    spans = _chunks(kept) if secrets and chunks else []
+    if not secrets:
+        return raw
+    long = [secret for secret in secrets if len(secret) >= LEAST]
+    kept = _cover(raw, long)
+    try:
+        head, at = heads.final_head(kept)
+    except heads.MalformedResponse:
+        head, at = None, 0
+    if head is not None and head.status == _OK:
+        secrets = long if chunks else ()
+    chunked = head is not None and head.framing == "chunked"
+    spans = [(at, len(kept))] if not chunked else _chunks(kept, at) if secrets else []
     body = b"".join(kept[a:b] for a, b in spans)
     if (whole := _cover(body, secrets)) != body:
         return _written_back(kept, spans, whole)
@@ -41,15 +56,9 @@ def _cover(data: bytes, secrets: Sequence[bytes]) -> bytes:
     return data
 
 
-def _chunks(raw: bytes) -> list[tuple[int, int]]:
-    """Return where in an answer the chunks of its body lie; none where it has no chunks."""
+def _chunks(raw: bytes, at: int) -> list[tuple[int, int]]:
+    """Return where in an answer the chunks of the body that begins at `at` lie."""
     spans: list[tuple[int, int]] = []
-    try:
-        head, at = heads.final_head(raw)
-    except heads.MalformedResponse:
-        return spans
-    if head is None or head.framing != "chunked":
-        return spans
     at -= 2  # the line end before the first size
     while (found := heads.CHUNK.match(raw, at)) and (size := int(found[1], 16)):
         at = found.end() + size

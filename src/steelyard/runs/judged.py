@@ -18,7 +18,7 @@ from typing import Final, final
 from steelyard.analysis import delivery
 from steelyard.analysis.failure_hints import hint
 from steelyard.domain import retrieval
-from steelyard.domain.errors import BadInput, EngineDied, UnsupportedSubject
+from steelyard.domain.errors import BadInput, EngineDied, EngineError, UnsupportedSubject
 from steelyard.domain.ids import content_id
 from steelyard.domain.progress import Noted
 from steelyard.domain.reading import Missing
@@ -260,6 +260,12 @@ class _Asking:
         except UnsupportedSubject as refused:
             self._bench.emit(Noted(f"{self._name}: {refused} ({refused.hint})", warning=True))
             return sight.REFUSED
+        except (EngineError, BadInput) as failed:
+            if not self._bench.engine.alive():
+                raise
+            text = f"{self._name}: {failed} ({failed.hint or hint(sight.UNTRIED)})"
+            self._bench.emit(Noted(text, warning=True))
+            return sight.UNTRIED
         return ""
 
     def not_run(self, why: str) -> Section:

@@ -116,7 +116,8 @@ def _chosen(request: OffloadRequest) -> Chosen:
             hint="give the model's file: it is started here",
         )
     chosen = subjects.choose_one(request.subject)
-    return openings.require_varied(chosen, (_KEY,), "how many layers lie on a GPU")
+    hint = "give a GGUF file to llamacpp"
+    return openings.require_varied(chosen, (_KEY,), "how many layers lie on a GPU", hint)
 
 
 def _device(request: OffloadRequest, engine: str, runtime: str) -> str | Skipped:

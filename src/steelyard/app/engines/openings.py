@@ -98,12 +98,13 @@ def runtime_of(chosen: Chosen, asked: str | None) -> str:
     return benching.runtime_of(chosen.engine, form, path.name, asked)
 
 
-def require_varied(chosen: Chosen, keys: Sequence[str], what: str) -> Chosen:
-    """Return it where these settings of its engine are ours to vary, the first one `what`."""
+def require_varied(chosen: Chosen, keys: Sequence[str], what: str, hint: str) -> Chosen:
+    """Return it where these settings of its engine are ours to vary, the first one `what`.
+
+    `hint` is for an engine that nobody can tell from here.
+    """
     if keys[0] not in api.dialect(chosen.engine).capabilities.profile_keys:
-        raise UnsupportedSubject(
-            f"{chosen.engine} cannot be told {what}", hint="give a GGUF file to llamacpp"
-        )
+        raise UnsupportedSubject(f"{chosen.engine} cannot be told {what}", hint=hint)
     named = chosen.profile
     if named is not None and (key := next((k for k in keys if k in named.settings), None)):
         raise BadInput(

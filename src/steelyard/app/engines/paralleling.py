@@ -206,7 +206,8 @@ def _chosen(request: ParallelRequest) -> Chosen:
             hint="start one server for each size: --servers 1=URL,2=URL",
         )
     chosen = subjects.choose_one(request.subject)
-    return openings.require_varied(chosen, _KEYS, "to share a model among GPUs")
+    hint = "give a GGUF file to llamacpp, or start one server for each size: --servers 1=URL,2=URL"
+    return openings.require_varied(chosen, _KEYS, "to share a model among GPUs", hint)
 
 
 # ── servers that somebody else started ──────────────────────────────────────────────────────────

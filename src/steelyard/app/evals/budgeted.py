@@ -20,7 +20,7 @@ from typing import Final, Protocol, final
 
 from steelyard.app.evals.distinct import Distinct, distinct
 from steelyard.app.evals.texts import alike
-from steelyard.app.sweeps.rates import rates_of
+from steelyard.app.rates import rates_of
 from steelyard.domain.errors import BadInput, TimeOver
 from steelyard.domain.progress import Emit, Noted
 from steelyard.domain.run import RunRecord, Stopped

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import final
 
 from steelyard.analysis import evaluation as scores
 from steelyard.app.evals import (
@@ -18,20 +16,14 @@ from steelyard.app.evals import (
 )
 from steelyard.app.results import results
 from steelyard.app.results.comparison import axes
+from steelyard.app.results.files import COULD_NOT_MEASURE, Told
 from steelyard.domain.codec import encode
 from steelyard.domain.errors import BadInput
+from steelyard.domain.evaluation import Contrast
+from steelyard.domain.judging import WITHOUT_A_MARK
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import RunRecord
 from steelyard.store.records import RECORD_NAME, read_record
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What to print, and how to exit: 3 where nothing could be measured, which the text says."""
-
-    text: str
-    exit_code: int
 
 
 def compare(
@@ -68,12 +60,20 @@ def compare(
         ) from None
     if explore:
         found = kinds.explored(found, mine, theirs)
-    code = 0 if isinstance(found.overall.verdict, Measured) else 3
+    code = 0 if _compared(found, mine, theirs) else COULD_NOT_MEASURE
     if as_json:
         return Told(encode(found, indent=1), code)
     notices = [notice for record in (mine, theirs) for notice in room_notices(record)]
     text = "\n".join((contrasts.contrast_text(found, by_level=by_level), *notices))
     return Told(text, code)
+
+
+def _compared(found: Contrast, *records: RunRecord) -> bool:
+    """Say whether there is a verdict, a loss of a judge's score, or none because none can be."""
+    if isinstance(found.overall.verdict, Measured) or found.judged:
+        return True
+    why = (scores.evaluate(record).overall.marks.not_run_why.keys() for record in records)
+    return all(WITHOUT_A_MARK & codes for codes in why)
 
 
 def room_notices(record: RunRecord) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Final, final
 from steelyard.app.benches.asked import TOKENS_OF_A_PICTURE
 from steelyard.app.benches.benching import Target
 from steelyard.app.evals import rag_request
-from steelyard.app.sweeps.rates import rates_of
+from steelyard.app.rates import rates_of
 from steelyard.domain.task import Answer, Ask, Item, Task
 from steelyard.reports.figures import duration
 from steelyard.tasks.rewording import CLEAN

@@ -49,7 +49,7 @@ from steelyard.app.results.keeping import keeper
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput
 from steelyard.domain.evaluation import Evaluation
-from steelyard.domain.judging import ONLY_SCORED
+from steelyard.domain.judging import WITHOUT_A_MARK
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.run import RunRecord, RunSpec, Section
 from steelyard.domain.task import Item, NotRun, Task
@@ -66,7 +66,6 @@ from steelyard.tasks import registry
 
 _NS_PER_S: Final = 1e9
 _FILES_BYTES: Final = 16 * 1024 * 1024
-_WITHOUT_A_MARK: Final = {"no_known_answer", ONLY_SCORED}
 
 
 @final
@@ -90,7 +89,7 @@ class Evaluated:
     def exit_code(self) -> int:
         """0 all tasks were asked, 3 they were not, or no item could be."""
         marks = self.found.overall.marks
-        asked = marks.right_share.n > 0 or bool(_WITHOUT_A_MARK & marks.not_run_why.keys())
+        asked = marks.right_share.n > 0 or bool(WITHOUT_A_MARK & marks.not_run_why.keys())
         asked = asked and not marks.not_run_why.keys() & doubtful.HOPELESS
         whole = self.found.outcome == "completed" and not self.unjudged
         return 0 if whole and asked else 3

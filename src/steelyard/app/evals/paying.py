@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.analysis.answer_worth import metered, payback, scaled, worth
-from steelyard.app.evals.comparing import Told, record_named
+from steelyard.app.evals.comparing import record_named
 from steelyard.app.evals.texts import fine, spread
+from steelyard.app.results.files import Told
 from steelyard.domain.caution import doubted
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from steelyard.app.rates import rates_of
 from steelyard.app.sweeps.questions import Questions
-from steelyard.app.sweeps.rates import rates_of
 from steelyard.campaigns.plan import Plan, Skip
 from steelyard.campaigns.planner import plan
 from steelyard.domain.campaign import Sweep

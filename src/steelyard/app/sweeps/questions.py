@@ -36,6 +36,7 @@ _TRIED: Final = 60  # items that tell what those of a family take
 # Asked in the sizes of `eval --suite quick`: their items take long to read, to write or to try out.
 _IN_SMALL: Final = frozenset({"tools", "rag", "code", "long_context", "vision"})
 _LENGTHS: Final = (4, 2)  # of long contexts, in thousands of tokens: the longest that has room
+_STEP: Final = 1024  # of the contexts that are proposed, in tokens
 _WRITTEN_SHARE: Final = 0.25  # of the tokens that an answer may take, those that it does: a guess
 
 
@@ -79,22 +80,28 @@ def questions(
 @final
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """What is asked: by which engine, `subject` where it is started here, in how much context."""
+    """What is asked: by which engine, `subject` where it is started here, in how much context.
+
+    The context is a guess of ours where it is not `known`: not every server said how much a
+    request has.
+    """
 
     dialect: Dialect
     subject: Subject | None
     context_tokens: int
+    known: bool
 
     @classmethod
     def of(cls, weighed: Weighed, profile: EngineProfile, variants: Sequence[Variant]) -> _Where:
         dialect, here = api.dialect(weighed.engine), weighed.runtime != ATTACHED
         artifact = variants[0].artifact
+        ours = here or isinstance(dialect, AsksContext)
+        told = 0 if ours else _told(variants)
         return cls(
             dialect,
             Subject(artifact, weighed.engine, weighed.runtime, profile) if here else None,
-            profile.context_tokens
-            if here or isinstance(dialect, AsksContext)
-            else max(profile.context_tokens, _told(variants)),
+            max(profile.context_tokens, told),
+            known=ours or told > 0,
         )
 
     def lacks(self, task: Task) -> str:
@@ -109,6 +116,12 @@ class _Where:
         needed = takes.context_tokens + rag_request.room_tokens(task, counted=counted)
         if needed <= self.context_tokens:
             return ""
+        if not self.known:
+            enough = -(-needed // _STEP) * _STEP
+            return (
+                f"its questions take up to {needed:,} tokens, and not every server said how much"
+                f" context a request has: --context {enough} lets it be asked"
+            )
         return (
             f"its questions take up to {needed:,} tokens, and this sweep has"
             f" {self.context_tokens:,} of context"
