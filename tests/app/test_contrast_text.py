@@ -49,7 +49,7 @@ def test_what_differs_and_what_was_not_compared_is_said() -> None:
 
 def test_items_that_were_not_run_and_runs_that_were_stopped_are_said() -> None:
     told = lines(of_one("one", "r" * 20), of_one("two", "-" + "r" * 19))
-    assert any(line.endswith("; 1 items were not run on both sides") for line in told)
+    assert any(line.endswith("; 1 item was not run on both sides") for line in told)
     ended = Stopped(10, 20, "the budget of 1 min was spent", looked=False)
     stopped = replace(of_one("two", "r" * 10), stopped=ended)
     told = lines(of_one("one", "r" * 20), stopped)
