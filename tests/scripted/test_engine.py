@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import time
 import urllib.error
@@ -38,14 +39,19 @@ QUICK = Plan(ttft_s=0.02, gap_s=0.005)
 
 @contextmanager
 def running(
-    plan: Plan, folder: Path, *, name: str = "m-Q4_K_M.gguf", slots: int = 1
+    plan: Plan,
+    folder: Path,
+    *,
+    name: str = "m-Q4_K_M.gguf",
+    slots: int = 1,
+    context_tokens: int = 1024,
 ) -> Iterator[host.RunningEngine]:
     model = folder / name
     model.write_bytes(b"a stand-in")
     program = (sys.executable, "-m", "steelyard.scripted", "--plan")
     file = plans.write(plan, folder / "plan.json")
     place = Place((*program, str(file)), {"ab" * 32: model}, folder)
-    profile = EngineProfile(context_tokens=1024, slots=slots)
+    profile = EngineProfile(context_tokens=context_tokens, slots=slots)
     subject = Subject(Artifact(name, "gguf", "ab" * 32), "scripted", profile=profile)
     with host.start(dialect("scripted"), subject, Controls(), place) as engine:
         yield engine
@@ -194,6 +200,27 @@ def test_heat_slows_it_down(tmp_path: Path) -> None:
         (late,) = attempts(engine, [ASK], tmp_path)
     spans = [tokens_at(attempt)[-1] - tokens_at(attempt)[0] for attempt in (early, late)]
     assert spans[1] > 1.3 * spans[0]
+
+
+def test_a_whole_answer_is_in_the_log_of_an_engine_that_is_ended_at_once(tmp_path: Path) -> None:
+    with running(Plan(ttft_s=0.2, gap_s=0.0), tmp_path, context_tokens=200_000) as engine:
+        where = (engine.host, engine.port)
+        with socket.create_connection(where) as first, socket.create_connection(where) as second:
+            first.sendall(_post(1))
+            time.sleep(0.1)
+            second.sendall(_post(100_000))  # long made ready, once the first one's slot is free
+            while b'"usage"' not in first.recv(65_536):
+                pass
+            engine.stop()
+    assert 0 in truth.read(tmp_path / "truth.jsonl")
+
+
+def _post(max_tokens: int) -> bytes:
+    """Return a request of so many tokens, as it goes over the wire."""
+    asked = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": max_tokens}
+    body = json.dumps(asked).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 def test_more_requests_than_slots_wait_their_turn(tmp_path: Path) -> None:
