@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import door, proofs
+from tests import door, proofs, unhurried
 
+from steelyard.app import calibrating
 from steelyard.domain.bench import BenchSummary, Level
 from steelyard.platform import process
 from steelyard.reports import bench_json
@@ -147,15 +148,13 @@ def pacer(folder: Path, *flags: object) -> Iterator[Server]:
 
 
 @functools.cache
-def _instrument() -> bytes | None:
-    """Calibrate once for all benches; None where this machine is too busy for a bound."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        argv = [sys.executable, "-m", "steelyard.cli.main", "calibrate"]
-        env = {**os.environ, "STEELYARD_HOME": folder}
-        subprocess.run(argv, env=env, capture_output=True, timeout=120, check=False)
-        kept = home / "instrument.json"
-        return kept.read_bytes() if kept.exists() else None
+def _instrument() -> bytes:
+    """Calibrate once for all benches."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEELYARD_HOME", folder)
+        unhurried.calibration_has_time(patch)
+        calibrating.instrument(lambda _: None)
+        return calibrating.path().read_bytes()
 
 
 @contextmanager
@@ -165,8 +164,7 @@ def built(folder: Path) -> Iterator[Bench]:
     found.home.mkdir(parents=True)
     found.work.mkdir()
     proofs.lend(found.home)
-    if (instrument := _instrument()) is not None:
-        (found.home / "instrument.json").write_bytes(instrument)
+    (found.home / "instrument.json").write_bytes(_instrument())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STEELYARD_HOME", str(found.home))
         patch.delenv("OPENAI_API_KEY", raising=False)

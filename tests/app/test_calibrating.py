@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests import unhurried
 
 from steelyard.app import calibrating
 from steelyard.app.calibrating import Circumstances, Kept
@@ -26,6 +27,11 @@ FOUND = Found(
     ),
 )
 KEPT = Kept(FOUND, HERE, "2026-11-21T00:00:00+00:00", 5 * HOUR_NS)
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    unhurried.calibration_has_time(monkeypatch)
 
 
 @pytest.fixture
