@@ -13,10 +13,10 @@ from tests.app.bench_stage import Bench, Server, pacer
 from steelyard.domain.reading import Measured, Reading
 from steelyard.store.records import read_record
 
-MS = 1_000_000
-# 20 ms to the first token, then one every 4 ms: three answers of 5 tokens for one of 45.
+S = 1_000_000_000
+# 40 ms to the first token, then one every 8 ms: three answers of 5 tokens for one of 45.
 TOKENS = (5, 5, 5, 45)
-LASTS_S = [0.020 + 0.004 * (tokens - 1) for tokens in TOKENS]
+LASTS_S = [0.040 + 0.008 * (tokens - 1) for tokens in TOKENS]
 MEAN_S, LONGEST_S = sum(LASTS_S) / 4, max(LASTS_S)
 
 
@@ -28,7 +28,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with pacer(tmp_path_factory.mktemp("pacer"), "--ttft-ms", "20", "--gap-ms", "4") as up:
+    with pacer(tmp_path_factory.mktemp("pacer"), "--ttft-ms", "40", "--gap-ms", "8") as up:
         yield up
 
 
@@ -58,7 +58,7 @@ def test_a_wave_begins_together_and_only_when_all_before_it_have_ended(
     assert len(sent) == 14
     for first in range(0, 14, 4):
         wave, before = sent[first : first + 4], sent[:first]
-        assert max(a.sent_ns for a in wave) - wave[0].sent_ns < 10 * MS
+        assert max(a.sent_ns for a in wave) < min(a.done_ns for a in wave)  # none waits for another
         assert all(a.done_ns <= wave[0].sent_ns for a in before)
     assert ended.level.load == "4 at a time, in waves"
     idle = ended.level.throughput.idle_share
@@ -66,10 +66,11 @@ def test_a_wave_begins_together_and_only_when_all_before_it_have_ended(
     assert idle.n == 3
 
 
+@pytest.mark.alone  # what a busy machine adds to each answer is none of its planted length
 def test_both_ways_find_the_ratio_that_the_planted_lengths_have(
     bench: Bench, server: Server, prompts: tuple[str, str]
 ) -> None:
-    words = ("--concurrency", "4", "--batching", "both", "--blocks", "2", "--requests", "48")
+    words = ("--concurrency", "4", "--batching", "both", "--blocks", "2", "--requests", "32")
     ended = bench.run(server.url, *words, *prompts, "--warmup", "0")
     assert ended.code == 0, ended.err
     (found,) = ended.summary.measurements[0].batching
@@ -81,7 +82,7 @@ def test_both_ways_find_the_ratio_that_the_planted_lengths_have(
     names = [section.name.rpartition("/")[2] for section in read_record(ended.folder).sections]
     assert sorted(names) == ["c4"] * 4 + ["c4-static"] * 4
     assert {names[0] == names[3], names[1] == names[2]} == {True}
-    assert [level.counts.planned for level in ended.levels] == [48, 48]
+    assert [level.counts.planned for level in ended.levels] == [32, 32]
     for name in ("report.html", "summary.md"):
         text = (ended.folder / name).read_text(encoding="utf-8")
         assert "Continuous against static batching" in text
@@ -95,9 +96,9 @@ def test_both_ways_find_the_ratio_that_the_planted_lengths_have(
 def test_a_load_in_waves_that_ends_by_time_begins_no_wave_afterwards(
     bench: Bench, server: Server, prompts: tuple[str, str]
 ) -> None:
-    words = ("--concurrency", "4", "--batching", "static", "--duration", "700ms", "--warmup", "0")
+    words = ("--concurrency", "4", "--batching", "static", "--duration", "1s", "--warmup", "0")
     ended = bench.run(server.url, *words, *prompts)
     (section,) = read_record(ended.folder).sections
     assert len(section.attempts) % 4 == 0
     assert 8 <= len(section.attempts) <= 16
-    assert max(a.sent_ns for a in section.attempts) - section.began_ns < 700 * MS
+    assert max(a.sent_ns for a in section.attempts) - section.began_ns < S
