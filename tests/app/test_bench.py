@@ -357,14 +357,15 @@ def test_two_servers_alike_show_no_difference_and_the_smallest_is_said_before_th
             assert each.p_value.value > 0.001 or abs(each.ratio.value.value - 1) < 0.05, each
 
 
+@pytest.mark.alone  # a pause of the machine in one block hides what four blocks show
 def test_a_second_server_that_is_slower_by_a_tenth_for_each_token_is_found(
     bench: Bench, tmp_path: Path
 ) -> None:
-    slow = ("--ttft-ms", "5", "--gap-ms", "2.2", "--tokens", "16")
-    words = ("--blocks", "4", "--concurrency", "2", "--requests", "64")
+    slow = ("--ttft-ms", "5", "--gap-ms", "4.4", "--tokens", "16")
+    words = ("--blocks", "4", "--concurrency", "2", "--requests", "32")
     prompts = ("--prompts", "synthetic:in=32,out=16")
     with (
-        pacer(tmp_path / "a", "--ttft-ms", "5", "--gap-ms", "2", "--tokens", "16") as one,
+        pacer(tmp_path / "a", "--ttft-ms", "5", "--gap-ms", "4", "--tokens", "16") as one,
         pacer(tmp_path / "b", *slow) as two,
     ):
         ended = bench.run(one.url, "--compare", two.url, *words, *prompts)
