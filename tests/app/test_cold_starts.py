@@ -22,6 +22,8 @@ from steelyard.runs.places import SCRIPT
 from steelyard.scripted import plan as plans
 from steelyard.scripted.plan import Plan
 
+LOAD_S = 0.5
+
 
 def cold(folder: Path, *words: str | Path) -> Any:
     done = steelyard(folder, "engines", "cold", *words, "--json")
@@ -42,15 +44,15 @@ def scripted(folder: Path, plan: Plan) -> str:
 def test_a_planted_load_time_and_first_token_come_back_and_are_called_simulated(
     tmp_path: Path,
 ) -> None:
-    subject = scripted(tmp_path, Plan(load_s=0.3, ttft_s=0.05, gap_s=0.001))
+    subject = scripted(tmp_path, Plan(load_s=0.3, ttft_s=0.1, gap_s=0.001))
     found = cold(tmp_path, subject, "--starts", "2", "--out", tmp_path / "out")
     assert found == json.loads((tmp_path / "out" / "cold.json").read_text())
     assert found["simulated"] is True
     side = found["warm"]["value"]
     ready, port = side["ready_s"]["median"]["value"], side["port_s"]["median"]["value"]
     assert ready > 0.3
-    assert port < ready - 0.2  # it takes connections while it loads
-    assert side["first_s"]["median"]["value"] == pytest.approx(0.05, abs=0.02)
+    assert port < ready - 0.1  # it takes connections while it loads
+    assert 0.1 <= side["first_s"]["median"]["value"] < 0.2
     low, high = (side["first_over_warm"][bound] for bound in ("low", "high"))
     assert low["value"] <= 1.05
     assert high["value"] >= 0.95
@@ -80,17 +82,17 @@ def test_the_real_engine_starts_with_the_file_in_memory_and_out_of_it(tmp_path: 
 def test_a_server_that_loads_on_demand_is_made_to_forget_and_its_load_is_in_the_first_request(
     kind: str, tmp_path: Path
 ) -> None:
-    with on_demand.serving(kind, load_s=0.25) as server:
+    with on_demand.serving(kind, load_s=LOAD_S) as server:
         found = cold(tmp_path, server.url, "--starts", "2")
         side = found["theirs"]["value"]
         unloads = [a for a in server.asked if a in ("POST /api/generate", "POST /models/unload")]
     assert len(unloads) == 3  # two that count, and one before them
-    assert side["extra_s"]["value"]["value"] == pytest.approx(0.25, abs=0.05)
+    assert side["extra_s"]["value"]["value"] == pytest.approx(LOAD_S, abs=0.2)
     assert side["first_over_warm"]["value"]["value"] > 3
     assert found["cold"]["code"] == "not_ours"
     assert side["ready_s"]["median"]["code"] == "attached"
     told = side["engine_load_s"]["median"]
-    assert told["value"] == 0.25 if kind == "ollama" else told["code"] == "not_reported"
+    assert told["value"] == LOAD_S if kind == "ollama" else told["code"] == "not_reported"
 
 
 def test_a_server_that_was_started_with_its_model_is_not_measured(tmp_path: Path) -> None:
