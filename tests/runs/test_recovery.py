@@ -68,18 +68,32 @@ def pid_of(opened: Session) -> int:
     return int(opened.bench.engine.pid)  # type: ignore[attr-defined]
 
 
-def kill(opened: Session, times: int, pids: list[int]) -> threading.Thread:
-    """Kill the engine so many times, each time that a new one is up and has begun to answer."""
+def kill(
+    opened: Session, times: int, pids: list[int], *, endless: bool = False
+) -> threading.Thread:
+    """Kill the engine so many times, each time that a new one is up and has been asked.
+
+    What is not endless has given an answer more by then.
+    """
+    spooled = opened.place.folder / "spool.bin"
+
+    def size() -> int:
+        return spooled.stat().st_size if spooled.exists() else 0
+
+    before = size()
 
     def run() -> None:
         while len(pids) < times:
-            bench = opened.bench
-            path = opened.place.folder / "spool.bin"
-            if bench is not None and pid_of(opened) not in pids and path.exists():
-                time.sleep(0.3)
-                pids.append(pid_of(opened))
-                os.kill(pids[-1], signal.SIGKILL)
             time.sleep(0.02)
+            bench = opened.bench
+            if bench is None or not bench.client.outstanding or pid_of(opened) in pids:
+                continue
+            if endless:
+                time.sleep(0.3)  # it lasts for seconds: what was just queued is under way
+            elif size() == before:
+                continue
+            pids.append(pid_of(opened))
+            os.kill(pids[-1], signal.SIGKILL)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -156,7 +170,7 @@ def test_an_engine_that_dies_each_time_is_given_up_after_three_starts(
     pids: list[int] = []
     with session(tiny_model, tmp_path, ENDLESS, FIRST, LONG) as (runner, opened):
         opened.measure(FIRST)
-        killer = kill(opened, 4, pids)
+        killer = kill(opened, 4, pids, endless=True)
         try:
             opened.measure(LONG)
         finally:
