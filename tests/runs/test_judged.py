@@ -23,9 +23,9 @@ TASK = Task("reading", items=40)
 SPEC = scene.spec_of(TASK)
 
 
-def script(*faults: Fault, wrong_rate: float = 0.0) -> Plan:
+def script(*faults: Fault, wrong_rate: float = 0.0, ttft_s: float = 0.002) -> Plan:
     return Plan(
-        ttft_s=0.002,
+        ttft_s=ttft_s,
         gap_s=0.0005,
         answers=scene.answers(TASK),
         wrong_rate=wrong_rate,
@@ -143,8 +143,8 @@ def test_a_resume_of_a_finished_task_sends_nothing_and_finds_the_same(tmp_path: 
 
 def test_time_between_two_sessions_is_not_the_tasks(tmp_path: Path) -> None:
     with pytest.raises(EngineError):
-        judge(tmp_path, script(Fault("die", requests=(12,))))
-    section = judge(tmp_path, script())
+        judge(tmp_path, script(Fault("die", requests=(12,)), ttft_s=0.02))
+    section = judge(tmp_path, script(ttft_s=0.02))
     spent = sum(a.done_ns - a.sent_ns for a in section.attempts)
     between = max(a.sent_ns for a in section.attempts) - min(a.sent_ns for a in section.attempts)
     # Two at a time: about half of what the requests took, and never the engine's second start.
