@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,27 @@ from tests.runs.scene import answers
 from steelyard.domain.task import Task
 from steelyard.loadgen import spool
 from steelyard.scripted import plan as scripts
+from steelyard.scripted import truth
 from steelyard.scripted.plan import Fault, FaultKind, Plan, PlannedCall
+from steelyard.scripted.truth import Truth
 from steelyard.tasks import registry
 from steelyard.tasks.registry import questions
 
 MATHS, LOGIC = Task("math_words", items=60), Task("logic", items=60)
 ASKED = ("--tasks", "math_words,logic", "--items", "60")
+
+
+def eventually(said: Callable[[], bool], limit_s: float = 60) -> bool:
+    """Wait until something is so."""
+    end = time.monotonic() + limit_s
+    while not (so := said()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return so
+
+
+def reachable(port: int) -> bool:
+    with socket.socket() as door:
+        return door.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
@@ -65,14 +80,17 @@ def server(
     ]
     with subprocess.Popen(words) as child:
         try:
-            for _ in range(200):
-                with socket.socket() as door:
-                    if door.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
+            assert eventually(lambda: reachable(port))
             yield f"http://127.0.0.1:{port}"
         finally:
-            child.kill()
+            child.terminate()  # what it has answered is in its log then
+
+
+def written(log: Path, *spools: Path) -> dict[int, Truth]:
+    """Return the log of a server that is up, once it holds every answer that came."""
+    came = {truth.number_of(one) for path in spools for one in spool.read(path)} - {None}
+    assert eventually(lambda: came <= truth.read(log).keys())
+    return truth.read(log)
 
 
 def evaluated(folder: Path, url: str, out: str, *words: str) -> dict[str, Any]:
