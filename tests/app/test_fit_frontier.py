@@ -61,7 +61,7 @@ def states(bench: Bench) -> dict[str, str]:
 def test_the_winner_is_run_twice_with_its_context_full_and_becomes_a_profile(
     bench: Bench, mixture: Path
 ) -> None:
-    code, out, err = search(bench, mixture, *FAST, "--kv", "f16,q8_0/q4_0", "--budget", "90s")
+    code, out, err = search(bench, mixture, *FAST, "--kv", "f16,q8_0/q4_0", "--budget", "600s")
     assert code == 0, out + err
     answer = found(bench)
     assert (answer["winner"], answer["confirmed"]) == ("Q8_0, kv f16", True)

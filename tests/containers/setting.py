@@ -123,7 +123,7 @@ class Setting:
         """Return the containers that are there."""
         return [json.loads(p.read_text()) for p in self.home.glob("containers/[!g]*/state.json")]
 
-    def run(self, *words: object, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: object, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """Run `steelyard WORDS` in a process of its own."""
         return subprocess.run(
             self.argv(*words),

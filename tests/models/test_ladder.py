@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import gguf as official
@@ -187,20 +186,22 @@ def test_a_disk_that_fills_up_is_one_message_and_leaves_nothing(
 
 
 def test_a_killed_quantisation_leaves_no_result_and_the_next_one_clears_up(
-    tmp_path: Path,
+    tiny_model: Path, tmp_path: Path
 ) -> None:
-    source = tiny.write(tmp_path / "s.gguf", tiny.Shape(layers=8, feed_forward=1024))
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
     out = tmp_path / "q.gguf"
-    child = subprocess.Popen([sys.executable, "-c", QUANTISE, source, "IQ4_XS", out])
-    end = time.monotonic() + 30
-    while time.monotonic() < end and not list(tmp_path.glob(".q.gguf.*.part")):
-        time.sleep(0.005)
-    child.kill()
-    child.wait()
+    # Left to itself the signal kills, and surely in the middle of the file.
+    deadly = f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL){QUANTISE}"
+    words = [sys.executable, "-c", deadly, str(tiny_model), "Q8_0", str(out)]
+    ended = subprocess.run(words, preexec_fn=small_files, check=False)
+    assert ended.returncode == -signal.SIGXFSZ
     assert list(tmp_path.glob(".q.gguf.*.part"))
     assert not out.exists()
-    ladder.quantise(source, "Q8_0", out)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["q.gguf", "s.gguf"]
+    ladder.quantise(tiny_model, "Q8_0", out)
+    assert [path.name for path in tmp_path.iterdir()] == ["q.gguf"]
 
 
 def test_no_room_is_told_before_anything_is_written(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_server_that_is_slow_is_not_waited_for(tmp_path: Path) -> None:
         return answer("late", 5)
 
     found = probed({CHAT: chat}, tmp_path)
-    assert found.elapsed_s < 12
+    assert found.elapsed_s < 25  # four seconds for each that it tries would be over a minute
     assert found.answered("images") == "not_tried"
 
 
