@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import ports
 from tests.app import stage
 from tests.app.stage import Stage
 
@@ -36,12 +37,6 @@ class Up:
         return len(truth.read(self.truth)) if self.truth.exists() else 0
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def script(folder: Path, *, items: int, **fields: object) -> Path:
     """Write the script of a server: every item known, and what differs between its models."""
     planned: dict[str, object] = {
@@ -61,7 +56,7 @@ def serving(
     folder: Path, plan: Path, *names: str, port: int = 0, context: int = 4096
 ) -> Iterator[Up]:
     """Start a scripted server of these models, and end it."""
-    up = Up(port or free_port(), folder / "truth.jsonl")
+    up = Up(port or ports.free(), folder / "truth.jsonl")
     argv = [sys.executable, "-m", "steelyard.scripted", "--port", str(up.port)]
     argv += ["--plan", str(plan), "--truth", str(up.truth), "--alias", names[0]]
     argv += ["--also", ",".join(names[1:]), "--parallel", "4", "--ctx-size", str(4 * context)]

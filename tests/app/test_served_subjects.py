@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.app import served_stage
+from tests import ports
 from tests.app.served_stage import Up, script, serving
 from tests.engines.replica import replaying
 
@@ -107,7 +107,7 @@ def test_what_cannot_be_is_one_clear_message(up: Up, case: str) -> None:
 
 
 def test_nobody_who_listens_is_said_at_once() -> None:
-    code, _, err = ask(f"http://127.0.0.1:{served_stage.free_port()}", "--dry-run")
+    code, _, err = ask(f"http://127.0.0.1:{ports.free()}", "--dry-run")
     assert (code, "nobody listens at" in err) == (3, True)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import ports
 from tests.door import steelyard
 from tests.runs.scene import answers
 
@@ -66,9 +67,7 @@ def server(
         **more,
     )
     plan = scripts.write(script, folder / "plan")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = ports.free()
     words = [sys.executable, "-m", "steelyard.scripted", "--port", str(port), "--parallel", "2"]
     words += [
         "--ctx-size",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests import ports
 from tests.cli.conftest import Said
 from tests.cli.test_eval import server
 from tests.llamalib import tiny
@@ -78,9 +78,7 @@ def whole(pack: Path, reference: Path, subject: Path, folder: Path) -> float:
 @contextmanager
 def wheel(model: Path, log: Path) -> Iterator[str]:
     """Serve a model by the wheel's llama-server, as somebody else would."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = ports.free()
     argv = [sys.executable, "-m", "steelyard.llamalib.server", "--model", str(model)]
     argv += ["--port", str(port), "-c", "1024", "-t", "1"]
     with log.open("wb") as out, subprocess.Popen(argv, stderr=out, stdout=out) as child:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import ports
 from tests.door import steelyard
 from tests.engines.replica import Manner, replaying
 from tests.runs.scene import key_of
@@ -34,9 +35,7 @@ SHORT, LONGER = (
 def server(folder: Path, plan: Plan) -> Iterator[str]:
     """Serve a plan with 2,048 tokens of context for each of two requests."""
     file = scripts.write(plan, folder / "plan.json")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = ports.free()
     words = [sys.executable, "-m", "steelyard.scripted", "--port", str(port), "--parallel", "2"]
     with subprocess.Popen([*words, "--plan", str(file)]) as child:
         try:

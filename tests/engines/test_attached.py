@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.engines.foreign import ONE_MODEL, Reply, certificate, saying, serving
 
 from steelyard.domain.errors import BadInput, DialectError, EngineError, UnsupportedSubject
@@ -44,11 +45,6 @@ def at(url: str, **more: object) -> AttachedEngine:
     return attach(Endpoint.read(url), **more)  # type: ignore[arg-type]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def wait_for(port: int) -> None:
     for _ in range(500):
         try:
@@ -62,7 +58,7 @@ def wait_for(port: int) -> None:
 
 @pytest.fixture(scope="module")
 def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[process.Child, int]]:
-    log, port = tmp_path_factory.mktemp("scripted") / "log", free_port()
+    log, port = tmp_path_factory.mktemp("scripted") / "log", ports.free()
     argv = (sys.executable, "-m", "steelyard.scripted", "--port", str(port), "--parallel", "2")
     with process.start(argv, log=log) as child:
         wait_for(port)
@@ -110,7 +106,7 @@ def test_the_process_on_this_machine_is_found_so_that_it_can_be_sampled(
 
 
 def test_a_forwarder_is_not_taken_for_the_server(tmp_path: Path) -> None:
-    program, port = tmp_path / "socat", free_port()
+    program, port = tmp_path / "socat", ports.free()
     shutil.copy(Path(sys.executable).resolve(), program)
     code = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
     env = {"PYTHONHOME": sys.base_prefix}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.platform.test_process import eventually_gone
 
 from steelyard.domain.errors import Busy, DialectError, EngineError
@@ -149,8 +150,7 @@ def test_a_stranger_on_the_port_is_not_mistaken_for_the_engine(tmp_path: Path) -
 
 
 def test_a_chosen_port_is_used(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = ports.free()
     with start(Stub(), tmp_path, port=port) as engine:
         assert engine.port == port
 

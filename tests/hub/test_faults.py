@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
 import pytest
+from tests import ports
 from tests.hub.conftest import Q4, REPO, TOKEN, Said
 from tests.hub.fake_hub import Fault, Hub, sha256
 
@@ -179,9 +179,7 @@ def test_a_refusal_names_the_cause_and_the_way_out(
     way_out: str,
 ) -> None:
     if subject.startswith("ollama:"):
-        with socket.socket() as free:  # a port that nobody listens on
-            free.bind(("127.0.0.1", 0))
-            subject = f"ollama:http://127.0.0.1:{free.getsockname()[1]}/library/nope"
+        subject = f"ollama:http://127.0.0.1:{ports.free()}/library/nope"  # nobody listens there
     said = steelyard("models", "pull", subject, "--retries", "0", "--out", tmp_path / "out", **env)
     assert (said.code, said.out) == (code, "")
     assert cause in said.err

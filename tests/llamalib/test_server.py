@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import ports
 from tests.llamalib import tiny
 
 from steelyard.llamalib import server
@@ -35,12 +36,6 @@ worker.join()
 print("joined", flush=True)
 time.sleep(60)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ask(port: int, path: str, body: object = None) -> Any:
@@ -64,7 +59,7 @@ def wait_ready(port: int, limit_s: float = 20.0) -> None:
 
 @contextlib.contextmanager
 def serving(model: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    port = free_port()
+    port = ports.free()
     argv = [sys.executable, "-m", MODULE, "--model", str(model), "--port", str(port), *flags]
     child = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
     try:
@@ -107,7 +102,7 @@ def test_a_draft_model_is_really_used(tiny_model: Path) -> None:
 def test_a_projector_is_really_read(tiny_model: Path, tmp_path: Path) -> None:
     none = tmp_path / "projector.gguf"
     none.write_bytes(b"no projector at all")
-    flags = ["--model", str(tiny_model), "--port", str(free_port()), "--threads", "1"]
+    flags = ["--model", str(tiny_model), "--port", str(ports.free()), "--threads", "1"]
     flags += ["--ctx-size", "256", "--mmproj", str(none)]
     argv = [sys.executable, "-m", MODULE, *flags]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
@@ -118,7 +113,7 @@ def test_a_projector_is_really_read(tiny_model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("aside", [0, 1])
 def test_experts_of_the_first_layers_are_kept_on_the_processor(tmp_path: Path, aside: int) -> None:
     model = tiny.write(tmp_path / "mixture.gguf", tiny.Shape(experts=4))
-    flags = ["--model", str(model), "--port", str(free_port()), "--threads", "1"]
+    flags = ["--model", str(model), "--port", str(ports.free()), "--threads", "1"]
     flags += ["--ctx-size", "256", "--n-cpu-moe", str(aside)]
     with subprocess.Popen(
         [sys.executable, "-m", MODULE, *flags], stderr=subprocess.PIPE, text=True
@@ -143,7 +138,7 @@ def test_the_pattern_names_the_first_layers_and_no_other() -> None:
 
 
 def test_a_polite_stop_ends_with_zero_and_frees_the_port(tiny_model: Path) -> None:
-    port = free_port()
+    port = ports.free()
     flags = ["--model", str(tiny_model), "--port", str(port), "--threads", "1", "--ctx-size", "256"]
     argv = [sys.executable, "-m", MODULE, *flags]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as child:
@@ -160,7 +155,7 @@ def test_a_polite_stop_ends_with_zero_and_frees_the_port(tiny_model: Path) -> No
 def test_a_killed_parent_takes_the_server_along_but_a_finished_thread_does_not(
     tiny_model: Path,
 ) -> None:
-    port = free_port()
+    port = ports.free()
     flags = ["--model", str(tiny_model), "--port", str(port), "--threads", "1", "--ctx-size", "256"]
     parent = subprocess.Popen(
         [sys.executable, "-c", LAUNCH_FROM_THREAD, *flags],
@@ -187,7 +182,7 @@ def test_a_killed_parent_takes_the_server_along_but_a_finished_thread_does_not(
 def test_a_file_that_is_no_model_ends_with_one(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"not a model")
-    argv = [sys.executable, "-m", MODULE, "--model", str(broken), "--port", str(free_port())]
+    argv = [sys.executable, "-m", MODULE, "--model", str(broken), "--port", str(ports.free())]
     ended = subprocess.run(argv, capture_output=True, timeout=30, check=False)
     assert ended.returncode == 1
     assert b"server did not start" in ended.stderr

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests import ports
 from tests.loadgen.servers import CHUNKED, REQUEST, Peer, Server, chunk, serving, whole
 
 from steelyard.domain.errors import BadInput, SteelyardError
@@ -261,9 +262,7 @@ def test_a_reset_is_a_disconnect(tmp_path: Path) -> None:
 
 
 def test_nobody_there_is_a_failure_of_each_request(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with Client("127.0.0.1", port, tmp_path / "s") as client:
+    with Client("127.0.0.1", ports.free(), tmp_path / "s") as client:
         for number in range(2_000):
             client.submit(str(number), REQUEST)
         assert {exchange.failure for exchange in client.results()} == {"connection_refused"}
