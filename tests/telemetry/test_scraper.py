@@ -122,6 +122,24 @@ def test_series_are_named_by_meaning_summed_over_replicas_and_stamped_around_the
     assert others["sometimes"].rows == tuple(range(0, rows, 2))  # NaN is not a value
 
 
+def test_who_leaves_while_the_server_is_asked_has_it_asked_once_more() -> None:
+    asked = threading.Event()
+
+    def slow(number: int) -> tuple[int, str]:
+        asked.set()
+        time.sleep(0 if number else 0.3)  # longer than it takes to leave
+        return 200, f"done_total {number}\n"
+
+    with answering(slow) as (url, seen):
+        with Scraper(url, interval_s=60.0) as scraper:
+            assert asked.wait(10)
+            left_ns = monotonic_ns()
+        series = series_of(scraper)
+    assert len(seen) == 2
+    assert series.asked_ns[0] < left_ns <= series.asked_ns[1]
+    assert series.columns[0].values == (0.0, 1.0)
+
+
 def test_every_rank_of_one_replica_counts_once() -> None:
     def page(_: int) -> tuple[int, str]:
         lines = [

@@ -149,11 +149,12 @@ class Scraper:
             return Missing("no_scrape", self._last_failure or "the server was not asked yet")
 
     def _run(self) -> None:
-        due_ns = monotonic_ns()
-        while self._scrape() and not self._stop.is_set():
+        due_ns, last = monotonic_ns(), False
+        # A stop while the server is asked asks once more: what it says then counts everything.
+        while self._scrape() and not last:
             # Scrapes that came too late are left out, not caught up with.
             due_ns = max(due_ns + self._interval_ns, monotonic_ns())
-            self._stop.wait((due_ns - monotonic_ns()) / _NS_PER_S)
+            last = self._stop.wait((due_ns - monotonic_ns()) / _NS_PER_S)
         self._hang_up()
 
     def _scrape(self) -> bool:
