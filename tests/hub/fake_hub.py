@@ -12,13 +12,15 @@ import json
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import unquote, urlsplit
 
@@ -28,9 +30,14 @@ CHUNK = 16 * 1024
 
 @dataclass(frozen=True)
 class Fault:
-    """What one request meets: `at` is the body byte at which it happens."""
+    """What one request meets: `at` is the body byte at which it happens.
 
-    kind: Literal["reset", "truncate", "wrong", "status", "stall", "slow", "no_ranges", "garbage"]
+    A body that is `held` goes on when the test sets `Hub.go`.
+    """
+
+    kind: Literal[
+        "reset", "truncate", "wrong", "status", "stall", "slow", "held", "no_ranges", "garbage"
+    ]
     at: int = 0
     status: int = 503
     headers: tuple[tuple[str, str], ...] = ()
@@ -76,6 +83,7 @@ class Hub:
     origin: str = ""
     cdn: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    go: threading.Event = field(default_factory=threading.Event)
     closing: threading.Event = field(default_factory=threading.Event)
 
     def fault(self, path: str) -> Fault | None:
@@ -134,6 +142,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
         yield hub
     finally:
         hub.closing.set()
+        hub.go.set()
         for one in servers:
             one.shutdown()
             one.server_close()
@@ -359,19 +368,56 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self, path: str, body: bytes, fault: Fault | None) -> None:
         kind, at = (fault.kind, fault.at) if fault else ("", 0)
         stop_at = at if kind in ("reset", "truncate", "stall") else len(body)
-        for place in range(0, stop_at, CHUNK):
-            piece = body[place : min(place + CHUNK, stop_at)]
-            self.wfile.write(piece)
-            self.hub.count(path, len(piece))
-            if kind == "slow" and fault is not None:
-                self.hub.closing.wait(fault.seconds)
+        if kind == "held" and fault is not None:
+            self._pieces(path, body[:at])
+            self.hub.go.wait(fault.seconds)
+            self._pieces(path, body[at:])
+        else:
+            pause_s = fault.seconds if fault is not None and kind == "slow" else 0.0
+            self._pieces(path, body[:stop_at], pause_s)
         if kind == "stall" and fault is not None:
             self.hub.closing.wait(fault.seconds)
         if kind in ("reset", "truncate", "stall"):
             self.wfile.flush()
             self.close_connection = True
             if kind == "reset":
-                time.sleep(0.05)  # let the bytes arrive: a reset throws away what is unread
+                self._wait_until_read()  # a reset throws away what is unread
                 hard = struct.pack("ii", 1, 0)
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, hard)
                 os.close(self.connection.detach())
+
+    def _pieces(self, path: str, body: bytes, pause_s: float = 0.0) -> None:
+        for place in range(0, len(body), CHUNK):
+            piece = body[place : place + CHUNK]
+            self.hub.count(path, len(piece))  # first: whoever has read it may look at once
+            self.wfile.write(piece)
+            if pause_s:
+                self.hub.closing.wait(pause_s)
+
+    def _wait_until_read(self) -> None:
+        """Wait until the client has taken every byte, as far as the system tells."""
+        time.sleep(0.05)
+        until = time.monotonic() + 10
+        while _unread(self.connection) and time.monotonic() < until:
+            time.sleep(0.01)
+
+
+def _unread(connection: socket.socket) -> int:
+    """Return how many bytes the peer, on this machine, has not taken; 0 where nobody tells."""
+    here, there = _listed(connection.getsockname()), _listed(connection.getpeername())
+    left = 0
+    with suppress(OSError):
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, mine, other, _, queues, *_ = line.split()
+            on_the_way, unread = (int(number, 16) for number in queues.split(":"))
+            if (mine, other) == (here, there):
+                left += on_the_way
+            elif (mine, other) == (there, here):
+                left += unread
+    return left
+
+
+def _listed(address: tuple[str, int]) -> str:
+    """Return an address as the system lists it: the number as this machine has it in memory."""
+    number = int.from_bytes(socket.inet_aton(address[0]), sys.byteorder)
+    return f"{number:08X}:{address[1]:04X}"

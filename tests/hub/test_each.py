@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.hub.conftest import Q4, Q8, REPO, Said
-from tests.hub.fake_hub import Fault, Hub, sha256
-from tests.hub.test_pulls import blob, snapshot, start, until
+from tests.hub.fake_hub import CHUNK, Fault, Hub, sha256
+from tests.hub.test_pulls import blob, hear, snapshot, start, until
 
 ALL = f"{REPO}:Q8_0,Q4_K_M"
 
@@ -20,7 +20,7 @@ def wait_for(path: Path) -> str:
     """A command that succeeds once another file has been fetched while it runs."""
     return (
         "import pathlib, sys, time\n"
-        f"path, end = pathlib.Path({str(path)!r}), time.monotonic() + 5\n"
+        f"path, end = pathlib.Path({str(path)!r}), time.monotonic() + 30\n"
         "while not path.exists() and time.monotonic() < end: time.sleep(0.01)\n"
         "sys.exit(not (path.exists() and pathlib.Path(sys.argv[1]).is_file()))"
     )
@@ -84,7 +84,7 @@ def test_an_interrupt_ends_the_command_and_leaves_nothing_half(
     hub: Hub, cache: Path, tmp_path: Path
 ) -> None:
     digest = sha256(hub.repos[REPO].files[Q4])
-    hub.faults[f"/cdn/{digest}"] = [Fault("slow", seconds=0.2)]
+    hub.faults[f"/cdn/{digest}"] = [Fault("held", at=CHUNK)]
     mark = tmp_path / "pid"
     script = f"import os,time; open({str(mark)!r},'w').write(str(os.getpid())); time.sleep(60)"
     each = start("models", "each", ALL, "--", sys.executable, "-c", script)
@@ -113,14 +113,16 @@ def test_what_makes_no_sense_is_refused_before_a_byte(
 
 def test_what_another_process_fetched_meanwhile_is_not_deleted(hub: Hub, cache: Path) -> None:
     digest = sha256(hub.repos[REPO].files[Q8])
-    hub.faults[f"/cdn/{digest}"] = [Fault("slow", seconds=0.12)]
+    hub.faults[f"/cdn/{digest}"] = [Fault("held", at=CHUNK)]
     pull = start("models", "pull", f"{REPO}:Q8_0")
     until(lambda: hub.sent[f"/cdn/{digest}"] > 0)
     each = start("models", "each", f"{REPO}:Q8_0", "--json", "--", "test", "-f", "{}")
+    hear(each, "another process fetches")
+    hub.go.set()
     out, err = each.communicate(timeout=40)
     pull.communicate(timeout=20)
     assert (each.returncode, pull.returncode) == (0, 0), err
     (row,) = json.loads(out)["rows"]
-    assert row["state"] in ("kept: another process has fetched it", "was here before")
+    assert row["state"] == "kept: another process has fetched it"
     assert blob(cache, digest).exists()
     assert hub.sent[f"/cdn/{digest}"] == 500_000

@@ -16,8 +16,8 @@ from tests import door
 from tests.app.stage import answers
 from tests.campaigns.sweeps import sweep
 from tests.hub.conftest import COMMAND, TOKEN, Said, noise
-from tests.hub.fake_hub import COMMIT, Fault, Hub, Repo, sha256
-from tests.hub.test_pulls import start, until
+from tests.hub.fake_hub import CHUNK, COMMIT, Fault, Hub, Repo, sha256
+from tests.hub.test_pulls import hear, start, until
 from tests.llamalib import tiny
 
 from steelyard.app.hub import pulling, stored_notes
@@ -387,7 +387,7 @@ def test_an_interrupt_while_it_fetches_begins_no_sweep_and_keeps_what_came(
 ) -> None:
     data = real.repos[REPO].files["real-F16.gguf"]
     path = f"/cdn/{sha256(data)}"
-    real.faults[path] = [Fault("no_ranges"), Fault("slow", seconds=0.1)]  # its header, then all
+    real.faults[path] = [Fault("no_ranges"), Fault("held", at=150_000)]  # its header, then all
     out = tmp_path / "sweep"
     running = start("sweep", f"{ALL}@scripted", *FAST, "--out", str(out))
     part = home(cache) / "blobs" / f"{sha256(data)}.incomplete"
@@ -408,16 +408,16 @@ def test_a_pull_beside_a_sweep_fetches_nothing_twice_and_keeps_its_file(
 ) -> None:
     write_script(cache)
     digest = sha256(real.repos[REPO].files["real-Q2_K.gguf"])
-    real.faults[f"/cdn/{digest}"] = [Fault("slow"), Fault("slow", seconds=0.1)]
-    real.faults[f"/cdn/{digest}"][0] = Fault("no_ranges")  # the header
+    real.faults[f"/cdn/{digest}"] = [Fault("no_ranges"), Fault("held", at=CHUNK)]  # its header
     out = tmp_path / "sweep"
     running = start("sweep", f"{ALL}@scripted", *FAST, "--out", str(out))
     part = home(cache) / "blobs" / f"{digest}.incomplete"
     until(part.exists, 60)
     pull = start("models", "pull", f"{REPO}:Q2_K")
+    hear(pull, "another process fetches")
+    real.go.set()
     _, said = pull.communicate(timeout=60)
     assert pull.returncode == 0, said
-    assert "another process fetches" in said
     _, err = running.communicate(timeout=240)
     assert running.returncode == 0, err
     assert "Q2_K" in there(cache)
