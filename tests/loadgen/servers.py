@@ -16,10 +16,11 @@ REQUEST = b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
 
 @dataclass
 class Peer:
-    """One accepted connection, and the moments at which it was sent something."""
+    """One accepted connection, and the moments before and after it was sent something."""
 
     sock: socket.socket
     sent_ns: list[int] = field(default_factory=list)
+    gone_ns: list[int] = field(default_factory=list)
 
     def request(self) -> bytes:
         """Wait for one request; empty when the client has closed."""
@@ -35,6 +36,11 @@ class Peer:
         """Send, remembering when."""
         self.sent_ns.append(time.monotonic_ns())
         self.sock.sendall(data)
+        self.gone_ns.append(time.monotonic_ns())
+
+    def sent(self, at_ns: int, number: int, late_ns: int) -> bool:
+        """Whether a moment lies in the n-th send, or after it by less than this."""
+        return self.sent_ns[number] < at_ns < self.gone_ns[number] + late_ns
 
 
 Script: TypeAlias = Callable[[Peer, int], None]

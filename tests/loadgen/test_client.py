@@ -33,7 +33,7 @@ def stream(peer: Peer, _: int) -> None:
     while peer.request():
         peer.send(CHUNKED)
         for word in (b"one", b"two", b"three"):
-            time.sleep(0.02)
+            time.sleep(0.1)
             peer.send(chunk(word))
         peer.send(b"0\r\n\r\n")
 
@@ -48,11 +48,11 @@ def send(server: Server, path: Path, count: int = 1, **limits: int) -> list[Exch
 def test_every_event_is_stamped_when_it_arrives(tmp_path: Path) -> None:
     with serving(stream) as server:
         (exchange,) = send(server, tmp_path)
-    truth = server.peers[0].sent_ns[1:4]
     assert exchange.body == b"onetwothree"
     assert exchange.ends == (3, 6, 11)
-    late = [arrived - sent for arrived, sent in zip(exchange.arrivals_ns, truth, strict=True)]
-    assert all(0 < lateness < 15 * MS for lateness in late)
+    assert len(exchange.arrivals_ns) == 3
+    for number, at_ns in enumerate(exchange.arrivals_ns, start=1):
+        assert server.peers[0].sent(at_ns, number, 15 * MS)
     assert exchange.intended_ns <= exchange.sent_ns < exchange.arrivals_ns[0] <= exchange.done_ns
     assert exchange.failure is None
 
@@ -72,7 +72,7 @@ def test_as_many_streams_as_allowed_and_no_more(tmp_path: Path) -> None:
             with lock:
                 now[0] += 1
                 most[0] = max(most[0], now[0])
-            time.sleep(0.02)
+            time.sleep(0.1)
             with lock:
                 now[0] -= 1
             peer.send(whole(b"ok"))
@@ -90,14 +90,14 @@ def test_as_many_streams_as_allowed_and_no_more(tmp_path: Path) -> None:
 def test_streams_are_held_by_two_drivers_together(tmp_path: Path) -> None:
     def slow(peer: Peer, _: int) -> None:
         while peer.request():
-            time.sleep(0.02)
+            time.sleep(0.1)  # long beside what a driver waits for its core
             peer.send(whole(b"ok"))
 
     with (
         serving(slow) as server,
         Client(server.host, server.port, tmp_path / "s", streams=3, processes=2) as client,
     ):
-        for number in range(60):
+        for number in range(30):
             client.submit(str(number), REQUEST)
         exchanges = client.drain()
         assert len(server.peers) == 3
@@ -120,7 +120,7 @@ def test_fewer_streams_than_drivers_leave_no_request_unsent(tmp_path: Path, stre
             with lock:
                 now[0] += 1
                 most[0] = max(most[0], now[0])
-            time.sleep(0.03)
+            time.sleep(0.15)
             with lock:
                 now[0] -= 1
             peer.send(whole(b"ok"))
@@ -136,9 +136,9 @@ def test_fewer_streams_than_drivers_leave_no_request_unsent(tmp_path: Path, stre
         client.set_streams(0)
         for number in range(14):
             client.submit(str(number), REQUEST)
-        begin_ns = time.monotonic_ns() + 40 * MS
+        begin_ns = time.monotonic_ns() + 200 * MS
         client.set_streams(streams, at_ns=begin_ns)
-        client.set_streams(1, at_ns=begin_ns + 75 * MS)
+        client.set_streams(1, at_ns=begin_ns + 375 * MS)
         exchanges = client.drain()
     assert len(exchanges) == 14
     assert most == [streams]
@@ -150,7 +150,7 @@ def test_conversations_find_room_at_whichever_driver_has_it(tmp_path: Path) -> N
 
     def one_is_slow(peer: Peer, number: int) -> None:
         while peer.request():
-            time.sleep(0.01 if number else 0.15)
+            time.sleep(0.01 if number else 0.6)
             peer.send(whole(b"ok"))
 
     with (
@@ -166,13 +166,12 @@ def test_conversations_find_room_at_whichever_driver_has_it(tmp_path: Path) -> N
             if asked < 20:
                 client.submit(str(asked), REQUEST, at_ns=time.monotonic_ns())
                 asked += 1
-    # The first two waited for the drivers; behind a slow request a wait would be over 100 ms.
-    assert max(late_ns[str(number)] for number in range(2, 20)) < 80 * MS
+    # The first two waited for the drivers; behind a slow request a wait would be over 500 ms.
+    assert max(late_ns[str(number)] for number in range(2, 20)) < 400 * MS
 
 
 def test_a_name_of_several_addresses_is_where_somebody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        nobody = gone.getsockname()
+    nobody = ("127.0.0.1", ports.free())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         somebody = listener.getsockname()
         addresses = [(socket.AF_INET, nobody), (socket.AF_INET, somebody)]
@@ -213,16 +212,16 @@ def test_the_wait_for_a_request_that_was_lost_begins_with_its_first_try(tmp_path
         if number == 0:
             peer.request()
             seen_ns.append(time.monotonic_ns())
-            time.sleep(0.1)
+            time.sleep(0.5)
             return
         echo(peer, number)
 
     with serving(closes_late_on_the_second) as server:
         _, second = send(server, tmp_path, count=2)
     assert second.reconnects == 1
-    assert second.sent_ns < seen_ns[1] < second.sent_ns + 50 * MS
-    assert second.handed_ns - second.sent_ns > 90 * MS
-    assert second.arrivals_ns[0] - second.sent_ns > 90 * MS
+    assert second.sent_ns < seen_ns[1] < second.sent_ns + 400 * MS
+    assert second.handed_ns - second.sent_ns > 490 * MS
+    assert second.arrivals_ns[0] - second.sent_ns > 490 * MS
 
 
 def test_a_server_that_closes_after_each_answer_is_soon_asked_over_fresh_connections(
@@ -269,7 +268,8 @@ def test_nobody_there_is_a_failure_of_each_request(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "code"), [({"stall_ns": 80 * MS}, "stalled"), ({"deadline_ns": 80 * MS}, "deadline")]
+    ("limits", "code"),
+    [({"stall_ns": 500 * MS}, "stalled"), ({"deadline_ns": 500 * MS}, "deadline")],
 )
 def test_limits_end_a_request_and_keep_what_came(
     tmp_path: Path, limits: dict[str, int], code: str
@@ -282,7 +282,7 @@ def test_limits_end_a_request_and_keep_what_came(
     with serving(hangs) as server:
         (exchange,) = send(server, tmp_path, **limits)
     assert (exchange.failure, exchange.body) == (code, b"half")
-    assert 80 * MS < exchange.done_ns - exchange.sent_ns < 2_000 * MS
+    assert 500 * MS < exchange.done_ns - exchange.sent_ns < 5_000 * MS
 
 
 def test_what_is_not_http_is_named(tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_a_request_bound_to_a_moment_goes_out_then(tmp_path: Path) -> None:
         client.submit("second", REQUEST, at_ns=at_ns)
         (exchange,) = client.drain()
     assert exchange.intended_ns == at_ns
-    assert 0 <= exchange.sent_ns - at_ns < 20 * MS
+    assert 0 <= exchange.sent_ns - at_ns < 100 * MS
 
 
 def test_results_may_lead_to_new_requests(tmp_path: Path) -> None:
@@ -401,12 +401,11 @@ def test_the_timed_process_carries_nothing_heavy() -> None:
 
 
 def test_from_a_moment_on_nothing_is_waited_for_and_what_was_out_is_told(tmp_path: Path) -> None:
-    answered: list[int] = []
+    first = threading.Lock()
 
-    def one_only(peer: Peer, number: int) -> None:
+    def one_only(peer: Peer, _: int) -> None:
         while peer.request():
-            answered.append(number)
-            if len(answered) == 1:
+            if first.acquire(blocking=False):
                 peer.send(whole(b"ok"))
             else:
                 time.sleep(5.0)  # longer than anybody waits

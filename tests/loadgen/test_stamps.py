@@ -26,7 +26,7 @@ def stream(peer: Peer, _: int) -> None:
     while peer.request():
         peer.send(CHUNKED)
         for word in (b"one", b"two", b"three"):
-            time.sleep(0.02)
+            time.sleep(0.1)
             peer.send(chunk(word))
         peer.send(b"0\r\n\r\n")
 
@@ -56,9 +56,8 @@ def test_a_client_that_is_stopped_still_knows_when_things_came(tmp_path: Path) -
         time.sleep(0.2)
         os.kill(client.pid, signal.SIGCONT)
         (exchange,) = client.drain()
-    _, _, last_ns = server.peers[0].sent_ns
     assert exchange.stamps == "kernel"
-    assert abs(exchange.arrivals_ns[-1] - last_ns) < 5 * MS
+    assert server.peers[0].sent(exchange.arrivals_ns[-1], 2, 5 * MS)
     # It lay there unread, and "b" came somewhere before: both are on record.
     assert exchange.late_ns > 100 * MS
     assert exchange.segments > len(exchange.arrivals_ns)
@@ -111,7 +110,7 @@ def test_nothing_is_sent_after_the_last_call(tmp_path: Path) -> None:
 def test_streams_change_at_their_moment(tmp_path: Path) -> None:
     def slow(peer: Peer, _: int) -> None:
         while peer.request():
-            time.sleep(0.1)
+            time.sleep(0.5)
             peer.send(whole(b"ok"))
 
     with serving(slow) as server, Client(server.host, server.port, tmp_path / "s") as client:
@@ -123,7 +122,7 @@ def test_streams_change_at_their_moment(tmp_path: Path) -> None:
             client.submit(str(number), REQUEST)
         sent = sorted(exchange.sent_ns for exchange in client.results())
     assert sum(moment < at_ns for moment in sent) <= 2
-    assert sum(at_ns <= moment < at_ns + 40 * MS for moment in sent) >= 3
+    assert sum(at_ns <= moment < at_ns + 400 * MS for moment in sent) >= 3
 
 
 def test_several_drivers_share_a_load_and_lose_nothing(tmp_path: Path) -> None:
@@ -176,12 +175,12 @@ def test_tls_is_stamped_before_it_is_decrypted(tmp_path: Path, certificate: Path
             client.submit(str(number), REQUEST)
         first, second = client.drain()
         assert len(server.peers) == 1
-    for exchange, sent in ((first, server.peers[0].sent_ns[1:4]), (second, None)):
+    for exchange, began in ((first, 1), (second, 6)):
         assert (exchange.body, exchange.failure) == (b"onetwothree", None)
         assert exchange.stamps == ("kernel" if sys.platform == "linux" else "user")
-        if sent is not None:
-            late = [a - s for a, s in zip(exchange.arrivals_ns, sent, strict=True)]
-            assert all(0 < lateness < 15 * MS for lateness in late)
+        assert len(exchange.arrivals_ns) == 3
+        for number, at_ns in enumerate(exchange.arrivals_ns, start=began):
+            assert server.peers[0].sent(at_ns, number, 15 * MS)
 
 
 def test_a_flood_under_tls_comes_whole_however_it_was_read(
