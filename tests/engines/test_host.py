@@ -87,11 +87,11 @@ def test_its_port_opens_before_it_is_ready_and_the_longest_time_unlooked_is_told
     tmp_path: Path,
 ) -> None:
     place = Place(program=(), paths={}, folder=tmp_path)
-    stub = Stub(code=f"import time; time.sleep(0.3)\n{SERVER}", words=("0.5",))
+    stub = Stub(code=f"import time; time.sleep(0.3)\n{SERVER}", words=("3",))
     with host.start(stub, MODEL, Controls(), place, poll_max_s=0.01) as engine:  # type: ignore[arg-type]
         found = engine.startup
     assert 0.3 < found.port_s < found.ready_s - 0.2
-    assert 0 < found.blind_s < 0.4
+    assert 0 < found.blind_s < 2
     assert engine.load_s == found.ready_s
 
 

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 
+import psutil
 import pytest
 
 from steelyard.platform import matching
@@ -36,10 +37,14 @@ def test_only_the_limit_is_called_slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_interrupt_shifts_no_later_answer() -> None:
-    child()
+    matcher = psutil.Process(child())
+    before_s = matcher.cpu_times().user
 
     def interrupt() -> None:
-        time.sleep(0.2)
+        """Interrupt once it is at work, for then we wait for it."""
+        until = time.monotonic() + 60
+        while matcher.cpu_times().user < before_s + 0.05 and time.monotonic() < until:
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()

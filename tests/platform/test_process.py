@@ -17,11 +17,11 @@ PYTHON = sys.executable
 # A leader with one child of its own; both ids go to a file, then both sleep.
 FAMILY = """
 import os, pathlib, signal, sys, time
+if "stubborn" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = os.fork()
 if child:
     pathlib.Path(sys.argv[1]).write_text(f"{os.getpid()} {child}")
-if "stubborn" in sys.argv:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 time.sleep(60)
 """
 OURS = """
@@ -70,7 +70,6 @@ def test_a_stubborn_group_is_killed_after_the_grace(tmp_path: Path) -> None:
     words = [PYTHON, "-c", FAMILY, str(tmp_path / "ids"), "stubborn"]
     child = process.start(words, log=tmp_path / "log")
     family = ids(tmp_path / "ids")
-    time.sleep(0.1)
     assert child.stop(grace_s=0.1) == -signal.SIGKILL
     assert eventually_gone(family)
 
@@ -108,7 +107,10 @@ def test_affinity_holds_from_the_first_instruction(tmp_path: Path) -> None:
 def test_the_watcher_is_no_part_of_the_tree_and_ends_with_it(tmp_path: Path) -> None:
     words = [PYTHON, "-c", "import time; time.sleep(60)", str(tmp_path)]
     with process.start(words, log=tmp_path / "log") as child:
-        time.sleep(0.3)
+        until, line = time.monotonic() + 10, "\0".join([*words, ""]).encode()
+        while Path(f"/proc/{child.pid}/cmdline").read_bytes() != line:
+            assert time.monotonic() < until, "it never became the program"
+            time.sleep(0.01)
         children = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text()
         assert children.strip() == ""
         watchers = [pid for pid in mentioning(tmp_path) if pid != child.pid]
