@@ -8,7 +8,6 @@ import shutil
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -142,7 +141,7 @@ class Server:
 @contextmanager
 def served(root: Path) -> Iterator[Server]:
     """Serve a folder over a real socket, with ranges."""
-    state = Server(root)
+    state, closing = Server(root), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -151,7 +150,7 @@ def served(root: Path) -> Iterator[Server]:
             name = unquote(self.path).lstrip("/")
             path = state.root / name
             if name in state.silent:
-                time.sleep(2)
+                closing.wait(20)
                 self.close_connection = True
             elif name in state.leads_to:
                 self.send_response(302)
@@ -202,6 +201,7 @@ def served(root: Path) -> Iterator[Server]:
     try:
         yield state
     finally:
+        closing.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -211,7 +211,7 @@ def served(root: Path) -> Iterator[Server]:
 def http(goods: Goods, root: Path) -> Iterator[Shelf]:
     with folder(goods, root) as shelf, served(root) as server:
         write_index(root)
-        store = HttpStore(server.origin, stall_s=1.0, retries=1)
+        store = HttpStore(server.origin, stall_s=5.0, retries=1)
         yield Shelf(store, root, shelf.sources, claims=True, local=False)
 
 

@@ -27,8 +27,8 @@ def server(goods: Goods, tmp_path: Path) -> Iterator[Server]:
         yield state
 
 
-def store(server: Server, retries: int = 2) -> HttpStore:
-    return HttpStore(server.origin, stall_s=0.5, retries=retries)
+def store(server: Server, retries: int = 2, stall_s: float = 5.0) -> HttpStore:
+    return HttpStore(server.origin, stall_s=stall_s, retries=retries)
 
 
 def indexed(server: Server, *models: Any, version: object = 1) -> HttpStore:
@@ -84,8 +84,8 @@ def test_a_server_that_says_nothing_is_not_waited_for(server: Server) -> None:
     server.silent.add("index.json")
     started = time.monotonic()
     with pytest.raises(TransferFailed, match="said nothing for"):
-        store(server, retries=0).list()
-    assert time.monotonic() - started < 1.8
+        store(server, retries=0, stall_s=0.5).list()
+    assert time.monotonic() - started < 10
 
 
 def test_a_file_of_another_size_than_promised_is_refused(server: Server, tmp_path: Path) -> None:
