@@ -32,7 +32,7 @@ def brute(units: list[list[Option]], room: int) -> float | None:
     return min(fits) if fits else None
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=400)
 @given(raw=UNITS, room=st.integers(0, 160))
 def test_it_is_never_over_the_room_and_as_cheap_as_trying_everything(
     raw: list[list[tuple[int, float]]], room: int

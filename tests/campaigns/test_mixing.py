@@ -80,7 +80,7 @@ def test_no_whole_mix_is_ever_larger_than_the_room() -> None:
         assert all(size(step.choice) <= room for step in asked if step.stage == "mix")
 
 
-@settings(max_examples=40, deadline=4000)
+@settings(max_examples=40)
 @given(gains=st.tuples(*[st.floats(0.01, 10)] * 4), room=st.integers(ROOM // 2, 2 * ROOM))
 def test_it_keeps_to_the_room_and_claims_only_what_is_below_the_stock_mix(
     gains: tuple[float, ...], room: int

@@ -85,7 +85,7 @@ def test_a_model_is_no_importance_matrix(tiny_model: Path, tmp_path: Path) -> No
         imatrix.read(tmp_path / "none")
 
 
-@settings(max_examples=150, deadline=1000)
+@settings(max_examples=150, deadline=20_000)
 @given(raw=st.binary(min_size=4, max_size=200))
 def test_noise_is_only_ever_unreadable(
     tmp_path_factory: pytest.TempPathFactory, raw: bytes
