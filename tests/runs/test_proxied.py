@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import ports
 from tests.loadgen.servers import Peer, Script, Server, serving
 
 from steelyard.domain.budget import Budget
@@ -313,9 +314,7 @@ def test_a_caller_that_sends_on_while_it_waits_is_not_read_without_end(tmp_path:
 
 
 def test_nobody_behind_is_said_and_recorded(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    with proxy(tmp_path, Server("127.0.0.1", port)) as opened:
+    with proxy(tmp_path, Server("127.0.0.1", ports.free())) as opened:
         status, body = said(opened.port)
         assert status == 502
         assert b"connection_refused" in body
