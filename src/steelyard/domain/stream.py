@@ -13,7 +13,7 @@ from steelyard.domain.arrivals import Arrival as Arrival  # noqa: PLC0414 - a wo
 from steelyard.domain.arrivals import ArrivalKind as ArrivalKind  # noqa: PLC0414
 from steelyard.domain.arrivals import Arrivals, Columns
 from steelyard.domain.reading import Missing, Reading
-from steelyard.domain.task import Call
+from steelyard.domain.task import Answer, Call
 
 # Whose clock stamps an arrival: the kernel's, when the last byte came off the network; or our own,
 # when the read returned.
@@ -223,3 +223,8 @@ class Attempt:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrivals", Arrivals.of(self.arrivals))
+
+    @property
+    def answer(self) -> Answer:
+        """What it brought back, as items and judges take it: thinking in its own field is in it."""
+        return Answer(self.text, self.finish_reason, self.reasoning, self.calls)

@@ -26,7 +26,6 @@ from steelyard.domain.retrieval import Retrieval
 from steelyard.domain.run import Section
 from steelyard.domain.stream import Attempt, Completed, Exchange, Failed
 from steelyard.domain.task import (
-    Answer,
     Ask,
     Item,
     Mark,
@@ -135,8 +134,7 @@ def _ends(bench: Bench, sample: str, item: Item, known: Mapping[tuple[str, int],
         attempt = bench.told(exchange)
         if not isinstance(attempt.outcome, Completed):
             return False
-        answer = Answer(attempt.text, attempt.finish_reason, attempt.reasoning, attempt.calls)
-        if not isinstance(marking.step(item, answer), Ask):
+        if not isinstance(marking.step(item, attempt.answer), Ask):
             return True
     return False
 
@@ -427,10 +425,7 @@ class _Asking:
             case Failed(why=why):
                 self._mark(key.sample, Mark(NotRun(why)))
             case Completed():
-                answer = Answer(
-                    attempt.text, attempt.finish_reason, attempt.reasoning, attempt.calls
-                )
-                match marking.step(item, answer):
+                match marking.step(item, attempt.answer):
                     case Mark() as mark:
                         self._mark(key.sample, mark)
                     case Trial() as trial:

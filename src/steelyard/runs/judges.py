@@ -15,7 +15,7 @@ from steelyard.domain.judging import NOT_JUDGED, ONLY_SCORED, UNSCORABLE, Bound
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.stream import Attempt, Completed
-from steelyard.domain.task import Answer, Item, Mark, NotRun, Outcome, Right, Task, Wrong, item_of
+from steelyard.domain.task import Item, Mark, NotRun, Outcome, Right, Task, Wrong, item_of
 from steelyard.judging import case, reply
 from steelyard.judging.case import Case, Matter
 from steelyard.judging.reply import Fault, Scored
@@ -81,12 +81,11 @@ def _matters(
         if not is_waiting(mark) or sample not in last:
             continue
         question, scorer = asked[item_of(sample)]
-        answer = Answer(last[sample].text, last[sample].finish_reason)
         yield (
             sample,
             Matter(
                 question.prompt,
-                without_thought(answer),
+                without_thought(last[sample].answer),
                 scorer.rubric,
                 scorer.accepted,
                 question.system,

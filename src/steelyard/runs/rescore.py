@@ -43,9 +43,7 @@ def marked(section: Section, task: Task) -> Section:
     # The last try of a question stands.
     for attempt in sorted(section.attempts, key=lambda a: (a.sample, a.ask, a.tries)):
         if attempt.outcome.kind == "completed":
-            said[attempt.sample, attempt.ask] = Answer(
-                attempt.text, attempt.finish_reason, attempt.reasoning, attempt.calls
-            )
+            said[attempt.sample, attempt.ask] = attempt.answer
     steps = {
         sample: _step(sample, item, said, section.marks[sample])
         for sample, item in _items(section, task).items()

@@ -15,7 +15,7 @@ from typing import Final
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import AppliedControl, RunSpec, Section
 from steelyard.domain.stream import Attempt, Completed, Exchange
-from steelyard.domain.task import Answer, Item, Mark, Task
+from steelyard.domain.task import Item, Mark, Task
 from steelyard.domain.workload import GenerationRequest, Workload
 from steelyard.runs import loads, prompting
 from steelyard.runs.bench import Bench, Key
@@ -160,7 +160,7 @@ def _section(bench: Bench, workload: Workload, attempts: Iterable[Attempt]) -> S
     if workload.shape == "canary":
         item = _canary_item(bench.spec.campaign_seed)
         for attempt in kept:
-            marked = item.on(Answer(attempt.text, attempt.finish_reason, attempt.reasoning))
+            marked = item.on(attempt.answer)
             if isinstance(marked, Mark):
                 marks[attempt.sample] = marked
     return Section(
