@@ -13,7 +13,7 @@ from steelyard.analysis.gates import OUTPUT_SPEED, QUALITY, TTFT
 from steelyard.analysis.recommend import binding_gate, frontier, picks, qualifying, utility_inputs
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.subject import ServedFacts
-from steelyard.domain.summary import Pick, VariantRow
+from steelyard.domain.summary import Estimate, Pick, VariantRow
 
 LADDER = (
     row("F16", 16.0, 8.0),
@@ -48,7 +48,7 @@ def test_the_smallest_that_qualifies_and_the_one_of_best_value() -> None:
     assert best.evidence == ("Q4_K_M-0", "Q4_K_M-1")
     assert "4 of 5 variants" in minimum.reason
     assert "900 right answers in 64.3 s: 14 a second" in best.reason
-    assert "adherence by the same time 0.014 a second" in best.reason
+    assert "14 a second; 11 of 12 demanded forms were kept" in best.reason
 
 
 def test_of_one_it_is_said_that_it_is_the_only_one() -> None:
@@ -157,10 +157,8 @@ def test_a_variant_without_a_time_does_not_stop_the_others() -> None:
 
 
 def test_utility_is_shown_without_what_is_not_there() -> None:
-    bare = replace(
-        LADDER[2],
-        throughput=replace(LADDER[2].throughput, adherence_per_latency=Missing("no_formats")),
-    )
+    none = Missing("no_samples")
+    bare = replace(LADDER[2], adherence=Estimate(none, none, none, 0))
     assert utility_inputs(bare) == "900 right answers in 75.0 s: 12 a second"
 
 

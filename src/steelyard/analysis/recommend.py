@@ -89,12 +89,18 @@ def utility_inputs(row: VariantRow) -> str:
         return f"{WORDS[UTILITY]}: {row.throughput.right_per_second}"
     if rate <= 0:
         return "not one right answer"
-    beside = value_of(row.throughput.adherence_per_latency)
-    adherence = "" if beside is None else f"; adherence by the same time {beside:.3g} a second"
     return (
         f"{row.marks.right:,} right answers in {row.marks.right / rate:.1f} s: {rate:.3g} a second"
-        f"{adherence}"
+        f"{_forms_kept(row.adherence)}"
     )
+
+
+def _forms_kept(found: Estimate) -> str:
+    """Say how many forms were kept; the quotient of that and a time is a number for tables."""
+    share = value_of(found.value)
+    if share is None:
+        return ""
+    return f"; {round(share * found.n):,} of {found.n:,} demanded forms were kept"
 
 
 def _smallest(kept: list[VariantRow], rows: Sequence[VariantRow], stopped: str | None) -> Pick:

@@ -251,8 +251,8 @@ _COST: Final = (
     ),
     Measure(
         "adherence_per_latency", "Adherence a second", "1/s", "higher",
-        "Share of format constraints kept, by the seconds spent on the tasks; it stands beside the"
-        " utility.",
+        "Share of the demanded forms that were kept (1 is all), by all seconds spent on the tasks;"
+        " it compares the variants of one sweep alone.",
         lambda row: of_reading(row.throughput.adherence_per_latency),
     ),
 )  # fmt: skip
