@@ -78,6 +78,20 @@ def test_items_that_a_stopped_run_never_came_to_are_no_items_that_failed() -> No
     assert "not run" in verdict(evaluation.contrast(whole, half, 0.03, ()).overall).reason
 
 
+def test_forms_that_one_version_alone_drew_are_left_out_and_named() -> None:
+    varied = replace(READING, vary=("upper_case",))
+    old, new = of_one("one", "r" * 10, varied), of_one("two", "r" * 20, varied)
+    for pair in ((old, new), (new, old)):
+        found = evaluation.contrast(*pair, 0.03, ())
+        assert (verdict(found.overall).items, found.overall.left_out) == (10, 0)
+        assert "not run" not in verdict(found.overall).reason
+        assert found.differs == (
+            "forms of varied:reading/l1 (10 of 20 items are in one run only and left out: "
+            "another version of steelyard drew them)",
+        )
+    assert evaluation.contrast(new, of_one("three", "r" * 20, varied), 0.03, ()).differs == ()
+
+
 def test_several_tasks_share_one_error_by_holm() -> None:
     """Ten and six flips, all lost: 2/1024 and 2/64."""
     sides = {"a": flipped(80, 10, 10, 0), "b": flipped(84, 10, 6, 0)}

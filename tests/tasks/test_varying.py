@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from steelyard.domain.errors import BadInput
-from steelyard.domain.task import Ask, Item, Task
+from steelyard.domain.task import Answer, Ask, Item, Mark, Right, Task
 from steelyard.tasks import guards, lexicon
 from steelyard.tasks.given.row import Row
 from steelyard.tasks.items import Question
+from steelyard.tasks.measures import MeasureScorer
 from steelyard.tasks.registry import drawn, family, questions
 from steelyard.tasks.rewording import FORMS
 from steelyard.tasks.varying import form_of, origin_of, with_forms
@@ -55,6 +56,18 @@ def test_the_clean_items_are_those_of_the_plain_task_and_lead_their_clusters(nam
         assert [form_of(item.id) for item in others] == ["typos_10", "json_broken"]
         assert {item.cluster for item in others} == {clean.cluster}
         assert all(item.start().messages != clean.start().messages for item in others)
+
+
+def test_units_are_read_in_any_case_so_items_with_units_have_both_cases_too() -> None:
+    found = questions(newest("math_words", level=2, items=40, vary=("lower_case", "upper_case")))
+    measured = {item.id for item in found if isinstance(item.scorer, MeasureScorer)}
+    clean = {origin_of(key) for key in measured}
+    assert clean
+    assert {f"{key}~{form}" for key in clean for form in ("lower_case", "upper_case")} <= measured
+    for item in found:
+        mark = item.on(Answer(item.answer.upper(), "stop"))
+        assert isinstance(mark, Mark)
+        assert mark.outcome == Right()
 
 
 def test_a_form_is_the_same_whatever_others_are_asked() -> None:

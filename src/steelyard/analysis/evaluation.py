@@ -124,7 +124,7 @@ def contrast(
         second=second.id,
         first_name=first.spec.subject.artifact.name,
         second_name=second.spec.subject.artifact.name,
-        differs=tuple(differs),
+        differs=(*differs, *_other_forms(first, second)),
         simulated=first.simulated,
         margin=margin,
         tasks=_timed(pairings(sides, gates, floors, cut), item_s),
@@ -200,10 +200,26 @@ def shared(
         for name in mine
         if name in theirs and name not in unpaired
     }
-    if first.stopped is not None or second.stopped is not None:
-        # What one was never asked is no item that failed to run.
-        sides = {name: _both_asked(*both) for name, both in sides.items()}
+    # What one was never asked is no item that failed to run.
+    stopped = first.stopped is not None or second.stopped is not None
+    told = {task.section for task in first.spec.tasks if task.vary or stopped}
+    sides = {name: _both_asked(*both) if name in told else both for name, both in sides.items()}
     return sides, unpaired
+
+
+def _other_forms(first: RunRecord, second: RunRecord) -> Iterator[str]:
+    """Name the varied tasks of which one whole run has forms that the other was never asked."""
+    if first.stopped is not None or second.stopped is not None:
+        return
+    mine, theirs = _tasks(first), _tasks(second)
+    for name in (task.section for task in first.spec.tasks if task.vary):
+        if name in mine and name in theirs:
+            ours, others = mine[name].marks.keys(), theirs[name].marks.keys()
+            if alone := ours ^ others:
+                yield (
+                    f"forms of {name} ({len(alone):,} of {len(ours | others):,} items are in one "
+                    "run only and left out: another version of steelyard drew them)"
+                )
 
 
 def _score(task: str, sections: Sequence[Section], record: RunRecord) -> TaskScore:

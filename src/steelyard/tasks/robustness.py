@@ -36,7 +36,8 @@ _BASES: Final[dict[str, type[Family]]] = {
     "business": Business,
     "tools_prompted": ToolsPrompted,
 }
-_CASELESS: Final = (NumberScorer, ChoiceScorer, ValueScorer, TurnScorer, MeasureScorer)
+# Capitals in a prompt say nothing about the answers that these read.
+CASELESS: Final = (NumberScorer, ChoiceScorer, ValueScorer, TurnScorer, MeasureScorer)
 
 
 def _kept(answers: tuple[str, ...], scorers: tuple[Examiner, ...]) -> frozenset[str]:
@@ -89,7 +90,7 @@ class Robustness:
 
 def _drafts(rng: Random, source: str, clean: Draft) -> Iterator[Draft]:
     kept = _kept((clean.answer,), (clean.scorer,))
-    caseless = isinstance(clean.scorer, _CASELESS)
+    caseless = isinstance(clean.scorer, CASELESS)
     for form, prompts in written(rng, (clean.prompt,), kept, caseless=caseless):
         yield replace(
             clean,

@@ -20,15 +20,11 @@ from steelyard.tasks.errand import Errand
 from steelyard.tasks.given.judged import JudgeScorer
 from steelyard.tasks.given.texts import ContainsScorer, NormalisedScorer, Unscored
 from steelyard.tasks.items import Question, Turn, content_hash
-from steelyard.tasks.multi_turn import TurnScorer
 from steelyard.tasks.rewording import CLEAN, FORMS, OF_CASE, WORD, reworded
-from steelyard.tasks.robustness import Robustness
-from steelyard.tasks.scoring import ChoiceScorer, NumberScorer
-from steelyard.tasks.values import ValueScorer
+from steelyard.tasks.robustness import CASELESS, Robustness
 
 Varied: TypeAlias = Question | Conversation
 _MARK: Final = "~"
-_CASELESS: Final = (NumberScorer, ChoiceScorer, ValueScorer, TurnScorer, NormalisedScorer)
 
 
 def origin_of(item_id: str) -> str:
@@ -133,7 +129,7 @@ def _caseless(scorer: object) -> bool:
     """Say whether capitals in the prompt say nothing about the answer."""
     if isinstance(scorer, ContainsScorer):
         return scorer.ignore_case
-    return isinstance(scorer, _CASELESS)
+    return isinstance(scorer, (*CASELESS, NormalisedScorer))
 
 
 def _kept(item: Varied) -> frozenset[str]:
