@@ -12,7 +12,7 @@ from steelyard.analysis.graded import adherence_loss, formats, judge_scores
 from steelyard.analysis.verdict import Marked
 from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.summary import Estimate
-from steelyard.domain.task import Mark, Right
+from steelyard.domain.task import Invalid, Mark, Right
 from steelyard.stats.paired import loss_interval
 
 
@@ -61,6 +61,26 @@ def test_forms_that_one_side_alone_was_asked_for_are_in_no_pair() -> None:
     assert (found.value, found.n) == (Measured(1.0, "derived"), 1)
     none = adherence_loss(with_constraints([[True]]), with_constraints([[]]), 0.95)
     assert isinstance(none.value, Missing)
+
+
+def test_a_variant_that_was_cut_more_often_has_lost_no_form_by_it() -> None:
+    first = with_constraints([[True], [True], [True]])
+    second = with_constraints([[True], [False], [False]])
+    cut = Mark(Invalid("truncated"), constraints={"c0": False})
+    second = Marked({**second.marks, "task/00002": cut}, second.clusters)
+    assert (adherence_loss(first, second, 0.95).value, adherence_loss(first, second, 0.95).n) == (
+        Measured(0.5, "derived"),
+        2,
+    )
+    assert formats(second, first, 0.95).loss.n == 2
+
+
+def test_a_tool_called_wrongly_is_no_form_that_was_lost() -> None:
+    def called(right: bool) -> Marked:
+        return Marked({"a": Mark(Right(), constraints={"right_tool": right, "schema_valid": True})})
+
+    found = formats(called(True), called(False), 0.95)
+    assert (found.loss.value, found.loss.n) == (Measured(0.0, "derived"), 1)
 
 
 def test_a_score_that_fell_is_a_loss_and_one_that_is_missing_is_in_no_pair() -> None:

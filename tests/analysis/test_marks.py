@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.analysis.marked import marked, with_constraints
 
-from steelyard.analysis.marks import adherence, count, too_few_run
+from steelyard.analysis.marks import adherence, by_constraint, count, too_few_run
 from steelyard.domain.reading import Measured, Missing, value_of
+from steelyard.domain.task import Invalid, Mark, Outcome, Right, Wrong
 
 
 def test_all_four_are_counted_and_the_share_leaves_out_only_what_was_not_run() -> None:
@@ -59,3 +60,30 @@ def test_adherence_pools_constraints_not_items() -> None:
 def test_without_constraints_there_is_no_adherence() -> None:
     found = marked("rrw")
     assert isinstance(adherence(found.marks, found.clusters).value, Missing)
+
+
+def kept(outcome: Outcome, **held: bool) -> Mark:
+    return Mark(outcome, constraints=held)
+
+
+def test_a_cut_answer_broke_no_form_since_it_had_not_come_to_its_end() -> None:
+    marks = {
+        "a": kept(Right(), answer_form=True),
+        "b": kept(Invalid("unparsable"), answer_form=False),
+        "c": kept(Invalid("truncated"), answer_form=False, unit=False),
+    }
+    assert (adherence(marks, {}).value, adherence(marks, {}).n) == (Measured(0.5, "derived"), 2)
+    assert {name: found.n for name, found in by_constraint(marks, {}).items()} == {"answer_form": 2}
+    assert count(marks, {}).invalid_why == {"truncated": 1, "unparsable": 1}
+
+
+def test_what_was_called_or_said_is_shown_by_name_and_is_no_form() -> None:
+    marks = {
+        "a": kept(Wrong(), schema_valid=True, right_tool=False, right_arguments=False),
+        "b": kept(Wrong(), through_api=True, called_nothing=False, asked_for_it=False),
+        "c": kept(Wrong(), short=True, all_facts=False, no_other_fact=False, right_state=False),
+    }
+    assert (adherence(marks, {}).value, adherence(marks, {}).n) == (Measured(1.0, "derived"), 3)
+    parts = by_constraint(marks, {})
+    assert len(parts) == 10
+    assert parts["right_tool"].value == Measured(0.0, "derived")

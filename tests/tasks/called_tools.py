@@ -74,7 +74,7 @@ def marked(item: Item, answer: Answer) -> Mark:
 
 
 def failing(mark: Mark) -> set[str]:
-    return {name for name, held in mark.constraints.items() if not held}
+    return {name for name, held in mark.demands.items() if not held}
 
 
 def steps(item: Errand) -> list[tuple[str, dict[str, Any]]]:

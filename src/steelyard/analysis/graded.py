@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from statistics import fmean
 
+from steelyard.analysis.marks import forms
 from steelyard.analysis.verdict import Marked
 from steelyard.domain.evaluation import Graded
 from steelyard.domain.reading import Measured, Missing
@@ -44,7 +45,7 @@ def adherence_loss(reference: Marked, candidate: Marked, confidence: float) -> E
     lost: list[int] = []
     clusters: list[str] = []
     for item in sorted(set(reference.marks) & set(candidate.marks)):
-        ours, theirs = reference.marks[item].constraints, candidate.marks[item].constraints
+        ours, theirs = forms(reference.marks[item]), forms(candidate.marks[item])
         for name in sorted(set(ours) & set(theirs)):
             lost.append(int(ours[name]) - int(theirs[name]))
             clusters.append(reference.clusters.get(item, item))
@@ -62,5 +63,5 @@ def adherence_loss(reference: Marked, candidate: Marked, confidence: float) -> E
 
 
 def _kept(mark: Mark) -> float | None:
-    """Return the share of an item's forms that held; None where it demands none."""
-    return fmean(mark.constraints.values()) if mark.constraints else None
+    """Return the share of an item's forms that held; None where it demands none, or was cut."""
+    return fmean(held.values()) if (held := forms(mark)) else None

@@ -1,8 +1,9 @@
 """Marks counted: four counts, the share of right answers with both bounds, adherence, sameness.
 
 right% = right / (right + wrong + invalid). Items that were not run say nothing, so both bounds
-stand beside it: all of them wrong, all of them right. Not aware of variants or gates; intervals
-are clustered Wilson intervals of `stats.proportions`.
+stand beside it: all of them wrong, all of them right. Adherence pools the demands on the form of
+answers that were not cut; a demand on what is said has its own share and is no form. Not aware of
+variants or gates; intervals are clustered Wilson intervals of `stats.proportions`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,19 @@ from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Marks
 from steelyard.domain.task import Invalid, Mark, NotRun, Right
 from steelyard.stats.proportions import share_estimate
+
+# The demands on what is said or done, by name. Any other is one on the form, and is pooled.
+CONTENT: Final = frozenset(
+    {
+        "right_tool",
+        "right_arguments",
+        "called_nothing",
+        "asked_for_it",
+        "right_state",
+        "all_facts",
+        "no_other_fact",
+    }
+)
 
 # Above this share of items not run, a verdict is `undecided` whatever the interval says.
 NOT_RUN_MAX: Final = 0.01
@@ -51,6 +65,11 @@ def too_few_run(marks: Mapping[str, Mark]) -> bool:
     return missed > NOT_RUN_MAX * len(marks)
 
 
+def forms(mark: Mark) -> dict[str, bool]:
+    """Return the demands on an answer's form, and whether each was kept; none of a cut answer."""
+    return {name: kept for name, kept in mark.demands.items() if name not in CONTENT}
+
+
 def adherence(
     marks: Mapping[str, Mark], clusters: Mapping[str, str], confidence: float = 0.95
 ) -> Estimate:
@@ -58,8 +77,8 @@ def adherence(
     held: list[bool] = []
     owners: list[str] = []
     for item in sorted(marks):
-        for name in sorted(marks[item].constraints):
-            held.append(marks[item].constraints[name])
+        for _, kept in sorted(forms(marks[item]).items()):
+            held.append(kept)
             owners.append(clusters.get(item, item))
     return share_estimate(held, owners, confidence)
 
@@ -68,11 +87,12 @@ def by_constraint(
     marks: Mapping[str, Mark], clusters: Mapping[str, str], confidence: float = 0.95
 ) -> dict[str, Estimate]:
     """Estimate for each constraint by name how often it held, where an answer was asked for it."""
-    names = sorted({name for mark in marks.values() for name in mark.constraints})
+    demands = {item: marks[item].demands for item in sorted(marks)}
+    names = sorted({name for held in demands.values() for name in held})
     found = {}
     for name in names:
-        items = [item for item in sorted(marks) if name in marks[item].constraints]
-        held = [marks[item].constraints[name] for item in items]
+        items = [item for item in demands if name in demands[item]]
+        held = [demands[item][name] for item in items]
         owners = [clusters.get(item, item) for item in items]
         found[name] = share_estimate(held, owners, confidence)
     return found

@@ -125,7 +125,8 @@ def _gates(entrant: Entrant, verdict: Reading[Verdict], setting: Setting) -> tup
     nothing = Estimate(why, why, why, 0)
     marked = entrant.marked
     is_reference = entrant.role == "reference"
-    formats = any(mark.constraints for mark in setting.reference.marked.marks.values())
+    asked = setting.reference.marked.marks.values()
+    formats = any(mark.constraints.keys() - marks.CONTENT for mark in asked)
     return gates.judge(
         gates.Found(
             verdict=verdict,

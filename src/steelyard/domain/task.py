@@ -142,14 +142,20 @@ class Mark:
 
     `extracted` keeps every extraction by name (`strict`, `flexible`), so that a later reading
     needs no new request. `constraints` maps a constraint's name to whether it held; adherence
-    is their pooled share and is empty where an item states no format. `judge` is the score from 0
-    to 1 that a judge gave, or why there is none; None where no judge was to be asked.
+    is the pooled share of those on the form and is empty where an item states no format. `judge`
+    is the score from 0 to 1 that a judge gave, or why there is none; None where no judge was to be
+    asked.
     """
 
     outcome: Outcome
     extracted: dict[str, str | None] = field(default_factory=dict)
     constraints: dict[str, bool] = field(default_factory=dict)
     judge: Reading[float] | None = None
+
+    @property
+    def demands(self) -> dict[str, bool]:
+        """The constraints that say something: what was cut might have come to keep each of them."""
+        return {} if self.outcome == Invalid("truncated") else self.constraints
 
 
 @final

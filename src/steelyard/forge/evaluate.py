@@ -117,6 +117,6 @@ def tally(found: list[tuple[Question, Answer, Mark]]) -> Tally:
     for _, _, mark in found:
         name = type(mark.outcome).__name__.lower()
         outcomes[name] = outcomes.get(name, 0) + 1
-    held = [value for _, _, mark in found for value in mark.constraints.values()]
+    held = [value for _, _, mark in found for value in mark.demands.values()]
     right = sum(isinstance(mark.outcome, Right) for _, _, mark in found)
     return Tally(right, len(found), outcomes, sum(held), len(held))

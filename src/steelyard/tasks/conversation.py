@@ -58,10 +58,13 @@ class Conversation:
 
 
 def joined(marks: list[Mark]) -> Mark:
-    """Return one mark for all turns: extractions as lists, a constraint held if it always did."""
+    """Return one mark for all turns: extractions as lists, a constraint held if it always did.
+
+    A turn that was cut says nothing of a constraint.
+    """
     held: dict[str, bool] = {}
     for mark in marks:
-        for name, kept in mark.constraints.items():
+        for name, kept in mark.demands.items():
             held[name] = held.get(name, True) and kept
     readings = ("strict", "flexible")
     return Mark(
