@@ -238,6 +238,23 @@ def test_the_known_solution_and_one_written_otherwise_are_right() -> None:
 
 @pytest.mark.usefixtures("contained")
 @pytest.mark.parametrize(
+    ("code", "ending", "outcome"),
+    [
+        (ITEM.answer, "length", Right()),
+        ("def solve(*a):\n    return None", "length", Invalid("truncated")),
+        ("def solve(*a):\n    return None", "stop", Wrong()),
+    ],
+)
+def test_a_block_of_a_text_that_was_cut_counts_where_it_passes(
+    code: str, ending: str, outcome: Outcome
+) -> None:
+    step = ITEM.on(Answer(f"First:\n```python\n{code}\n```\nNo, it should", ending))
+    assert isinstance(step, Trial)
+    assert step.mark().outcome == outcome
+
+
+@pytest.mark.usefixtures("contained")
+@pytest.mark.parametrize(
     ("code", "why"),
     [
         ("def solve(*a):\n    return None", "gives None, not"),

@@ -23,7 +23,7 @@ from steelyard.domain.task import (
     Outcome,
     Wrong,
 )
-from steelyard.tasks.scoring import finished_part, outcome_of, without_thought
+from steelyard.tasks.scoring import finished_part, is_cut, outcome_of, without_thought
 from steelyard.tasks.tool_calls import (
     Called,
     broken,
@@ -168,10 +168,8 @@ class Errand:
         flexible = _listed(found) if found else None
         strict = flexible if re.fullmatch(r"\d+(?:\s*,\s*\d+)*\.?", text) else None
         right = tuple(found) == self.draft.ids and self._world.state() == self._wanted_state()
-        outcome = outcome_of(answer, flexible, right=right)
-        if answer.finish_reason == "length" and not right:
-            outcome = Invalid("truncated")
-        if self._in_text and not right:
+        outcome = outcome_of(answer, flexible, right=right, bare=strict is not None)
+        if self._in_text and not right and not is_cut(answer):
             outcome = Invalid("call_as_text")
         return self._mark(outcome, strict, flexible)
 

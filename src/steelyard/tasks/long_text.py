@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 from steelyard.domain.task import Answer, Mark, Message
 from steelyard.tasks.noise import Noise
-from steelyard.tasks.scoring import final_line, finished_part, outcome_of, without_thought
+from steelyard.tasks.scoring import final_line, finished_part, mark_of, states, without_thought
 
 # What of the check words came back, also in thought, as an extraction of the mark:
 # `analysis.delivery` reads it.
@@ -103,7 +103,7 @@ class BuriedScorer:
         text = finished_part(answer)
         line = final_line(text)
         strict = None if line is None else self._bare(line)
-        flexible = strict if strict is not None else self._found(text, line, answer)
+        flexible = strict if strict is not None else self._found(text, line)
         aloud = without_thought(answer)
         held = {
             f"check_{position}": _has(aloud, word)
@@ -111,11 +111,16 @@ class BuriedScorer:
         }
         said = f"{answer.reasoning}\n{answer.text}"
         seen = [p for p, word in zip(POSITIONS, self.canaries, strict=True) if _has(said, word)]
-        return Mark(
-            outcome_of(answer, flexible, right=flexible == self._shown(list(self.values))),
-            {"strict": strict, "flexible": flexible, CHECK_WORDS: ", ".join(seen)},
+        mark = mark_of(
+            answer,
+            strict,
+            flexible,
             {"answer_form": strict is not None, **held},
+            right=flexible == self._shown(list(self.values)),
+            stated=states(text),
+            worked=True,
         )
+        return replace(mark, extracted={**mark.extracted, CHECK_WORDS: ", ".join(seen)})
 
     def _bare(self, line: str) -> str | None:
         parts = [part.strip("* .\"'`") for part in re.split(r",(?!\d{3}(?:\D|$))|;|\s", line)]
@@ -130,10 +135,8 @@ class BuriedScorer:
             return None
         return self._shown([part.replace(",", "") for part in parts])
 
-    def _found(self, text: str, line: str | None, answer: Answer) -> str | None:
+    def _found(self, text: str, line: str | None) -> str | None:
         """Find the values in a sentence; of several where one is asked, the last."""
-        if line is None and answer.finish_reason == "length":
-            return None
         rest = (
             line
             if line is not None

@@ -13,7 +13,7 @@ from typing import Final, final
 
 from steelyard.domain.task import Answer, Mark
 from steelyard.tasks.numbers import NUMBER, as_number
-from steelyard.tasks.scoring import final_line, finished_part, outcome_of
+from steelyard.tasks.scoring import final_line, finished_part, mark_of, states
 
 # Each unit and the other ways to write it.
 WRITTEN: Final = {
@@ -45,14 +45,17 @@ class MeasureScorer:
         formal = line if self.worked else text
         strict = None if formal is None else self._read(formal, whole=True)
         flexible = strict
-        if flexible is None and not (line is None and answer.finish_reason == "length"):
+        if flexible is None:
             flexible = self._read(line if line is not None else text, whole=False)
         number, _, unit = (flexible or "").partition(" ")
-        right = unit == self.unit and as_number(number) == self.value
-        return Mark(
-            outcome_of(answer, flexible, right=right),
-            {"strict": strict, "flexible": flexible},
+        return mark_of(
+            answer,
+            strict,
+            flexible,
             {"answer_form": strict is not None, "unit": unit == self.unit},
+            right=unit == self.unit and as_number(number) == self.value,
+            stated=states(text),
+            worked=self.worked,
         )
 
     def _read(self, text: str, *, whole: bool) -> str | None:

@@ -57,7 +57,8 @@ class RagScorer:
     def mark(self, answer: Answer) -> Mark:
         """Mark the value; which documents are named is kept beside it and decides nothing."""
         text = finished_part(answer)
-        rest = _SOURCES_LINE.sub(lambda m: m[0] if m[1] is None else "", text)
+        # Whatever is left of the text is finished.
+        rest = _SOURCES_LINE.sub(lambda m: m[0] if m[1] is None else "", text) + "\n"
         scorer = ValueScorer(self.value, (*self.options, NOT_STATED), self.numeric, worked=True)
         strict = scorer.mark(replace(answer, text=rest)).extracted["strict"]
         found = scorer.mark(replace(answer, text=_SAID_ABSENT.sub(NOT_STATED, rest)))

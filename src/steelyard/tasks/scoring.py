@@ -3,13 +3,14 @@
 `strict` takes only the form that the prompt demands; `flexible` also finds an answer inside a
 sentence. The flexible reading decides the mark, the strict one is kept beside it. Only what was
 said aloud is read. A text that ended because the room was used up counts only as far as its last
-finished line: half a number is another number. Not aware of families.
+finished line: half a number is another number. What may be read out of such a text is decided here
+alone, in `stands`, for every scorer. Not aware of families.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, final
@@ -27,6 +28,8 @@ _AGAIN: Final = re.compile(
     r"(?:(?:[Ff]inal|FINAL) [Aa]nswer|FINAL ANSWER|Answer|ANSWER)[*_]{0,3}\s?:"
 )
 _HEADS: Final = 8  # the last ones of a line: each is read to its end
+# One that gives the answer, as "Answer A is too small" does not.
+_GIVES: Final = re.compile(r"\W*(?:final )?answer\b[\s*_`\"'()]*(?:[:=]|is\b)", re.IGNORECASE)
 _REFUSAL: Final = re.compile(
     r"\b(?:I(?:'m| am) sorry|I (?:can(?:'|no)t|am unable|am not able|won't|will not|must decline)|"
     r"as an AI|unable to (?:help|answer|assist))",
@@ -45,9 +48,24 @@ def without_thought(answer: Answer) -> str:
 def finished_part(answer: Answer) -> str:
     """Return the answer without thought, cut to its last whole line if the room ran out."""
     text = thought.aloud(answer.text, bare=not answer.reasoning).replace("\u2019", "'")
-    if answer.finish_reason == "length":
+    if is_cut(answer):
         text = text[: text.rfind("\n") + 1]
     return text.strip()
+
+
+def is_cut(answer: Answer) -> bool:
+    """Say whether the text ended because the room was used up."""
+    return answer.finish_reason == "length"
+
+
+def stands(answer: Answer, *, right: bool, stated: bool = False, bare: bool = False) -> bool:
+    """Say whether what was read is the answer: of a text that was cut it may be a thought only.
+
+    Then it is where it is `stated`, behind a finished `Answer:`, and where it is right and `bare`,
+    in the form that was demanded with nothing else before it: it is wrong about nothing, since
+    another one may have been about to follow.
+    """
+    return not is_cut(answer) or stated or (bare and right)
 
 
 def refuses(text: str) -> bool:
@@ -55,18 +73,53 @@ def refuses(text: str) -> bool:
     return _REFUSAL.search(text.replace("\u2019", "'")) is not None
 
 
-def outcome_of(answer: Answer, extracted: str | None, *, right: bool) -> Outcome:
+def outcome_of(
+    answer: Answer,
+    extracted: str | None,
+    *,
+    right: bool,
+    stated: bool = False,
+    bare: bool = False,
+) -> Outcome:
     """Say why there is no answer, or whether it is the known one."""
-    if extracted is not None:
+    if extracted is not None and stands(answer, right=right, stated=stated, bare=bare):
         return Right() if right else Wrong()
-    if answer.finish_reason == "length":
+    if is_cut(answer):
         return Invalid("truncated")
     return Invalid("refused" if refuses(without_thought(answer)) else "unparsable")
+
+
+def mark_of(
+    answer: Answer,
+    strict: str | None,
+    flexible: str | None,
+    held: Mapping[str, bool],
+    *,
+    right: bool,
+    stated: bool = False,
+    worked: bool = False,
+) -> Mark:
+    """Mark what was read in two ways; what was read out of a cut text and does not stand is none.
+
+    Where `worked` the strict reading is of an `Answer:` line, not of all that was said.
+    """
+    bare = strict is not None and not worked
+    outcome = outcome_of(answer, flexible, right=right, stated=stated, bare=bare)
+    if isinstance(outcome, Invalid):
+        strict = flexible = None
+    return Mark(outcome, {"strict": strict, "flexible": flexible}, dict(held))
 
 
 def says_something(text: str) -> bool:
     """Say whether there is a letter or a digit in it."""
     return any(map(str.isalnum, text))
+
+
+def states(text: str) -> bool:
+    """Say whether the last line that starts with `Answer` gives one."""
+    lines = (line.strip() for line in reversed(text.splitlines()))
+    last = next((line for line in lines if _FINAL.match(line)), "")
+    return _GIVES.match(last) is not None
 
 
 def final_line(text: str, reads: Callable[[str], bool] = says_something) -> str | None:
@@ -120,14 +173,18 @@ class NumberScorer:
         """Compare as rational numbers, so that `4.0` and `4` are equal; the wider bound holds."""
         text = finished_part(answer)
         strict = self._strict(text)
-        flexible = strict if strict is not None else self._flexible(text, answer)
+        flexible = strict if strict is not None else self._flexible(text)
         value = None if flexible is None else as_number(flexible)
         if value is None:  # a number too long to be read is not read in part
             strict = flexible = None
-        return Mark(
-            outcome_of(answer, flexible, right=value is not None and self._near(value)),
-            {"strict": strict, "flexible": flexible},
+        return mark_of(
+            answer,
+            strict,
+            flexible,
             {"answer_form": strict is not None},
+            right=value is not None and self._near(value),
+            stated=states(text),
+            worked=self.worked,
         )
 
     def _near(self, value: Fraction) -> bool:
@@ -139,10 +196,9 @@ class NumberScorer:
         bare = "" if line is None else line.strip("* $").removesuffix(".")
         return bare if is_number(bare) else None
 
-    def _flexible(self, text: str, answer: Answer) -> str | None:
+    @staticmethod
+    def _flexible(text: str) -> str | None:
         said = final_line(text, _gives_number)
-        if said is None and answer.finish_reason == "length":
-            return None
         return the_answer(text) if said is None else said_number(said)
 
 
@@ -159,11 +215,17 @@ class ChoiceScorer:
         """Compare without regard to case, articles and a closing full stop."""
         text = finished_part(answer)
         strict = self._strict(text)
-        flexible = strict if strict is not None else self._flexible(text, answer)
-        return Mark(
-            outcome_of(answer, flexible, right=flexible == self.value.lower()),
-            {"strict": strict, "flexible": flexible},
+        flexible = strict if strict is not None else self._flexible(text)
+        known = flexible in {option.lower() for option in (self.value, *self.options)}
+        return mark_of(
+            answer,
+            strict,
+            flexible,
             {"answer_form": strict is not None},
+            right=flexible == self.value.lower(),
+            # Any other word may be that of the demand, said over: `Answer: NAME`.
+            stated=known and states(text),
+            worked=self.worked,
         )
 
     def _strict(self, text: str) -> str | None:
@@ -179,10 +241,8 @@ class ChoiceScorer:
         bare = re.sub(r"^(?:in |at )?(?:the |an? )", "", bare)
         return bare if re.fullmatch(r"[a-z]+", bare) else None
 
-    def _flexible(self, text: str, answer: Answer) -> str | None:
+    def _flexible(self, text: str) -> str | None:
         said = final_line(text, self._reads)
-        if said is None and answer.finish_reason == "length":
-            return None
         if (only := self._only(said if said is not None else text)) is not None or said is not None:
             return only
         told = (self._only(part) for part in reversed(_ANSWER.findall(text)))
@@ -229,14 +289,9 @@ class FormScorer:
         held = {constraint.name: constraint.holds(text) for constraint in self.constraints}
         strict = text if all(held.values()) else None
         right = strict is not None and self._same(text)
-        cut = answer.finish_reason == "length" and not right
         refused = strict is None and _REFUSAL.search(text) is not None
-        readable = None if cut or refused or not text else text
-        return Mark(
-            outcome_of(answer, readable, right=right),
-            {"strict": strict, "flexible": readable},
-            held,
-        )
+        readable = None if refused or not text else text
+        return mark_of(answer, strict, readable, held, right=right)
 
     def _same(self, text: str) -> bool:
         value = _json_object(self.expected)

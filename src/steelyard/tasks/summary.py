@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.domain.task import Answer, Mark
-from steelyard.tasks.scoring import finished_part, outcome_of
+from steelyard.tasks.scoring import finished_part, mark_of
 
 _SENTENCE_ENDS: Final = re.compile(r"[.!?]\s+\S")
 _WORDS_OF_FRAME: Final = 16
@@ -55,11 +55,13 @@ class SummaryScorer:
             "no_other_fact": not any(_has(text, fact) for fact in self.others),
             "short": len(text.split()) <= self.words,
         }
-        strict = text if read else None
-        return Mark(
-            outcome_of(answer, strict, right=all(held.values())),
-            {"strict": strict, "flexible": strict},
-            {"one_sentence": bool(text) and not _SENTENCE_ENDS.search(text), **held},
+        one = bool(text) and not _SENTENCE_ENDS.search(text)
+        return mark_of(
+            answer,
+            text if read and one and "\n" not in text else None,
+            text if read else None,
+            {"one_sentence": one, **held},
+            right=all(held.values()),
         )
 
 

@@ -15,9 +15,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-from steelyard.domain.task import Answer, Call, Invalid, Mark, Outcome, Right, Wrong
+from steelyard.domain.task import Answer, Call, Invalid, Mark
 from steelyard.tasks import json_text
-from steelyard.tasks.scoring import finished_part, outcome_of, without_thought
+from steelyard.tasks.scoring import finished_part, is_cut, mark_of, outcome_of, without_thought
 from steelyard.tasks.tool_catalogue import Tool
 from steelyard.tasks.values import JsonObject, bare_object, same_in_any_order
 
@@ -105,7 +105,7 @@ def broken(answer: Answer, called: Sequence[Called]) -> Invalid | None:
     """Return why calls cannot be read, where one of them holds no JSON."""
     if all(call.arguments is not None for call in called):
         return None
-    return Invalid("truncated" if answer.finish_reason == "length" else "unparsable")
+    return Invalid("truncated" if is_cut(answer) else "unparsable")
 
 
 def called_in_text(answer: Answer, names: Collection[str]) -> bool:
@@ -160,16 +160,17 @@ class ToolScorer:
         if called:
             shown = json.dumps(found)
             right = same_in_any_order(found, wanted)
-            return Mark(
-                _of_calls(answer, called, right=right), {"strict": shown, "flexible": shown}, parts
-            )
+            # Of calls that were cut off the last ones may be missing.
+            outcome = broken(answer, called) or outcome_of(answer, shown, right=right, bare=True)
+            return Mark(outcome, {"strict": shown, "flexible": shown}, parts)
         strict, flexible = self._read(finished_part(answer))
         if self.said.startswith("missing"):
             parts["asked_for_it"] = flexible == self.said
-        outcome = outcome_of(answer, flexible, right=bool(self.said) and flexible == self.said)
-        if in_text:
-            outcome, flexible = Invalid("call_as_text"), without_thought(answer)
-        return Mark(outcome, {"strict": strict, "flexible": flexible}, parts)
+        if in_text and not is_cut(answer):
+            said = {"strict": strict, "flexible": without_thought(answer)}
+            return Mark(Invalid("call_as_text"), said, parts)
+        right = bool(self.said) and flexible == self.said and not in_text
+        return mark_of(answer, strict, flexible, parts, right=right)
 
     def _read(self, text: str) -> tuple[str | None, str | None]:
         """Read what is said instead of a call: as the prompt demands it, and in a sentence."""
@@ -200,12 +201,3 @@ class ToolScorer:
         if not found and re.search(rf"\b(?:{_PLAIN.get(expected, '(?!)')})\b", text, re.IGNORECASE):
             return expected
         return None
-
-
-def _of_calls(answer: Answer, called: Sequence[Called], *, right: bool) -> Outcome:
-    if (unread := broken(answer, called)) is not None:
-        return unread
-    if right:
-        return Right()
-    # Of calls that were cut off the last ones may be missing.
-    return Invalid("truncated") if answer.finish_reason == "length" else Wrong()

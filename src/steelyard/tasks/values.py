@@ -17,7 +17,7 @@ from typing import Final, TypeAlias, final
 from steelyard.domain.task import Answer, Mark
 from steelyard.tasks import json_text
 from steelyard.tasks.numbers import as_number, is_number, said_number, the_answer
-from steelyard.tasks.scoring import final_line, finished_part, outcome_of, without_thought
+from steelyard.tasks.scoring import final_line, finished_part, mark_of, states, without_thought
 
 JsonObject: TypeAlias = dict[str, object]
 _BARE: Final = "* .\"'`"
@@ -49,12 +49,17 @@ class ValueScorer:
         """Compare numbers by value and words without regard to case."""
         text = finished_part(answer)
         strict = self._strict(text)
-        flexible = strict if strict is not None else self._flexible(text, answer)
-        right = flexible is not None and same_value(flexible, self.value)
-        return Mark(
-            outcome_of(answer, flexible, right=right),
-            {"strict": strict, "flexible": flexible},
+        flexible = strict if strict is not None else self._flexible(text)
+        known = flexible in (self.value, *self.options) or is_number(flexible or "")
+        return mark_of(
+            answer,
+            strict,
+            flexible,
             {"answer_form": strict is not None},
+            right=flexible is not None and same_value(flexible, self.value),
+            # Any other word may be that of the demand, said over: `Answer: NAME`.
+            stated=known and states(text),
+            worked=self.worked,
         )
 
     def _strict(self, text: str) -> str | None:
@@ -66,10 +71,8 @@ class ValueScorer:
             return bare
         return next((option for option in self.options if option.lower() == bare.lower()), None)
 
-    def _flexible(self, text: str, answer: Answer) -> str | None:
+    def _flexible(self, text: str) -> str | None:
         said = final_line(text, self._reads)
-        if said is None and answer.finish_reason == "length":
-            return None
         return self._read(the_answer, text) if said is None else self._read(said_number, said)
 
     def _reads(self, said: str) -> bool:
@@ -165,10 +168,12 @@ def json_mark(
     strict = bare_object(text)
     found = strict if strict is not None else found_object(text)
     shown = None if found is None else json.dumps(found)
-    return Mark(
-        outcome_of(answer, shown, right=found is not None and right(found)),
-        {"strict": shown if strict is not None else None, "flexible": shown},
+    return mark_of(
+        answer,
+        shown if strict is not None else None,
+        shown,
         {"json_only": strict is not None, **held(found)},
+        right=found is not None and right(found),
     )
 
 

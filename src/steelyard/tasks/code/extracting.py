@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.domain.task import Answer
-from steelyard.tasks.scoring import without_thought
+from steelyard.tasks.scoring import is_cut, without_thought
 
 _ONE_BLOCK: Final = re.compile(r"```(?:python|py)?[ \t]*\n((?:(?!```).)*?)\n?```", re.DOTALL)
 _BLOCK: Final = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(```|\Z)", re.DOTALL)
@@ -51,7 +51,7 @@ def find(answer: Answer, name: str) -> Found:
 
 
 def _candidates(text: str, answer: Answer) -> list[str]:
-    cut = answer.finish_reason == "length"
+    cut = is_cut(answer)
     blocks = [code for code, end in _BLOCK.findall(text) if end or not cut]
     if blocks or cut:
         return blocks

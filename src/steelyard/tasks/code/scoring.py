@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from steelyard.domain.errors import CannotContain
-from steelyard.domain.task import Answer, Mark, NotRun, Outcome, Right, Trial, Wrong
+from steelyard.domain.task import Answer, Mark, NotRun, Outcome, Trial
 from steelyard.platform import containment
 from steelyard.platform.sandbox import Limits, Ran
 from steelyard.tasks.code import hidden
@@ -45,10 +45,11 @@ class CodeScorer:
         if found.flexible is None:
             return marked(outcome_of(answer, None, right=False), found, None)
         if not found.defines:
-            return marked(Wrong(), found, f"no function {NAME} is defined")
-        return Trial(partial(self.tried, found, found.flexible))
+            outcome = outcome_of(answer, found.flexible, right=False)
+            return marked(outcome, found, f"no function {NAME} is defined")
+        return Trial(partial(self.tried, answer, found, found.flexible))
 
-    def tried(self, found: Found, code: str) -> Mark:
+    def tried(self, answer: Answer, found: Found, code: str) -> Mark:
         """Call the function with all hidden arguments and compare what it gives."""
         tests = hidden.tests(self.made)
         try:
@@ -58,7 +59,9 @@ class CodeScorer:
         if ran.ending == "not_begun":
             return marked(NotRun("sandbox_failed"), found, ran.complaint or f"code {ran.code}")
         failed = _failed(tests, ran)
-        return marked(Right() if failed is None else Wrong(), found, failed)
+        # Of a text that was cut a whole block counts where it passes.
+        outcome = outcome_of(answer, code, right=failed is None, bare=True)
+        return marked(outcome, found, failed)
 
 
 def marked(outcome: Outcome, found: Found, failed: str | None) -> Mark:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.domain.errors import CannotContain
-from steelyard.domain.task import Answer, Mark, NotRun, Right, Trial, Wrong
+from steelyard.domain.task import Answer, Mark, NotRun, Trial
 from steelyard.platform import containment
 from steelyard.platform.sandbox import Limits
 from steelyard.tasks.code.extracting import Found, find
@@ -54,10 +54,11 @@ class SuiteScorer:
         if found.flexible is None:
             return marked(outcome_of(answer, None, right=False), found, None)
         if not found.defines:
-            return marked(Wrong(), found, f"no function {self.function} is defined")
-        return Trial(partial(self.tried, found, found.flexible))
+            outcome = outcome_of(answer, found.flexible, right=False)
+            return marked(outcome, found, f"no function {self.function} is defined")
+        return Trial(partial(self.tried, answer, found, found.flexible))
 
-    def tried(self, found: Found, code: str) -> Mark:
+    def tried(self, answer: Answer, found: Found, code: str) -> Mark:
         """Run the program and its tests."""
         try:
             if self.reference and (why := _failure(self.reference, self.tests)) != _PASSED:
@@ -67,7 +68,9 @@ class SuiteScorer:
             return marked(NotRun("no_sandbox"), found, str(refused))
         except _NotBegunError as error:
             return marked(NotRun("sandbox_failed"), found, str(error))
-        return marked(Right() if failed == _PASSED else Wrong(), found, failed or None)
+        # Of a text that was cut a whole block counts where it passes.
+        outcome = outcome_of(answer, code, right=failed == _PASSED, bare=True)
+        return marked(outcome, found, failed or None)
 
 
 def called_by(tests: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, final
 from steelyard.domain.task import Answer, Mark
 from steelyard.tasks.demands.content import Content
 from steelyard.tasks.demands.rules import RULES
-from steelyard.tasks.scoring import outcome_of, refuses, without_thought
+from steelyard.tasks.scoring import mark_of, refuses, without_thought
 
 
 @final
@@ -33,10 +33,5 @@ class DemandScorer:
         held = {name: bool(text) and RULES[name](text, arguments) for name, arguments in told}
         kept = all(held.values())
         right = kept and self.content.said(text)
-        cut = answer.finish_reason == "length" and not right
-        readable = None if not text or cut or (not kept and refuses(text)) else text
-        return Mark(
-            outcome_of(answer, readable, right=right),
-            {"strict": text if kept else None, "flexible": readable},
-            held,
-        )
+        readable = None if not text or (not kept and refuses(text)) else text
+        return mark_of(answer, text if kept else None, readable, held, right=right)

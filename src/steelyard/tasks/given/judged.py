@@ -13,7 +13,7 @@ from typing import final
 from steelyard.domain.judging import NOT_JUDGED
 from steelyard.domain.task import Answer, Invalid, Mark, NotRun, Right
 from steelyard.tasks.items import Scorer
-from steelyard.tasks.scoring import without_thought
+from steelyard.tasks.scoring import is_cut, without_thought
 
 
 @final
@@ -40,7 +40,7 @@ class JudgeScorer:
         checked = Mark(Right()) if self.first is None else self.first.mark(answer)
         if not isinstance(checked.outcome, Right):
             return checked
-        if answer.finish_reason == "length":
+        if is_cut(answer):
             return replace(checked, outcome=Invalid("truncated"))
         if not without_thought(answer):
             return replace(checked, outcome=Invalid("unparsable"))

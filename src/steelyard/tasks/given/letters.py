@@ -15,7 +15,14 @@ from typing import Final, final
 
 from steelyard.domain.task import Answer, Mark
 from steelyard.tasks.given.texts import plain
-from steelyard.tasks.scoring import final_line, outcome_of, without_thought
+from steelyard.tasks.scoring import (
+    final_line,
+    finished_part,
+    is_cut,
+    mark_of,
+    states,
+    without_thought,
+)
 
 MOST_CHOICES: Final = len(ascii_uppercase)
 _ALONE: Final = re.compile(r"[\s(\[*_`\"']*([A-Z])[\s)\]*_`\"'.:]*")
@@ -46,27 +53,32 @@ class LetterScorer:
 
     def mark(self, answer: Answer) -> Mark:
         """Read a letter, strictly and flexibly."""
-        text = without_thought(answer).replace("\u2019", "'")
-        bare = final_line(text, self._reads) if self.worked else text
+        # Where no line was finished a letter that stands alone may still be all that there is.
+        text = finished_part(answer) or without_thought(answer).replace("\u2019", "'")
+        line = final_line(text, self._reads)
+        bare = line if self.worked else text
         strict = None if bare is None else self._known(_ALONE.fullmatch(bare))
-        flexible = strict or self._flexible(text, cut=answer.finish_reason == "length")
-        return Mark(
-            outcome_of(answer, flexible, right=flexible == self.letter),
-            {"strict": strict, "flexible": flexible},
+        flexible = strict or self._flexible(text, line, cut=is_cut(answer))
+        return mark_of(
+            answer,
+            strict,
+            flexible,
             {"answer_form": strict is not None},
+            right=flexible == self.letter,
+            stated=states(finished_part(answer)),
+            worked=self.worked,
         )
 
-    def _flexible(self, text: str, *, cut: bool) -> str | None:
-        line = final_line(text, self._reads)
+    def _flexible(self, text: str, line: str | None, *, cut: bool) -> str | None:
         if line is not None and (found := self._known(_FIRST.match(line))):
             return found
+        if cut:  # no letter of another line counts
+            return None if line is None else self._by_words(line)
         for said in reversed(list(_SAID.finditer(text))):
             if found := self._known(said):
                 return found
         if found := self._known(_LEADING.match(text)):
             return found
-        if cut:
-            return None
         named = {found for one in _IN_BRACKETS.finditer(text) if (found := self._known(one))}
         return named.pop() if len(named) == 1 else self._by_words(line or text)
 

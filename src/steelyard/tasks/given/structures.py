@@ -101,7 +101,8 @@ class SchemaScorer:
         complaint = _complaint(self.schema, value)
         if complaint is None:  # nothing is known of the model
             return Mark(NotRun("schema_of_no_use"))
-        mark = text_mark(answer, lambda _: not complaint, cut_may_be_right=True)
+        whole = bare and not said[-1:].isdigit()  # half a number is another number
+        mark = text_mark(answer, lambda _: not complaint, cut_may_be_right=whole)
         kept = {"strict": said if bare else None, "flexible": said, "complaint": complaint}
         return replace(mark, extracted=kept, constraints={"json_only": bare})
 

@@ -1,7 +1,8 @@
 """Scorers of running text: equal, equal but for form, a few edits away, holding or matching a text.
 
-A text that was cut off at the limit is wrong about nothing: it is right if it is right already
-where the whole is compared, and `truncated` otherwise. Not aware of files or rows.
+A text that was cut off at the limit is wrong about nothing but a finished `Answer:` line: it is
+right if it is right already where the whole is compared, and `truncated` otherwise. Not aware of
+files or rows.
 Edit distance: Hyyrö (2003), "A bit-vector algorithm for computing Levenshtein and Damerau edit
 distances", one big integer for a column.
 """
@@ -16,7 +17,15 @@ from typing import Final, final
 
 from steelyard.domain.task import Answer, Mark, NotRun
 from steelyard.platform import matching
-from steelyard.tasks.scoring import final_line, outcome_of, refuses, without_thought
+from steelyard.tasks.scoring import (
+    final_line,
+    finished_part,
+    is_cut,
+    mark_of,
+    refuses,
+    states,
+    without_thought,
+)
 
 TOO_SLOW: Final = "pattern_too_slow"
 _QUOTES: Final = re.escape("\"'`*_()[]{}<>«»„“”‘’‚‹›¡¿")
@@ -53,12 +62,11 @@ def distance(left: str, right: str) -> int:
 
 def text_mark(answer: Answer, right: Callable[[str], bool], *, cut_may_be_right: bool) -> Mark:
     """Mark the whole of what was said; what is cut off or declines has no reading."""
-    text, cut = without_thought(answer), answer.finish_reason == "length"
+    text, cut = without_thought(answer), is_cut(answer)
     found = bool(text) and (cut_may_be_right or not cut) and right(text)
     unread = not text or (not found and (cut or refuses(text)))
     readable = None if unread else text
-    read = {"strict": readable, "flexible": readable}
-    return Mark(outcome_of(answer, readable, right=found), read)
+    return mark_of(answer, readable, readable, {}, right=found)
 
 
 @final
@@ -88,13 +96,13 @@ class NormalisedScorer:
         """Right if what was said, or its `Answer:` line, is one of those accepted."""
         wanted = {plain(text) for text in self.accepted}
         said = without_thought(answer)
-        last = final_line(said)
+        text = finished_part(answer) if is_cut(answer) else said
+        last = final_line(text)
         whole = plain(said) in wanted
         if last is None or whole:
             return text_mark(answer, lambda text: plain(text) in wanted, cut_may_be_right=True)
-        found = plain(last) in wanted
-        read = None if answer.finish_reason == "length" and not found else last
-        return Mark(outcome_of(answer, read, right=found), {"strict": None, "flexible": read})
+        right = plain(last) in wanted
+        return mark_of(answer, None, last, {}, right=right, stated=states(text))
 
 
 @final
@@ -137,7 +145,7 @@ class PatternScorer:
         """Match; what was matched is the reading."""
         flags = re.IGNORECASE if self.ignore_case else 0
         text = without_thought(answer)
-        if not text or answer.finish_reason == "length":  # no match would count
+        if not text or is_cut(answer):  # no match would count
             return text_mark(answer, lambda _: False, cut_may_be_right=False)
         try:
             found = matching.find(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.domain.task import Answer, Mark
-from steelyard.tasks.scoring import finished_part, outcome_of
+from steelyard.tasks.scoring import finished_part, mark_of
 
 _BARE: Final = "* .\"'`"
 
@@ -26,15 +26,12 @@ class CodeScorer:
         bare = text.strip(_BARE).upper()
         strict = bare if self.pattern.fullmatch(bare) else None
         flexible = strict
-        if flexible is None and answer.finish_reason != "length":
+        if flexible is None:
             said = set(self.pattern.findall(text))
             flexible = said.pop() if len(said) == 1 else None
         right = flexible is not None and _plain(flexible) == _plain(self.value)
-        return Mark(
-            outcome_of(answer, flexible, right=right),
-            {"strict": strict, "flexible": flexible},
-            {"answer_form": strict is not None},
-        )
+        held = {"answer_form": strict is not None}
+        return mark_of(answer, strict, flexible, held, right=right)
 
 
 def _plain(code: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final, final
 
 from steelyard.domain.task import Answer, Call, Mark
 from steelyard.tasks import json_text
-from steelyard.tasks.scoring import outcome_of
+from steelyard.tasks.scoring import mark_of
 
 _ASIDE: Final = re.compile(r"[ ,./\-_*^]")
 _DECIMAL: Final = frozenset({"float", "number"})
@@ -48,14 +48,10 @@ class CallsScorer:
         made = [(call.name, _arguments(call)) for call in answer.calls]
         shown = json.dumps([[name, arguments] for name, arguments in made]) if made else None
         unread = any(arguments is None for _, arguments in made)
-        cut = answer.finish_reason == "length"
         right = not unread and self._accepts([(n, a) for n, a in made if a is not None])
-        read = None if unread or (cut and not right) else shown
-        return Mark(
-            outcome_of(answer, read, right=right),
-            {"strict": read, "flexible": read},
-            {"called": bool(made), "arguments_json": bool(made) and not unread},
-        )
+        read = None if unread else shown
+        held = {"called": bool(made), "arguments_json": bool(made) and not unread}
+        return mark_of(answer, read, read, held, right=right)
 
     def _accepts(self, made: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:
         wanted, functions = json.loads(self.wanted), json.loads(self.functions)
