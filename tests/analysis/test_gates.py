@@ -95,7 +95,7 @@ def test_the_whole_interval_has_to_lie_inside_the_limit(ttft: Estimate, state: G
         (estimate(7.0, 1.0), "met", "7 tok/s [6, 8]"),
         (estimate(5.5, 1.0), "undecided", "5.5 tok/s [4.5, 6.5]"),
         (estimate(3.0, 1.0), "failed", "3 tok/s [2, 4]"),
-        (unbounded(99.0), "undecided", "99 tok/s, 1 samples: too few for an interval"),
+        (unbounded(99.0), "undecided", "99 tok/s, 1 sample: too few for an interval"),
         (NOTHING, "undecided", "not measured: nothing was measured"),
     ],
 )

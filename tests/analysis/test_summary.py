@@ -287,7 +287,29 @@ def test_what_is_left_out_is_said_by_what_is_in_doubt() -> None:
         "POLLUTED: 2 runs are left out of all that is timed (HIGH_CPU_SATURATION, SWAPPING), 1 of "
         "them of memory as well; the answers of 1 of them count: "
     )
-    assert "; 1 run is left out whole, their answers too (MISSING_EXPERIMENTAL_CONTROLS). " in said
+    assert "; 1 run is left out whole, its answers too (MISSING_EXPERIMENTAL_CONTROLS). " in said
+
+
+def test_one_polluted_run_is_spoken_of_as_one() -> None:
+    evidence = hogged()
+    asking = next(run for run in evidence.runs if run.cautions and run.spec.tasks)
+    swap = replace(HOG, code="SWAPPING")
+    runs = tuple(replace(run, cautions=(swap,) if run is asking else ()) for run in evidence.runs)
+    one = replace(evidence, runs=runs)
+    (said,) = [text for text in summarise(one).sentences if text.startswith("POLLUTED")]
+    assert said == (
+        "POLLUTED: 1 run is left out of all that is timed (SWAPPING), of memory as well; its "
+        "answers count: no clock marks them, and what was too slow is not run and counts against. "
+        "--resume measures it again, on a machine that is quiet; --include-polluted takes it as "
+        "it is."
+    )
+    said_of_it = summarise(one, include_polluted=True).sentences
+    assert "POLLUTED: 1 run is INCLUDED, as asked." in said_of_it
+    clean = replace(
+        asking, id="again", spec=replace(asking.spec, repeat=asking.spec.repeat + 3), cautions=()
+    )
+    again = summarise(replace(one, runs=(*runs, clean))).sentences
+    assert any("It has a clean repeat, so that --resume measures none again" in s for s in again)
 
 
 def test_tasks_that_were_run_in_doubt_are_not_called_not_run() -> None:

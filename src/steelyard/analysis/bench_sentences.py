@@ -12,6 +12,7 @@ from typing import Final
 
 from steelyard.analysis.failure_hints import hints
 from steelyard.domain.bench import Batching, Difference, Knee, Level, Measurement, Statistic
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate
 
@@ -81,12 +82,13 @@ def _beside(level: Level) -> Iterator[str]:
     counts = level.counts
     if counts.failed:
         whys = ", ".join(f"{n} {why.replace('_', ' ')}" for why, n in counts.failures.items())
-        failed = f"{counts.failed:,} of {counts.sent:,} requests failed"
+        failed = f"{counts.failed:,} of {counted(counts.sent, 'request')} failed"
         yield f"{_place(level.load)}: {failed} ({whys})."
         yield from (f"{said[:1].upper()}{said[1:]}." for said in hints(counts.failures))
     if counts.dropped:
+        planned, were = counted(counts.planned, "request"), "was" if counts.dropped == 1 else "were"
         yield (
-            f"{_place(level.load)}: {counts.dropped:,} of {counts.planned:,} requests were never"
+            f"{_place(level.load)}: {counts.dropped:,} of {planned} {were} never"
             " sent, since the load had ended before their turn."
         )
     if isinstance(cost := level.tokens.cost_usd, Measured):

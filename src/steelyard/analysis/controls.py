@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import AppliedControl, RunRecord
 
@@ -37,7 +38,7 @@ def _common(readings: Sequence[Reading[str]]) -> Reading[str]:
 
 def _counted(readings: Sequence[Reading[str]], seen: Iterable[str]) -> list[str]:
     said = [_said(reading) for reading in readings]
-    return [f"{value} in {said.count(value)} of {len(said)} runs" for value in seen]
+    return [f"{value} in {said.count(value)} of {counted(len(said), 'run')}" for value in seen]
 
 
 def _said(reading: Reading[str]) -> str:

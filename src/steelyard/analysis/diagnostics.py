@@ -12,6 +12,7 @@ from steelyard.analysis.metrics.machine import overhead
 from steelyard.analysis.validity import telemetry_status
 from steelyard.domain.campaign import Sweep, role_of, variant_of
 from steelyard.domain.caution import quality
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading, derived
 from steelyard.domain.run import Proof, RunRecord
 from steelyard.domain.stream import Attempt, Completed, Usage
@@ -103,7 +104,7 @@ def _skips(skipped: Mapping[str, str]) -> tuple[NotMeasured, ...]:
 
 def _summed(name: str, found: Sequence[Proof]) -> Proof:
     failed = [proof for proof in found if not proof.passed]
-    text = f"{len(found) - len(failed)} of {len(found)} runs"
+    text = f"{len(found) - len(failed)} of {counted(len(found), 'run')}"
     if failed:
         return Proof(name, passed=False, found=f"{text}; {failed[0].found}")
     same = {proof.found for proof in found}

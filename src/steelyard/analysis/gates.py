@@ -13,6 +13,7 @@ from typing import Final, final
 
 from steelyard.analysis.verdict import QUALIFYING
 from steelyard.domain.campaign import Gates
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Gate, GateState, Verdict
 
@@ -138,7 +139,8 @@ def _shown(estimate: Estimate, unit: str, scale: float = 1.0) -> str:
             numbers = f"[{_digits(scale * low)}, {_digits(scale * high)}]"
             return f"{_digits(scale * value)} {unit} {numbers}"
         case Estimate(value=Measured(value=value)):
-            return f"{_digits(scale * value)} {unit}, {estimate.n} samples: too few for an interval"
+            few = f"{counted(estimate.n, 'sample')}: too few for an interval"
+            return f"{_digits(scale * value)} {unit}, {few}"
         case _:
             return f"{NOT_MEASURED}{estimate.value}"
 

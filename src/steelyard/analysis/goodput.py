@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, assert_never, final
 
 from steelyard.analysis.timing import BURST_S, e2e_s, gaps_s, tpot_s, ttfat_s, ttft_s
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.slo import Limit, Metric, Slo
 from steelyard.domain.stream import Attempt, Completed
@@ -191,7 +192,7 @@ def _percentile(
     lost = [r for r in readings if isinstance(r, Missing) and r.code != "single_token"]
     estimate = percentile(values, q)
     if len(lost) > _MISSING_MOST * len(done):
-        found = f"not measured for {len(lost)} of {len(done)} requests: {lost[0]}"
+        found = f"not measured for {len(lost)} of {counted(len(done), 'request')}: {lost[0]}"
         return Gate(limit.name, "undecided", demanded, found)
     return Gate(limit.name, _state(estimate, limit.most), demanded, _shown(estimate, "requests"))
 

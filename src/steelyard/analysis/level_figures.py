@@ -211,7 +211,7 @@ def _refused(q: float, floor: int, n: int, worth: float) -> Missing:
 def _few(requests: int) -> tuple[Missing, Missing]:
     few = Missing(
         "too_few_samples",
-        f"an interval over gaps takes {_REQUESTS_LEAST} requests; there are {requests}",
+        f"an interval over gaps takes {_REQUESTS_LEAST} requests; it had {requests}",
     )
     return few, few
 

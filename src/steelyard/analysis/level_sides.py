@@ -21,6 +21,7 @@ from steelyard.analysis.asked import Block
 from steelyard.analysis.metrics.latency import PROMPT_TPS, TTFT
 from steelyard.analysis.metrics.load import measured, output_tokens
 from steelyard.domain.bench import EngineSide, ServiceSide, Throughput, Tokens, Turn
+from steelyard.domain.counts import counted
 from steelyard.domain.load import Load
 from steelyard.domain.reading import Measured, Missing, Reading, derived
 from steelyard.domain.run import RunRecord
@@ -117,7 +118,9 @@ def _billed(attempts: Sequence[Attempt]) -> Reading[float]:
         for attempt in attempts
     )
     if unknown:
-        return Missing("not_priced", f"{unknown} of {len(attempts)} answers came without a price")
+        return Missing(
+            "not_priced", f"{unknown} of {counted(len(attempts), 'answer')} came without a price"
+        )
     return Measured(sum(costs), "engine")
 
 
@@ -129,7 +132,7 @@ def service_side(attempts: Sequence[Attempt]) -> Reading[ServiceSide]:
     told = [a.account.value for a in known if isinstance(a.account, Measured)]
     if not told:
         why = next(a.account for a in known if isinstance(a.account, Missing))
-        return Missing(why.code, f"none of {len(known)} answers has an account: {why}")
+        return Missing(why.code, f"none of {counted(len(known), 'answer')} has an account: {why}")
     providers = Counter(a.provider.value for a in told if isinstance(a.provider, Measured))
     return Measured(
         ServiceSide(

@@ -203,7 +203,8 @@ def _smallest_reason(
     if stopped is not None:
         return f"no quant qualifies ({_stopped_text(rows, stopped)}); the reference is left, {bpw}"
     whole = sum(row.role != "aa" for row in rows)
-    return f"the fewest bits of the {kept} of {whole} variants that meet every gate: {bpw}"
+    meet = "meets" if kept == 1 else "meet"
+    return f"the fewest bits of the {kept} of {whole} variants that {meet} every gate: {bpw}"
 
 
 def _none(name: PickName, utility: str, rows: Sequence[VariantRow]) -> Pick:

@@ -12,6 +12,7 @@ from typing import Final
 
 from steelyard.analysis.gates import points
 from steelyard.analysis.recommend import binding_gate, size_text, utility_inputs
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.summary import Pick, VariantRow, Verdict
 
@@ -94,7 +95,7 @@ def loss_words(seen: Verdict, reference: str, confidence: float) -> str:
     """Say how many fewer of 100 are right, whether that may be chance, and what it rests on."""
     return (
         f"{_of_100(seen.loss)} of 100 right {_than(seen, reference)}{_chance(seen, reference)} "
-        f"({confidence * 100:g} %: {_range(seen)}; {seen.items:,} items)"
+        f"({confidence * 100:g} %: {_range(seen)}; {counted(seen.items, 'item')})"
     )
 
 
@@ -178,9 +179,10 @@ def _warning(
 def _family_loss(row: VariantRow, seen: Verdict, confidence: float) -> str:
     bpw = value_of(row.variant.file_bpw)
     where = row.variant.label if bpw is None else f"{row.variant.label} ({bpw:.1f} bits per weight)"
+    flips = f"{counted(seen.items, 'item')}: {seen.flips_lost} lost, {seen.flips_won} won"
     return (
         f"{points(seen.loss)} points at {where}, {confidence * 100:g} % {points(seen.low)} to "
-        f"{points(seen.high)} ({seen.items:,} items: {seen.flips_lost} lost, {seen.flips_won} won)"
+        f"{points(seen.high)} ({flips})"
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.stats.series import long_run_error, ranks
 
@@ -104,14 +105,14 @@ def steady_window(
     if len(series) < REQUESTS_MIN:
         return Missing(
             "no_steady_state",
-            f"only {len(series)} requests were sent while {why}: let it run longer",
+            f"no more than {counted(len(series), 'request')} sent while {why}: let it run longer",
         )
     cut = unsettled([value for _, value in series])
     if isinstance(cut, Missing):
         return cut
     if cut:
         begin_s = series[cut][0]
-        why = f"{why}, after {cut} requests that had not settled"
+        why = f"{why}, after {counted(cut, 'request')} that had not settled"
     sent = sorted(starts_s)
     return Measured(
         SteadyWindow(

@@ -34,6 +34,7 @@ from steelyard.analysis.rows import IS_REFERENCE, Setting, build
 from steelyard.analysis.sizing import smallest_visible_loss
 from steelyard.domain.campaign import Sweep, role_of, variant_of
 from steelyard.domain.caution import doubted, quality
+from steelyard.domain.counts import counted
 from steelyard.domain.errors import StoreError
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
@@ -231,7 +232,8 @@ def _sameness(seats: Roster) -> tuple[Proof, ...]:
         seen = noise.canary(seats.canary.sections, seats.canary.spec.controls.profile)
         same = seen.identical_share
         if isinstance(same, Measured):
-            text = f"{same.value:.0%} of {seen.latency_cv.n} repeats of one request gave one text"
+            repeats = counted(seen.latency_cv.n, "repeat")
+            text = f"{same.value:.0%} of {repeats} of one request gave one text"
             found.append(Proof("determinism", passed=same.value >= 1, found=text))
     return tuple(found)
 
@@ -250,7 +252,8 @@ def _remarks(
     devices = {run.device.id for run in evidence.runs}
     if len(devices) > 1 or len(environments) > 1:
         said.append(
-            f"MIXED: runs come from {len(devices)} devices and {len(environments)} environments "
+            f"MIXED: runs come from {counted(len(devices), 'device')} and "
+            f"{counted(len(environments), 'environment')} "
             f"that differ in {', '.join(_differing(evidence, seats))}; "
             "differences between variants may be differences between those."
         )
@@ -264,18 +267,19 @@ def _polluted(seats: Roster, sweep: Sweep, *, include_polluted: bool) -> Iterato
     if not dirty:
         return
     if include_polluted:
-        yield f"POLLUTED: {len(dirty)} runs are INCLUDED, as asked."
+        yield f"POLLUTED: {_runs(dirty)} INCLUDED, as asked."
         return
     foreign = [run for run in dirty if doubted(run.cautions, "answers")]
     untimed = [run for run in dirty if not doubted(run.cautions, "answers")]
     parts = [_untimed(untimed, seats)] if untimed else []
     if foreign:
-        parts.append(f"{_runs(foreign)} left out whole, their answers too ({_codes(foreign)})")
+        its = "its" if len(foreign) == 1 else "their"
+        parts.append(f"{_runs(foreign)} left out whole, {its} answers too ({_codes(foreign)})")
     clean = {_work(r, sweep) for r in runs.values() if quality(r.cautions) == "CLEAN"}
     owed = sum(_work(run, sweep) not in clean for run in dirty)
     yield (
         f"POLLUTED: {'; '.join(parts)}. {_mended(owed, len(dirty))}; "
-        "--include-polluted takes them as they are."
+        f"--include-polluted takes {'it as it is' if len(dirty) == 1 else 'them as they are'}."
     )
 
 
@@ -283,28 +287,38 @@ def _untimed(runs: Sequence[RunRecord], seats: Roster) -> str:
     """Say what runs lose of which only clock or memory is in doubt, and whether they answer."""
     swapped = [run for run in runs if doubted(run.cautions, "memory")]
     lost = f"{_runs(runs)} left out of all that is timed ({_codes(runs)})"
-    lost += f", {len(swapped)} of them of memory as well" if swapped else ""
+    lost += f", {_of_them(len(swapped), len(runs))}of memory as well" if swapped else ""
     ids = {run.id for run in runs}
     answering = sum(e.task_run is not None and e.task_run.id in ids for e in seats.entrants)
+    one = len(runs) == 1
     if not answering:
-        return f"{lost}; none of them is needed for its answers"
+        none = "it is not" if one else "none of them is"
+        return f"{lost}; {none} needed for its answers"
+    answers = "its answers" if one else f"the answers of {answering} of them"
     return (
-        f"{lost}; the answers of {answering} of them count: no clock marks them, and what was too "
+        f"{lost}; {answers} count: no clock marks them, and what was too "
         "slow is not run and counts against"
     )
+
+
+def _of_them(some: int, all_of_them: int) -> str:
+    return "" if some == all_of_them else f"{some} of them "
 
 
 def _mended(owed: int, dirty: int) -> str:
     """Say how many of the polluted runs a resume measures again: those without a clean repeat."""
     if owed == 0:
-        return "Each has a clean repeat, so that --resume measures none again"
-    which = "them" if owed == dirty else f"{owed} of them"
-    rest = "" if owed == dirty else "; the others have a clean repeat"
+        each = "It" if dirty == 1 else "Each"
+        return f"{each} has a clean repeat, so that --resume measures none again"
+    every = "it" if dirty == 1 else "them"
+    which = every if owed == dirty else f"{owed} of them"
+    clean = "the other has" if dirty - owed == 1 else "the others have"
+    rest = "" if owed == dirty else f"; {clean} a clean repeat"
     return f"--resume measures {which} again, on a machine that is quiet{rest}"
 
 
 def _runs(runs: Sequence[RunRecord]) -> str:
-    return "1 run is" if len(runs) == 1 else f"{len(runs)} runs are"
+    return f"{counted(len(runs), 'run')} {'is' if len(runs) == 1 else 'are'}"
 
 
 def _codes(runs: Iterable[RunRecord]) -> str:

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias, assert_never
 from steelyard.analysis import asked, timing
 from steelyard.analysis.level_sides import system_tps
 from steelyard.analysis.metrics.load import completed, measured
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading, derived
 from steelyard.domain.run import Section
 from steelyard.domain.summary import Estimate
@@ -32,7 +33,8 @@ def cost(goal: Goal, section: Section) -> Reading[float]:
     whole = completed(section)
     if not whole or len(whole) < len(section.attempts):
         failed = len(section.attempts) - len(whole)
-        return Missing("failed_requests", f"{failed} of {len(section.attempts)} requests failed")
+        sent = counted(len(section.attempts), "request")
+        return Missing("failed_requests", f"{failed} of {sent} failed")
     match goal:
         case "ttft":
             return _first(section)

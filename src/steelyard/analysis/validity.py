@@ -16,6 +16,7 @@ from steelyard.analysis.metrics import load
 from steelyard.analysis.metrics.machine import overhead
 from steelyard.analysis.repeats import not_drawn
 from steelyard.domain.caution import Caution
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.run import (
     AppliedControl,
@@ -136,7 +137,8 @@ def _background(record: RunRecord, limits: ControlProfile) -> Iterator[Caution]:
         return
     vitals = record.vitals.value
     if early := _before(record.sections, vitals):
-        yield _unobserved(f"{early} requests were answered before the run was resumed")
+        were = "was" if early == 1 else "were"
+        yield _unobserved(f"{counted(early, 'request')} {were} answered before the run was resumed")
     if isinstance(vitals.other_cpu_share, Missing):
         yield _unobserved(f"background load: {vitals.other_cpu_share}")
     elif (share := vitals.other_cpu_share.value / vitals.cores) > limits.other_cpu_share_max:
@@ -238,10 +240,11 @@ def _resent(record: RunRecord) -> Iterator[Caution]:
     sent = [a for s in record.sections if s.kind == "workload" for a in s.attempts]
     again = sum(attempt.reconnects > 0 for attempt in sent)
     if again:
+        were = "was" if again == 1 else "were"
         yield Caution(
             "RESENT",
-            f"{again} of {len(sent)} requests were sent twice or more: the server had closed the"
-            " connection that was kept alive for them",
+            f"{again} of {counted(len(sent), 'request')} {were} sent twice or more: the server had"
+            " closed the connection that was kept alive for them",
             "their latencies hold the lost try and the new connection; let the server keep idle"
             " connections longer",
         )
@@ -262,8 +265,8 @@ def _deaths(record: RunRecord) -> Iterator[Caution]:
     if record.deaths:
         yield Caution(
             "ENGINE_RESTARTED",
-            f"the engine died {len(record.deaths)} times, in {', '.join(record.deaths)}, and was"
-            " started again; what it had not answered was asked once more",
+            f"the engine died {counted(len(record.deaths), 'time')}, in {', '.join(record.deaths)},"
+            " and was started again; what it had not answered was asked once more",
             "look into its log for why; what it used of the machine is that of its last start",
         )
 
@@ -280,8 +283,8 @@ def _prefix_cache(record: RunRecord) -> Iterator[Caution]:
     if hits := [tokens for tokens in found if tokens]:
         yield Caution(
             "PREFIX_CACHE_HIT",
-            f"{len(hits)} of {len(found)} prompts came partly out of the engine's prefix cache"
-            f" ({sum(hits):,} tokens), though none was to repeat another",
+            f"{len(hits)} of {counted(len(found), 'prompt')} came partly out of the engine's prefix"
+            f" cache ({counted(sum(hits), 'token')}), though none was to repeat another",
             "read times to first token as too short, or turn the engine's prefix cache off",
         )
 
@@ -289,9 +292,10 @@ def _prefix_cache(record: RunRecord) -> Iterator[Caution]:
 def _not_drawn(record: RunRecord) -> Iterator[Caution]:
     """Say that samples which were to be drawn are one text."""
     if (found := not_drawn(record)) is not None:
+        which = "the one item" if found.items == 1 else f"all {found.items} items"
         yield Caution(
             "SEED_IGNORED",
-            f"the samples of all {found.items} items are the same text, {found.again} times the"
+            f"the samples of {which} are the same text, {counted(found.again, 'time')} the"
             " first answer again: seed or temperature may be ignored",
             "do not read pass@k beyond 1; see whether another --temperature changes a word, and"
             " what `steelyard engines probe` finds of the seed",
@@ -317,7 +321,7 @@ def _same(asked: str, found: str) -> bool:
 def _throttled(vitals: Vitals, limits: ControlProfile) -> str:
     events = value_of(vitals.throttle_events) or 0
     if events > 0:
-        return f"the machine throttled {events} times"
+        return f"the machine throttled {counted(events, 'time')}"
     busy = [
         clock
         for sample in vitals.samples

@@ -10,6 +10,7 @@ from typing import Final
 
 from steelyard.domain.bench import BenchSummary, Level, Measurement, Steady
 from steelyard.domain.caution import Caution
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.reports.bench_columns import bound, rounded, with_interval
 from steelyard.reports.figures import NOTHING, duration, percent, said, significant, size
@@ -42,7 +43,7 @@ def machine(summary: BenchSummary) -> str:
     """Say what the client ran on."""
     device = summary.device
     gpus = f", {', '.join(device.gpus)}" if device.gpus else ""
-    return f"{device.cpu}, {device.cores} cores, {size(device.memory_bytes)}{gpus}"
+    return f"{device.cpu}, {counted(device.cores, 'core')}, {size(device.memory_bytes)}{gpus}"
 
 
 def facts(summary: BenchSummary, one: Measurement) -> tuple[Line, ...]:
@@ -169,7 +170,8 @@ def knee(one: Measurement) -> tuple[str, ...]:
             return (f"Knee: {NOTHING} ({one.knee})",)
         case Measured(value=found):
             rate = with_interval(found.rate_per_s, rounded)
-            return (f"Knee: {rate} requests a second, in {found.probes} probes; {found.reason}",)
+            probes = counted(found.probes, "probe")
+            return (f"Knee: {rate} requests a second, in {probes}; {found.reason}",)
 
 
 def cautions(summary: BenchSummary) -> tuple[tuple[str, Caution], ...]:
@@ -213,7 +215,7 @@ def _most(readings: Sequence[Reading[float]]) -> float:
 
 
 def _window(window: Steady) -> str:
-    left_out = f"{window.warmup:,} requests before it and {window.cooldown:,} after"
+    left_out = f"{counted(window.warmup, 'request')} before it and {window.cooldown:,} after"
     if not window.warmup and not window.cooldown:
         left_out = "no request left out"
     return f"from {window.start_s:.1f} to {window.end_s:.1f} s, {left_out}"

@@ -19,6 +19,7 @@ from steelyard.domain.bench import (
     ServiceSide,
     Turn,
 )
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.reports.bench_columns import rounded, title_of, unit_of, with_interval
 from steelyard.reports.declared import Metrics
@@ -163,7 +164,8 @@ def turn_text(turn: Turn) -> str:
     return (
         f"turn {turn.number}: TTFT p50 {said(turn.ttft_p50_s, duration)};"
         f" prompt tokens {said(turn.prompt_tokens_mean, rounded)},"
-        f" of them cached {said(turn.cached_tokens_mean, rounded)}; {turn.requests:,} requests"
+        f" of them cached {said(turn.cached_tokens_mean, rounded)};"
+        f" {counted(turn.requests, 'request')}"
     )
 
 

@@ -16,6 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, final
 
+from steelyard.domain.counts import counted
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.private import shareable
 from steelyard.domain.reading import Reading
@@ -123,8 +124,8 @@ def page_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "duration": duration, "percent": percent, "points": points, "size": size,
-        "sig": significant, "minus": minus, "options": options,
+        "counted": counted, "duration": duration, "percent": percent, "points": points,
+        "size": size, "sig": significant, "minus": minus, "options": options,
     }  # fmt: skip
     return environment
 

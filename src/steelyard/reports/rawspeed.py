@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from steelyard.domain.bench import BenchSummary
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import NO_SIDECAR, Estimate, RawBeside, RawSide, VariantRow
 from steelyard.reports import bench_story
@@ -73,8 +74,8 @@ def made_by(found: Sequence[Reading[RawSide]]) -> str:
     """Say by what, with which build and how often raw speed was taken."""
     sides = [side.value for side in found if isinstance(side, Measured)]
     told = dict.fromkeys(
-        f"{side.program} ({side.build}), {_counted(side.threads, 'thread')},"
-        f" {_counted(side.repeats, 'repetition')}"
+        f"{side.program} ({side.build}), {counted(side.threads, 'thread')},"
+        f" {counted(side.repeats, 'repetition')}"
         for side in sides
     )
     return "; ".join(told)
@@ -153,7 +154,3 @@ def _with_interval(found: Estimate, write: Callable[[float], str]) -> str:
 
 def _speed(value: float) -> str:
     return significant(value, _DIGITS)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

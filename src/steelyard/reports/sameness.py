@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from steelyard.analysis.sameness import Agreement, Difference, EngineComparison, EngineRow
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.summary import Speed
 from steelyard.reports.declared import Declared
@@ -22,9 +23,8 @@ def text(found: EngineComparison, metrics: Mapping[str, Declared]) -> str:
     """Return the comparison for a terminal."""
     if found.differs:
         return refused(found.differs)
-    lines = [
-        f"{found.prompts} prompts, the same for all: rendered tokens, chat template, beginning,"
-    ]
+    prompts = counted(found.prompts, "prompt")
+    lines = [f"{prompts}, the same for all: rendered tokens, chat template, beginning,"]
     lines += ["end tokens and sampler were compared before anything was measured. Answers are"]
     lines += ["compared without the spaces that they begin with.", ""]
     lines += [_aligned(row) for row in _padded(_agreement_rows(found.engines))]
@@ -41,7 +41,10 @@ def markdown(found: EngineComparison, metrics: Mapping[str, Declared]) -> str:
             lines += [f"## {difference.what}", ""]
             lines += [*(f"- {name}: {words}" for name, words in difference.said), ""]
         return "\n".join(lines)
-    lines += [f"{found.prompts} prompts at temperature 0, proved to be the same for all.", ""]
+    lines += [
+        f"{counted(found.prompts, 'prompt')} at temperature 0, proved to be the same for all.",
+        "",
+    ]
     for rows in (_agreement_rows(found.engines), _speed_rows(found.engines, metrics)):
         head, *body = rows
         lines += [_piped(head), _piped(["---"] * len(head)), *map(_piped, body), ""]
@@ -125,7 +128,7 @@ def _notes(engines: Sequence[EngineRow]) -> Iterator[str]:
         if row.miscounted:
             yield (
                 f"! {row.name} counted other prompt tokens than were rendered for "
-                f"{row.miscounted} prompts: it is not proved to have had the same"
+                f"{counted(row.miscounted, 'prompt')}: it is not proved to have had the same"
             )
         if row.polluted:
             yield f"! {row.name} is polluted: its speeds stand for nothing; see its record"

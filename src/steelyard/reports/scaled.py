@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.scaling import GpuCount, LayerLevel, Offload, Parallel
 from steelyard.domain.summary import Estimate
@@ -84,12 +85,13 @@ def _energy(levels: Sequence[LayerLevel], name: str) -> Iterator[str]:
 def _offload_ends(found: Offload) -> Iterator[str]:
     match found.knee:
         case Measured(value=layers):
-            yield f"Knee: {layers} layers are within a tenth of the fastest."
+            yield f"Knee: with {counted(layers, 'layer')} it is within a tenth of the fastest."
         case Missing() as why:
             yield f"No knee: {why}."
     match found.pays_from:
         case Measured(value=layers):
-            yield f"From {layers} layers on it is faster than with {found.levels[0].layers}."
+            first = found.levels[0].layers
+            yield f"From {counted(layers, 'layer')} on it is faster than with {first}."
         case Missing() as why:
             yield f"{str(why)[:1].upper()}{str(why)[1:]}."
     if found.costs_at:
@@ -99,7 +101,8 @@ def _offload_ends(found: Offload) -> Iterator[str]:
         yield f"One more layer saves {_words(saved, _ms)} ms a token (straight line)."
     for level in found.levels:
         if isinstance(level.told, Measured) and level.told.value != str(level.layers):
-            yield f"Of {level.layers} layers the engine says it has put {level.told.value} there."
+            asked = counted(level.layers, "layer")
+            yield f"Of {asked} the engine says it has put {level.told.value} there."
 
 
 def _parallel(found: Parallel) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Soak, SweepSummary
 from steelyard.reports.charts import ACCENT, Chart, Spec, frame
@@ -105,7 +106,7 @@ def _degrees(celsius: float) -> str:
 
 
 def _times(count: float) -> str:
-    return f"{count:.0f} times"
+    return counted(round(count), "time")
 
 
 def _bytes(count: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.speculation import Speculation
 from steelyard.domain.summary import Estimate
@@ -27,7 +28,8 @@ def table(found: Speculation) -> str:
     if found.levels:
         lines += ["", "All kinds mixed, system throughput with the draft over without:"]
         lines += [
-            f"{level.streams:>3} at a time  {_ratio(level.speedup)}  ({level.turns} turns)"
+            f"{level.streams:>3} at a time  {_ratio(level.speedup)}  "
+            f"({counted(level.turns, 'turn')})"
             for level in found.levels
         ]
         match found.break_even:

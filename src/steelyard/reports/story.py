@@ -12,6 +12,7 @@ from typing import Final, final
 from steelyard.analysis import recommend
 from steelyard.analysis.bands import OVERALL, STARVED
 from steelyard.analysis.sentences import loss_words
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.subject import ServedFacts
 from steelyard.domain.summary import Estimate, Pick, SweepSummary, VariantRow, Verdict
@@ -186,18 +187,20 @@ def noise_lines(summary: SweepSummary) -> tuple[Line, ...]:
 
 
 def _same(share: Estimate) -> str:
-    return said(share.value, lambda value: f"{percent(value)} of {share.n:,} items")
+    return said(share.value, lambda value: f"{percent(value)} of {counted(share.n, 'item')}")
 
 
 def facts(summary: SweepSummary) -> tuple[Line, ...]:
     """Say where, how long and on what the sweep ran."""
     device, environment = summary.device, summary.environment
     found = {
-        _machine(summary): f"{device.cpu}, {device.cores} cores, {size(device.memory_bytes)}",
+        _machine(
+            summary
+        ): f"{device.cpu}, {counted(device.cores, 'core')}, {size(device.memory_bytes)}",
         "system": f"{device.system} {environment.kernel}, {device.architecture}",
         "engine": said(environment.engine_build, same),
         "reference": f"{summary.reference_label} ({summary.reference_kind})",
-        "suite": f"{summary.suite}, {summary.items:,} items",
+        "suite": f"{summary.suite}, {counted(summary.items, 'item')}",
         "margin": f"{tenths(summary.margin)} points; a loss under"
         f" {tenths(summary.smallest_visible_loss)} may go unseen",
         "duration": took(summary),

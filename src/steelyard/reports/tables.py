@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
+from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Reading
 from steelyard.domain.run import AppliedControl, Controls
 from steelyard.domain.summary import RunLine
@@ -89,7 +90,7 @@ def _total(readings: Sequence[Reading[int]]) -> str:
     silent = len(readings) - len(known)
     if not known:
         return f"{NOTHING} (no run reported any)"
-    return f"{sum(known):,}" + (f" ({silent} runs reported none)" if silent else "")
+    return f"{sum(known):,}" + (f" ({counted(silent, 'run')} reported none)" if silent else "")
 
 
 def _line(name: str, value: object, *, absent: str = "left to the engine") -> Line:

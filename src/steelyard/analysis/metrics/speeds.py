@@ -20,6 +20,7 @@ from steelyard.analysis import timing
 from steelyard.analysis.metrics.latency import ATTEMPT_METRICS
 from steelyard.analysis.metrics.load import SECTION_METRICS, completed, shape
 from steelyard.analysis.metrics.registry import METRICS, AnyMetric
+from steelyard.domain.counts import counted
 from steelyard.domain.metric import Metric
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Section
@@ -131,7 +132,9 @@ def _gaps(pool: _Pool, q: float) -> Estimate:
     if isinstance(estimate.value, Missing):
         return estimate
     if len(groups) < sample_floor(0.5):
-        few = Missing("too_few_samples", f"{len(groups)} requests are too few for an interval")
+        few = Missing(
+            "too_few_samples", f"{counted(len(groups), 'request')}: too few for an interval"
+        )
         return Estimate(estimate.value, few, few, len(gaps))
     low, high = bootstrap(groups, partial(quantile, q=q), seed=0, draws=_DRAWS)
     return Estimate(estimate.value, Measured(low, "derived"), Measured(high, "derived"), len(gaps))

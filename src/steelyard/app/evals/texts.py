@@ -12,6 +12,7 @@ from steelyard.analysis.bands import spanned
 from steelyard.analysis.failure_hints import HINTS
 from steelyard.app.evals import fault_texts
 from steelyard.app.evals.distinct import Distinct
+from steelyard.domain import counts
 from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Evaluation, TaskScore
 from steelyard.domain.judging import ONLY_SCORED
@@ -72,7 +73,7 @@ def shown_from(items: int, least: float) -> str:
 
 def counted(items: int) -> str:
     """Return a number of items in words."""
-    return "1 item" if items == 1 else f"{items:,} items"
+    return counts.counted(items, "item")
 
 
 def unscored(items: int) -> str:
