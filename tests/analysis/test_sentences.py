@@ -47,8 +47,15 @@ def test_what_to_use_leads_with_its_loss_and_its_interval() -> None:
     assert smallest.startswith("SMALLEST Q4_K_M: 1.2 fewer")
     assert avoid == (
         "AVOID Q2_K: 9.0 fewer of 100 right than F16, more than chance "
-        "(95 %: 7.9 to 10.2 fewer; 1,200 items): worse."
+        "(95 %: 7.9 to 10.2 fewer; 1,200 items): worse: a loss of 3.0 or more is shown."
     )
+
+
+def test_a_loss_that_is_small_as_seen_is_avoided_for_what_it_may_be() -> None:
+    small = replace(verdict("worse", 0.02), low=0.001, high=0.035)
+    found = replace(ROWS[4], verdict=Measured(small, "derived"))
+    assert said(found).endswith(": worse: a loss is shown, and it may be 3.0 or more.")
+    assert leading([ROWS[0], found], (), "F16")[0] == said(found)
 
 
 def test_every_variant_has_a_sentence_that_is_true_of_it() -> None:

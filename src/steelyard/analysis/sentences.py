@@ -49,8 +49,12 @@ def leading(
     """Return the sentences that lead the report: use, smallest, avoid, warnings."""
     by_label = {row.variant.label: row for row in rows if row.role != "aa"}
     found = [_use(pick, by_label, reference, confidence) for pick in reversed(picked)]
-    bad = [row for row in rows if row.role == "candidate" and _is_worse(row)]
-    found += [f"AVOID {row.variant.label}: {_loss(row, reference, confidence)}." for row in bad]
+    found += [
+        _avoid(row, row.verdict.value, reference, confidence)
+        for row in rows
+        if row.role == "candidate"
+        if isinstance(row.verdict, Measured) and row.verdict.value.name == "worse"
+    ]
     found += _warnings(rows, confidence)
     return tuple(found)
 
@@ -69,7 +73,7 @@ def _unpicked(row: VariantRow, verdict: Verdict, reference: str, confidence: flo
     label = row.variant.label
     match verdict.name:
         case "worse":
-            return f"AVOID {label}: {_loss(row, reference, confidence)}."
+            return _avoid(row, verdict, reference, confidence)
         case "undecided":
             return f"UNDECIDED {label}: {_loss(row, reference, confidence)}; {_to_decide(verdict)}."
         case _:
@@ -81,6 +85,15 @@ def _unpicked(row: VariantRow, verdict: Verdict, reference: str, confidence: flo
                 f"{label}: {_loss(row, reference, confidence)}, but the gate '{gate.name}' is "
                 f"{gate.state} ({gate.found}; demanded {gate.demanded})."
             )
+
+
+def _avoid(row: VariantRow, seen: Verdict, reference: str, confidence: float) -> str:
+    """Say why not: a loss that is small as seen may be more than is allowed."""
+    limit = f"{points(seen.margin)} or more"
+    why = f"a loss of {limit} is shown"
+    if seen.low < seen.margin:
+        why = f"a loss is shown, and it may be {limit}"
+    return f"AVOID {row.variant.label}: {_loss(row, reference, confidence)}: {why}."
 
 
 def _loss(row: VariantRow, reference: str, confidence: float) -> str:
@@ -134,10 +147,6 @@ def _to_decide(verdict: Verdict) -> str:
     if isinstance(verdict.to_decide_items, Measured):
         return f"about {verdict.to_decide_items.value} items would decide it"
     return str(verdict.to_decide_items)
-
-
-def _is_worse(row: VariantRow) -> bool:
-    return isinstance(row.verdict, Measured) and row.verdict.value.name == "worse"
 
 
 def _undecidable(row: VariantRow) -> tuple[str, ...]:
