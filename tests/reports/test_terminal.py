@@ -62,6 +62,19 @@ def test_each_family_stands_beside_level_and_divergence_with_its_flips(width: in
     assert "! worse" in " ".join(tasks.split())
 
 
+def test_a_row_without_a_verdict_says_so_and_never_that_its_run_completed() -> None:
+    found = example.summary()
+    rows = tuple(
+        replace(row, verdict=Missing("no_pairs", "no item was run on both sides"))
+        if row.variant.label == "Q2_K"
+        else row
+        for row in found.per_quant
+    )
+    lines = shown(replace(found, per_quant=rows), 100).splitlines()
+    ends = [line.split()[-2] for line in lines if line.startswith(("Q2_K", "IQ2_M"))]
+    assert ends[:2] == ["none", "failed"]
+
+
 def test_thinking_is_told_where_there_is_any() -> None:
     text = " ".join(shown(example.thoughtful()).split())
     assert (

@@ -27,6 +27,7 @@ PICK_TITLES: Final = {
 LEADS: Final = frozenset(
     {"USE", "SMALLEST", "AVOID", "UNDECIDED", "WARNING", "POLLUTED", "DRIFT", "MIXED"}
 )
+NO_VERDICT: Final = "none"
 _LISTED: Final = 3
 _MORE_ROOM: Final = "; `--thinking 4096` gives an answer so many tokens more"
 _NOISE_WORDS: Final = {
@@ -310,7 +311,7 @@ def verdict_word(reading: Reading[Verdict], role: str) -> str:
         case Measured(value=verdict):
             return verdict.name
         case Missing():
-            return "reference" if role == "reference" else "none"
+            return "reference" if role == "reference" else NO_VERDICT
 
 
 def _says_itself(row: VariantRow, why: Missing) -> bool:

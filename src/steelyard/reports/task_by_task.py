@@ -13,7 +13,7 @@ from typing import Final, final
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Marks, SweepSummary, VariantRow, Verdict
 from steelyard.reports.figures import NOTHING, Display, percent
-from steelyard.reports.story import interval, verdict_word
+from steelyard.reports.story import NO_VERDICT, interval, verdict_word
 
 TITLE: Final = "Task by task"
 EVERY: Final = "all tasks"
@@ -89,6 +89,6 @@ def _line(
         lost=lost,
         won=won,
         loss=loss,
-        against=NOTHING if word == "none" else word,
+        against=NOTHING if word == NO_VERDICT else word,
         known=right != NOTHING,
     )

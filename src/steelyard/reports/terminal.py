@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, final
 
-from steelyard.domain.reading import Measured
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.reports import rawspeed, reasoned, soaked, story, task_by_task
 from steelyard.reports.columns import Column, by_key
@@ -331,9 +330,8 @@ def _verdicts(rows: Sequence[VariantRow]) -> Field:
 
 
 def _verdict(row: VariantRow) -> str:
-    if isinstance(row.verdict, Measured):
-        return row.verdict.value.name
-    return "reference" if row.role == "reference" else row.outcome
+    word = story.verdict_word(row.verdict, row.role)
+    return row.outcome if word == story.NO_VERDICT and row.outcome != "completed" else word
 
 
 def _qualities(rows: Sequence[VariantRow]) -> Field:
