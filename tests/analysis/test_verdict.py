@@ -172,6 +172,11 @@ def test_an_undecided_verdict_says_how_many_items_would_decide_it() -> None:
     assert found.name == "undecided"
     assert isinstance(found.to_decide_items, Measured)
     assert found.items < found.to_decide_items.value < 10_000
+    assert found.low <= 0
+    assert found.reason == (
+        f"up to {found.high:.1%} may be lost, and less than 3.0% is allowed; it may also lose "
+        "nothing"
+    )
     decided = verdict(*flipped(700, 370, 5, 5))
     assert isinstance(decided.to_decide_items, Missing)
 
@@ -182,7 +187,9 @@ def test_a_loss_at_the_very_limit_cannot_be_decided_and_says_so() -> None:
     gates = Gates(margin=found.loss)
     at_limit = verdict(*flipped(900, 64, 33, 3), Measured(found.loss, "derived"), gates)
     assert at_limit.name == "undecided"
-    assert isinstance(at_limit.to_decide_items, Missing)
+    assert str(at_limit.to_decide_items) == (
+        "no number of items would decide it: stay with the reference, or choose another --margin"
+    )
 
 
 def test_clustered_items_widen_the_interval() -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, final
 
 from steelyard.analysis.marks import NOT_RUN_MAX
-from steelyard.analysis.verdict import levels_of, reason_of, verdict_of
+from steelyard.analysis.verdict import CANNOT_DECIDE, levels_of, reason_of, verdict_of
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Verdict
@@ -246,5 +246,5 @@ def _needed(tally: Tally, margin: float, floor: float, levels: tuple[float, floa
 
     found = smallest(decided)
     if found is None:
-        return Missing("cannot_decide", "the loss seen is so near the limit that none would")
+        return CANNOT_DECIDE
     return Measured(found, "estimated")

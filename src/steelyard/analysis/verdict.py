@@ -48,6 +48,10 @@ from steelyard.stats.proportions import share_estimate
 
 QUALIFYING: Final = frozenset({"no loss shown", "within margin"})
 
+CANNOT_DECIDE: Final = Missing(
+    "cannot_decide",
+    "no number of items would decide it: stay with the reference, or choose another --margin",
+)
 _NOT_RUN: Final = Missing("not_run", "run the items that were not run: --resume")
 _NO_PAIRS: Final = Missing("no_paired_items", "no item was run on both sides")
 
@@ -273,7 +277,10 @@ def reason_of(
                 f"{margin:.1%} is not shown, and {limit}"
             )
         case _:
-            return f"a loss of {at_most} is not ruled out (margin {margin:.1%}), nor is none"
+            return (
+                f"up to {at_most} may be lost, and less than {margin:.1%} is allowed; "
+                "it may also lose nothing"
+            )
 
 
 def _needed(
@@ -282,7 +289,7 @@ def _needed(
     n = len(pairs.seen)
     found = items_to_decide(flips(pairs.seen, pairs.clusters), n, margin, floor_used, *levels)
     if found is None:
-        return Missing("cannot_decide", "the loss seen is so near the limit that no number would")
+        return CANNOT_DECIDE
     # With what was run these items would have decided it.
     if found <= n:
         return _NOT_RUN

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from steelyard.analysis import foreseen
+from steelyard.analysis.verdict import CANNOT_DECIDE
 from steelyard.app.choosing.deal import Deal
 from steelyard.app.choosing.request import ChooseRequest
 from steelyard.app.evals import fault_texts
@@ -145,6 +146,8 @@ def _why(one: Looked) -> str:
         if isinstance(one.more_s, Measured):
             more += f", {duration(one.more_s.value)} more"
         parts.append(more)
+    elif verdict.to_decide_items == CANNOT_DECIDE:
+        parts.append(str(CANNOT_DECIDE))
     return f"; {'; '.join(parts)}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis.bands import OVERALL, WITHHELD
+from steelyard.analysis.verdict import CANNOT_DECIDE
 from steelyard.app.evals import family_texts, fault_texts, judge_texts
 from steelyard.app.evals.texts import (
     counted,
@@ -210,6 +211,8 @@ def _more(verdict: Verdict, one: Pairing) -> str:
         if isinstance(one.more_s, Measured):
             more += f", {duration(one.more_s.value)} more for both"
         parts.append(more)
+    elif verdict.to_decide_items == CANNOT_DECIDE:
+        parts.append(str(CANNOT_DECIDE))
     # Beside a loss that is shown, the one that could be foreseen would seem to deny it.
     if isinstance(one.visible, Measured) and verdict.low <= 0:
         parts.append(shown_from(verdict.items, one.visible.value))
