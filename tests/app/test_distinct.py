@@ -6,6 +6,7 @@ import pytest
 from tests.analysis.suite import both
 
 from steelyard.analysis import evaluation
+from steelyard.analysis.sizing import USUAL_FLIPS
 from steelyard.app.evals import budgeted, texts
 from steelyard.app.evals.distinct import Distinct, distinct, least_ruled_out
 from steelyard.domain.reading import Measured
@@ -36,7 +37,7 @@ def test_items_of_a_passage_are_taken_to_hang_together() -> None:
     read = counted(Task("reading", level=2, items=60))
     assert read.items == 60
     assert read.effect == pytest.approx(1 + 1 * EXPECTED_ALIKE)
-    least = smallest_visible_loss(60, 0.1, design_effect=read.effect)
+    least = smallest_visible_loss(60, USUAL_FLIPS, design_effect=read.effect)
     said = texts.foresight(read)
     assert f"a loss of {least:.1%} or more" in said
     assert "alike by 0.25 within a passage" in said
@@ -62,6 +63,6 @@ def test_a_budget_promises_what_the_items_show_and_not_their_answers() -> None:
     plain = budgeted.foresight(60, 8000, None, None)
     fits = int(plain.split("allow about ")[1].split()[0].replace(",", ""))
     assert f"{fits:,} of 8,000 answers, those of about {fits // 10} different items" in said
-    least = smallest_visible_loss(fits // 10, 0.1)
+    least = smallest_visible_loss(fits // 10, USUAL_FLIPS)
     assert f"a loss of {least:.1%}" in said
     assert f"a loss of {least:.1%}" not in plain

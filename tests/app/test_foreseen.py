@@ -10,6 +10,7 @@ import pytest
 from tests.app import stage
 from tests.llamalib import tiny
 
+from steelyard.analysis.sizing import different
 from steelyard.app.stores import stock
 from steelyard.app.sweeps import foreseeing
 from steelyard.app.sweeps.ladder import Order
@@ -77,6 +78,27 @@ def test_long_questions_are_as_long_as_the_work_has_room_for(tmp_path: Path) -> 
         (task,) = (task for task in ahead.sweep.tasks if task.family == "long_context")
         assert (task.level, task.items) == (level, 45)
     assert {task.items for task in long.sweep.tasks if task.family in registry.FAMILIES} == {300}
+
+
+def test_the_smallest_loss_counts_forms_once_and_says_what_it_takes_for_granted(
+    ladder: stage.Stage,
+) -> None:
+    told: list[Progress] = []
+    request = SweepRequest(
+        subject=str(ladder.ladder), dry_run=True, quants=("Q8_0",), suite="full", items=60
+    )
+    ahead = foreseeing.foresee(request, told.append)
+    clusters = {
+        f"{task.section}/{item.id}": f"{task.section}/{item.cluster}"
+        for task in ahead.sweep.tasks
+        for item in registry.generate(task)
+    }
+    assert (ahead.plan.different_items, ahead.plan.design_effect) == different(clusters)
+    assert ahead.plan.different_items < ahead.plan.items - 50
+    (said,) = [event.text for event in told if isinstance(event, Noted) and "margin" in event.text]
+    least = 100 * ahead.plan.smallest_visible_loss
+    assert f"{ahead.plan.different_items:,} of them different" in said
+    assert f"{least:.1f} points (power 80 %, if 6% flip as between two quants, alike by" in said
 
 
 def test_a_file_to_be_made_is_counted_once(tmp_path: Path) -> None:

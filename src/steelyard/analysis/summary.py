@@ -31,7 +31,7 @@ from steelyard.analysis.metrics.load import completed, measured
 from steelyard.analysis.ratings import rated_metrics
 from steelyard.analysis.roster import Entrant, Roster, roster
 from steelyard.analysis.rows import IS_REFERENCE, Setting, build
-from steelyard.analysis.sizing import smallest_visible_loss
+from steelyard.analysis.sizing import different, smallest_visible_loss
 from steelyard.domain.campaign import Sweep, role_of, variant_of
 from steelyard.domain.caution import doubted, quality
 from steelyard.domain.counts import counted
@@ -86,6 +86,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
     timed = {run.id for run in _timed(seats)}
     answered = {e.task_run.id for e in seats.entrants if e.task_run is not None}
     items = sum(task.items for task in sweep.tasks if task.section not in seats.barred)
+    worth = different(seats.reference.marked.clusters) if seats.reference.tasks else (items, 1.0)
     left_out = {by_family.family_of(name): why for name, why in seats.barred.items()}
     soaked = _soaked(evidence, picks)
     return SweepSummary(
@@ -96,7 +97,9 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         suite=sweep.suite,
         items=items,
         margin=sweep.gates.margin,
-        smallest_visible_loss=smallest_visible_loss(sweep.gates, len(seats.candidates), items),
+        smallest_visible_loss=smallest_visible_loss(sweep.gates, len(seats.candidates), *worth),
+        different_items=worth[0],
+        design_effect=worth[1],
         device=first.device,
         environment=first.environment,
         controls=sweep.controls,

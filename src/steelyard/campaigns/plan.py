@@ -49,7 +49,8 @@ class Plan:
 
     `raw` names those with which the bare engine is timed at the end. `overhead_s` is calibration,
     proof and canary; `disk_bytes` what the campaign's folder grows by. `smallest_visible_loss` is
-    the loss that `items` pooled items show with power 0.8. `soak` is for what will be chosen.
+    the loss that all items show with power 0.8: of the `items` asked, `different_items` are no
+    form of another, and `design_effect` of them count as one. `soak` is for what will be chosen.
     """
 
     sweep_id: str
@@ -66,6 +67,8 @@ class Plan:
     raw: tuple[str, ...] = ()
     raw_s: float = 0.0
     soak: Workload | None = None
+    different_items: int = 0
+    design_effect: float = 1.0
 
     @property
     def id(self) -> str:

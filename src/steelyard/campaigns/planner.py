@@ -64,8 +64,17 @@ class Rates:
         return replace(found, output_tokens=found.output_tokens + found.requests * task.thinking)
 
 
-def plan(sweep: Sweep, rates: Rates = Rates(), *, refused: Mapping[str, str] | None = None) -> Plan:
+def plan(
+    sweep: Sweep,
+    rates: Rates = Rates(),
+    *,
+    refused: Mapping[str, str] | None = None,
+    different: tuple[int, float] | None = None,
+) -> Plan:
     """Lay out a sweep; `refused` maps labels to why this machine or engine cannot take them.
+
+    `different` says of its items how many are no form of another, and how many of these count as
+    one; without it all of them count.
 
     Raises `BadInput` when there is no reference or it was refused, `TooLittleRoom` when a workload
     does not fit the context.
@@ -74,6 +83,7 @@ def plan(sweep: Sweep, rates: Rates = Rates(), *, refused: Mapping[str, str] | N
     _check(sweep, refused)
     kept, skipped = _keep(sweep, refused)
     items = sum(task.items for task in sweep.tasks)
+    counted = different or (items, 1.0)
     comparisons = max(1, len(kept) - 1)
     fidelity = _fidelity_labels(sweep, kept)
     return Plan(
@@ -83,7 +93,7 @@ def plan(sweep: Sweep, rates: Rates = Rates(), *, refused: Mapping[str, str] | N
         fidelity=fidelity,
         skipped=skipped,
         items=items,
-        smallest_visible_loss=smallest_visible_loss(sweep.gates, comparisons, items),
+        smallest_visible_loss=smallest_visible_loss(sweep.gates, comparisons, *counted),
         items_for_margin=items_for_margin(
             sweep.gates, comparisons, len({task.family for task in sweep.tasks})
         ),
@@ -94,6 +104,8 @@ def plan(sweep: Sweep, rates: Rates = Rates(), *, refused: Mapping[str, str] | N
         raw=tuple(variant.label for variant in kept) if sweep.raw_repeats else (),
         raw_s=_raw_s(sweep, rates),
         soak=sweep.soak,
+        different_items=counted[0],
+        design_effect=counted[1],
     )
 
 

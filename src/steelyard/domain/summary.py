@@ -372,7 +372,11 @@ class Soak:
 @final
 @dataclass(frozen=True, slots=True)
 class SweepSummary:
-    """What one sweep found, whole. `confidence` is that of every interval and verdict."""
+    """What one sweep found, whole. `confidence` is that of every interval and verdict.
+
+    `smallest_visible_loss` rests on the items that are no form of another, `different_items`, so
+    many of which count as one: `design_effect`.
+    """
 
     campaign_id: str
     model: str
@@ -403,3 +407,5 @@ class SweepSummary:
     schema_version: int = SUMMARY_VERSION
     soak: Reading[Soak] = Missing("not_asked", "no soak was asked for (--soak)")
     confidence: float = 0.95
+    different_items: int = 0
+    design_effect: float = 1.0

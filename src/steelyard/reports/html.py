@@ -16,6 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, final
 
+from steelyard.analysis.sizing import assumed
 from steelyard.domain.counts import counted
 from steelyard.domain.errors import SteelyardError
 from steelyard.domain.private import shareable
@@ -75,6 +76,7 @@ def render(
     page = environment.get_template("report.html.j2").render(
         summary=summary,
         story=story,
+        assumed=assumed,
         rawspeed=rawspeed,
         reasoned=reasoned,
         task_by_task=task_by_task,

@@ -12,6 +12,7 @@ from typing import Final, final
 from steelyard.analysis import recommend
 from steelyard.analysis.bands import OVERALL, STARVED
 from steelyard.analysis.sentences import loss_words
+from steelyard.analysis.sizing import assumed
 from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.subject import ServedFacts
@@ -203,7 +204,8 @@ def facts(summary: SweepSummary) -> tuple[Line, ...]:
         "reference": f"{summary.reference_label} ({summary.reference_kind})",
         "suite": f"{summary.suite}, {counted(summary.items, 'item')}",
         "margin": f"{tenths(summary.margin)} points; a loss under"
-        f" {tenths(summary.smallest_visible_loss)} may go unseen",
+        f" {tenths(summary.smallest_visible_loss)} may go unseen"
+        f" ({assumed(summary.design_effect)})",
         "duration": took(summary),
         "campaign": summary.campaign_id,
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from steelyard.analysis import foreseen
+from steelyard.analysis.sizing import USUAL_FLIPS
 from steelyard.analysis.verdict import CANNOT_DECIDE
 from steelyard.app.choosing.deal import Deal
 from steelyard.app.choosing.request import ChooseRequest
@@ -19,7 +20,6 @@ from steelyard.domain.reading import Measured, Missing
 from steelyard.reports.figures import NOTHING, duration
 from steelyard.tasks.varying import form_of
 
-_USUAL_FLIPS: Final = 0.1
 _MB: Final = 1e6
 _ENDINGS: Final[dict[Ending, str]] = {
     "decided": "stopped: sure",
@@ -35,15 +35,15 @@ _ENDINGS: Final[dict[Ending, str]] = {
 def foresight(items: int, labels: Sequence[str], request: ChooseRequest) -> str:
     """Say before the start what is planned, in which order, and what it can show."""
     gates = Gates(margin=request.margin)
-    equal = foreseen.chance_of_equals(items, _USUAL_FLIPS, len(labels), gates)
+    equal = foreseen.chance_of_equals(items, USUAL_FLIPS, len(labels), gates)
     whole = items * (1 + len(labels))
     rule = "all of it is asked (--fixed)" if request.fixed else "asked no longer than it takes"
     return (
         f"at most {items:,} items of each of {1 + len(labels)} subjects, {whole:,} requests in "
-        f"all; {rule}. In this order: {', '.join(labels)}. If {_USUAL_FLIPS:.0%} of the items "
+        f"all; {rule}. In this order: {', '.join(labels)}. If {USUAL_FLIPS:.0%} of the items "
         f"flip, all of them show of one that loses nothing that it loses less than "
         f"{gates.margin:.1%} in {equal:.0%} of choices, and call one worse that loses "
-        f"{_from(foreseen.worse_from(items, _USUAL_FLIPS, len(labels), gates))} (power 80 %)"
+        f"{_from(foreseen.worse_from(items, USUAL_FLIPS, len(labels), gates))} (power 80 %)"
         + (f"; it ends after {duration(request.budget)}" if request.budget else "")
     )
 

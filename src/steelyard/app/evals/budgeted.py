@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Final, Protocol, final
 
+from steelyard.analysis.sizing import USUAL_FLIPS, assumed
 from steelyard.app.evals.distinct import Distinct, distinct
-from steelyard.app.evals.texts import alike
 from steelyard.app.rates import rates_of
 from steelyard.domain.errors import BadInput, TimeOver
 from steelyard.domain.progress import Emit, Noted
@@ -35,7 +35,6 @@ _PART: Final = 5  # items of each task, or as many as there are requests at a ti
 _SHARE: Final = 0.025  # of the time one part of a task is to take: no more is lost with it
 _SCATTER: Final = 1.3  # times what is foreseen a part may take and still be brought to its end
 _FADE: Final = 0.7  # by what a slow part is forgotten with each that follows
-_USUAL_FLIPS: Final = 0.1
 _LATE_S: Final = 1.0  # to end the engine and write the record, before it is known
 _SLOW: Final = 0.25  # of what getting ready took, before it is known
 _SLOW_MOST: Final = 0.1  # of the budget: to hash and to load is not slow again at the end
@@ -433,8 +432,5 @@ def _allowed(fits: int, planned: int, budget_s: float, different: Distinct | Non
         told += "items"
     else:
         told += f"answers, those of about {asked.items:,} different items"
-    least = smallest_visible_loss(max(1, asked.items), _USUAL_FLIPS, design_effect=asked.effect)
-    return (
-        f"{told}; they show a loss of {least:.1%} or more "
-        f"(power 80 %, if {_USUAL_FLIPS:.0%} flip{alike(asked)})"
-    )
+    least = smallest_visible_loss(max(1, asked.items), USUAL_FLIPS, design_effect=asked.effect)
+    return f"{told}; they show a loss of {least:.1%} or more ({assumed(asked.effect)})"

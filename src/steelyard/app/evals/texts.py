@@ -10,6 +10,7 @@ from typing import Final
 from steelyard.analysis import barred
 from steelyard.analysis.bands import spanned
 from steelyard.analysis.failure_hints import HINTS
+from steelyard.analysis.sizing import USUAL_FLIPS, assumed
 from steelyard.app.evals import fault_texts
 from steelyard.app.evals.distinct import Distinct
 from steelyard.domain import counts
@@ -20,10 +21,8 @@ from steelyard.domain.ledger import Worth
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Marks, Thinking
 from steelyard.reports.figures import NOTHING
-from steelyard.stats.clusters import EXPECTED_ALIKE
 from steelyard.stats.power import smallest_visible_loss
 
-_USUAL_FLIPS: Final = 0.1
 _SEVERAL: Final = 2
 _P_FLOOR: Final = 0.001
 _COUNTS: Final = ("", "right", "95 %", "wrong", "invalid", "not run", "band")
@@ -37,13 +36,13 @@ _ROOM: Final = "each answer so many tokens more (give more than before)"
 def foresight(asked: Distinct) -> str:
     """Say what so many items can show, before they are asked."""
     items, tasks = asked.items, asked.tasks
-    least = smallest_visible_loss(items, _USUAL_FLIPS, design_effect=asked.effect)
+    least = smallest_visible_loss(items, USUAL_FLIPS, design_effect=asked.effect)
     each = f"{items} items" if tasks == 1 else f"{items} items in {tasks} tasks"
     if least >= 1:
         return f"{each}: beside another run of them, so few show nothing, not even the loss of all"
     return (
         f"{each}: beside another run of them, a loss of {least:.1%} or more will be seen "
-        f"(power 80 %, if {_USUAL_FLIPS:.0%} flip{alike(asked)}); a smaller one may not"
+        f"({assumed(asked.effect)}); a smaller one may not"
     )
 
 
@@ -57,11 +56,6 @@ def too_few(least: Mapping[str, float]) -> str:
         f"by family, so few items leave a loss of {margin:.1%} possible even where none flips "
         f"(more --items rule it out, or the row over all): {', '.join(few)}"
     )
-
-
-def alike(asked: Distinct) -> str:
-    """Say what is taken for granted of items that share a passage, where there are any."""
-    return f", alike by {EXPECTED_ALIKE:g} within a passage" if asked.effect > 1 else ""
 
 
 def shown_from(items: int, least: float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis.ratings import rated_metrics
+from steelyard.analysis.sizing import assumed
 from steelyard.app import subjects
 from steelyard.app.benches.request import is_address
 from steelyard.app.profiles import engine_settings
@@ -23,6 +24,7 @@ from steelyard.app.sweeps.served_subjects import Roll
 from steelyard.app.sweeps.spec import SweepRequest, Weighed
 from steelyard.campaigns.plan import Plan
 from steelyard.domain.campaign import Sweep
+from steelyard.domain.counts import counted
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit, Noted
 from steelyard.models import disk, memory
@@ -52,8 +54,8 @@ class Foreseen:
     @property
     def disk_bytes(self) -> int:
         """Return what this sweep adds to the disk: the plan counts files that are there already."""
-        counted = sum(variant.artifact.size_bytes for variant in self.sweep.variants)
-        return self.plan.disk_bytes - counted + self.order.file_bytes
+        there = sum(variant.artifact.size_bytes for variant in self.sweep.variants)
+        return self.plan.disk_bytes - there + self.order.file_bytes
 
 
 def foresee(request: SweepRequest, emit: Emit, found: Fetching | None = None) -> Foreseen:
@@ -140,9 +142,7 @@ def _announce(ahead: Foreseen, emit: Emit) -> None:
         Noted(
             f"{sweep.model}: {len(estimate.cells)} runs, {estimate.requests:,} requests, about "
             f"{minutes:.0f} min and {disk.size(ahead.disk_bytes)} of disk in {ahead.folder.root}. "
-            f"{estimate.items:,} items a variant; the smallest loss they can show is "
-            f"{100 * estimate.smallest_visible_loss:.1f} points, the margin is "
-            f"{100 * sweep.gates.margin:.1f}."
+            f"{_sight(estimate)}, the margin is {100 * sweep.gates.margin:.1f}."
         )
     )
     if estimate.soak is not None and request.budget and request.budget <= estimate.soak_s:
@@ -156,6 +156,18 @@ def _announce(ahead: Foreseen, emit: Emit) -> None:
             hint="add --yes to let it, --budget 45m to bound it, or fewer --quants or --items"
             + (", or a shorter --soak" if estimate.soak is not None else ""),
         )
+
+
+def _sight(estimate: Plan) -> str:
+    """Say of how many items a variant is asked what loss they can show, and if what holds."""
+    asked = f"{counted(estimate.items, 'item')} a variant"
+    if estimate.different_items < estimate.items:
+        asked += f", {estimate.different_items:,} of them different (the others are their forms)"
+    least = 100 * estimate.smallest_visible_loss
+    return (
+        f"{asked}; the smallest loss they can show is {least:.1f} points "
+        f"({assumed(estimate.design_effect)})"
+    )
 
 
 def check_room(ahead: Foreseen) -> None:

@@ -9,19 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from steelyard.app.evals.distinct import distinct
 from steelyard.app.rates import rates_of
 from steelyard.app.sweeps.questions import Questions
 from steelyard.campaigns.plan import Plan, Skip
 from steelyard.campaigns.planner import plan
 from steelyard.domain.campaign import Sweep
 from steelyard.domain.workload import Workload
+from steelyard.tasks import registry
 from steelyard.workloads import suites
 
 
 def planned(sweep: Sweep, asked: Questions, refused: Mapping[str, str] | None = None) -> Plan:
     """Lay out the sweep, and say which of the suite's workloads and families it leaves out."""
     rates = rates_of(sweep.reference.file, sweep.controls.threads or 1)
-    found = plan(sweep, replace(rates, items=asked.loads), refused=refused)
+    counted = distinct({task: registry.generate(task) for task in sweep.tasks})
+    found = plan(
+        sweep,
+        replace(rates, items=asked.loads),
+        refused=refused,
+        different=(counted.items, counted.effect),
+    )
     there = {_lengths(load) for load in sweep.workloads}
     out = [
         Skip(load.name, _no_room(sweep, load))
