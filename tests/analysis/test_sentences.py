@@ -39,12 +39,13 @@ def said(found: VariantRow) -> str:
 
 
 def test_what_to_use_leads_with_its_loss_and_its_interval() -> None:
-    use, smallest, avoid = leading(ROWS, picks(ROWS), "F16")
+    use, smallest, undecided, avoid = leading(ROWS, picks(ROWS), "F16")
     assert use.startswith(
         "USE Q4_K_M: 1.2 fewer of 100 right than F16, more than chance "
         "(95 %: 0.1 to 2.4 fewer; 1,200 items): within margin; the most right answers a second"
     )
     assert smallest.startswith("SMALLEST Q4_K_M: 1.2 fewer")
+    assert undecided.startswith("UNDECIDED Q3_K_M: 2.0 fewer")
     assert avoid == (
         "AVOID Q2_K: 9.0 fewer of 100 right than F16, more than chance "
         "(95 %: 7.9 to 10.2 fewer; 1,200 items): worse: a loss of 3.0 or more is shown."
@@ -67,8 +68,24 @@ def test_every_variant_has_a_sentence_that_is_true_of_it() -> None:
     assert said(ROWS[2]).startswith("USE Q4_K_M: ")
     assert "SMALLEST Q4_K_M: 4.90 bits per weight; 1.2 fewer" in said(ROWS[2])
     assert said(ROWS[3]).startswith("UNDECIDED Q3_K_M: ")
-    assert said(ROWS[3]).endswith("about 2000 items would decide it.")
+    assert said(ROWS[3]).endswith("about 2,000 items in all would decide it.")
     assert said(ROWS[4]).startswith("AVOID Q2_K: ")
+
+
+def test_what_is_undecided_says_the_minutes_and_the_option_that_would_decide_it() -> None:
+    found = replace(ROWS[3], more_s=Measured(500.0, "estimated"))
+    rows = [ROWS[0], found]
+    (told,) = [s for s in leading(rows, (), "F16", families=4) if s.startswith("UNDECIDED")]
+    assert told.endswith(
+        "undecided; about 2,000 items in all would decide it, 9 minutes more for the two: a new "
+        "sweep with --items 500."
+    )
+    assert of_variant(found, (), "F16", families=4) == (told,)
+    (most,) = of_variant(found, (), "F16", families=0)
+    assert "--items" not in most
+    seen = replace(verdict("undecided", 0.02), to_decide_items=Measured(20_001, "estimated"))
+    (beyond,) = of_variant(replace(found, verdict=Measured(seen, "derived")), (), "F16", families=4)
+    assert beyond.endswith(": more than a sweep asks (--items 5000).")
 
 
 def test_a_variant_that_a_latency_gate_stops_is_told_which() -> None:

@@ -44,7 +44,7 @@ def test_forms_of_one_question_are_one_item_and_passages_hang_together() -> None
 
 
 def test_what_is_taken_for_granted_is_said() -> None:
-    flips = f"if {USUAL_FLIPS:.0%} flip as between two quants"
+    flips = f"if {100 * USUAL_FLIPS:g} % flip as between two quants"
     assert assumed() == f"power 80 %, {flips}"
     assert assumed(1.75) == f"power 80 %, {flips}, alike by 0.25 within a passage"
 

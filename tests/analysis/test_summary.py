@@ -290,6 +290,31 @@ def test_what_is_left_out_is_said_by_what_is_in_doubt() -> None:
     assert "; 1 run is left out whole, its answers too (MISSING_EXPERIMENTAL_CONTROLS). " in said
 
 
+def test_what_is_undecided_says_how_much_longer_it_takes_at_the_pace_of_both() -> None:
+    evidence = small()
+    found = row(summarise(evidence), "Q8_0")
+    seen = verdict(found)
+    assert seen.name == "undecided"
+    assert isinstance(seen.to_decide_items, Measured)
+    spans_s = {
+        label: sum((s.ended_ns - s.started_ns) / 1e9 for s in run.sections if s.kind == "task")
+        for label in ("F16", "Q8_0")
+        for run in evidence.runs
+        if run.spec.tasks
+        and not run.spec.replica
+        and run.spec.subject.artifact.name.endswith(f"{label}.gguf")
+    }
+    more = seen.to_decide_items.value - seen.items
+    assert found.more_s == Measured(
+        pytest.approx(more * sum(spans_s.values()) / seen.items), "estimated"
+    )
+    assert value_of(row(summarise(planted()), "Q2_K").more_s) is None
+    hog = World(spec=brief(), polluted=frozenset({"Q8_0"})).evidence()
+    untimed = row(summarise(hog), "Q8_0").more_s
+    assert isinstance(untimed, Missing)
+    assert untimed.code == "polluted"
+
+
 def test_one_polluted_run_is_spoken_of_as_one() -> None:
     evidence = hogged()
     asking = next(run for run in evidence.runs if run.cautions and run.spec.tasks)

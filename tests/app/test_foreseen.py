@@ -98,7 +98,7 @@ def test_the_smallest_loss_counts_forms_once_and_says_what_it_takes_for_granted(
     (said,) = [event.text for event in told if isinstance(event, Noted) and "margin" in event.text]
     least = 100 * ahead.plan.smallest_visible_loss
     assert f"{ahead.plan.different_items:,} of them different" in said
-    assert f"{least:.1f} points (power 80 %, if 6% flip as between two quants, alike by" in said
+    assert f"{least:.1f} points (power 80 %, if 6 % flip as between two quants, alike by" in said
 
 
 def test_a_file_to_be_made_is_counted_once(tmp_path: Path) -> None:

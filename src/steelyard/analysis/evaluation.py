@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from steelyard.analysis import graded, judge_scores, retrieval, strata
+from steelyard.analysis import graded, judge_scores, retrieval, strata, to_decide
 from steelyard.analysis.answer_worth import worth
 from steelyard.analysis.bands import OVERALL, rated
 from steelyard.analysis.determinism import identical
@@ -111,7 +111,7 @@ def contrast(
     families = strata.families(first.spec.tasks, sides)
     rows = {**{name: (name,) for name in sides}, **families, OVERALL: tuple(sides)}
     both = {row: _joined_sides([sides[name] for name in names]) for row, names in rows.items()}
-    item_s = _item_s(first) + _item_s(second)
+    item_s = sum(to_decide.item_s(_tasks(run).values()) for run in (first, second))
     floors = {} if again is None else _floors(first, again, both, rows, gates)
     asked = _asked(first, second, rows)
     cut = {row: (starved(mine), starved(theirs)) for row, (mine, theirs) in asked.items()}
@@ -332,26 +332,7 @@ def pairings(
 
 def _timed(found: Iterable[Pairing], item_s: float) -> tuple[Pairing, ...]:
     """Add how much longer the undecided ones would take."""
-    return tuple(replace(one, more_s=_more_s(one, item_s)) for one in found)
-
-
-def _more_s(one: Pairing, item_s: float) -> Reading[float]:
-    match one.verdict:
-        case Measured(value=verdict) if verdict.name == "undecided":
-            needed = verdict.to_decide_items
-        case _:
-            return Missing("not_undecided")
-    if isinstance(needed, Missing):
-        return needed
-    return Measured(max(0, needed.value - verdict.items) * item_s, "estimated")
-
-
-def _item_s(record: RunRecord) -> float:
-    """Return how long an item took, with as many at a time as there were."""
-    sections = _tasks(record).values()
-    items = sum(len(section.marks) for section in sections)
-    spans_ns = sum(section.ended_ns - section.started_ns for section in sections)
-    return spans_ns / 1e9 / max(1, items)
+    return tuple(replace(one, more_s=to_decide.more_s(one.verdict, item_s)) for one in found)
 
 
 def _visible(pairs: Pairs) -> Measured[float]:

@@ -7,6 +7,7 @@ signs: `0.7 more to 1.7 fewer`. Not aware of layout.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -18,12 +19,19 @@ from steelyard.domain.summary import Pick, VariantRow, Verdict
 
 _MINIMUM: Final = "minimum_viable_quant"
 _BEST: Final = "best_value_quant"
+_MINUTE_S: Final = 60
+ITEMS_MOST: Final = 5000  # of a family in one sweep
 
 
 def of_variant(
-    row: VariantRow, picked: Sequence[Pick], reference: str, confidence: float = 0.95
+    row: VariantRow,
+    picked: Sequence[Pick],
+    reference: str,
+    confidence: float = 0.95,
+    *,
+    families: int = 0,
 ) -> tuple[str, ...]:
-    """Return the sentences of one row."""
+    """Return the sentences of one row. `families` share the items that would decide it."""
     label = row.variant.label
     if row.role == "reference":
         return (f"{label} is the reference.", *_undecidable(row))
@@ -37,7 +45,9 @@ def of_variant(
         found.append(f"USE {label}: {_loss(row, reference, confidence)}; {utility_inputs(row)}.")
     if _MINIMUM in names:
         found.append(f"SMALLEST {label}: {size_text(row)}; {_loss(row, reference, confidence)}.")
-    return tuple(found) or (_unpicked(row, row.verdict.value, reference, confidence),)
+    if found:
+        return tuple(found)
+    return (_unpicked(row, row.verdict.value, reference, confidence, families),)
 
 
 def leading(
@@ -45,16 +55,19 @@ def leading(
     picked: Sequence[Pick],
     reference: str,
     confidence: float = 0.95,
+    *,
+    families: int = 0,
 ) -> tuple[str, ...]:
-    """Return the sentences that lead the report: use, smallest, avoid, warnings."""
+    """Return the sentences that lead the report: use, smallest, undecided, avoid, warnings."""
     by_label = {row.variant.label: row for row in rows if row.role != "aa"}
     found = [_use(pick, by_label, reference, confidence) for pick in reversed(picked)]
-    found += [
-        _avoid(row, row.verdict.value, reference, confidence)
-        for row in rows
-        if row.role == "candidate"
-        if isinstance(row.verdict, Measured) and row.verdict.value.name == "worse"
-    ]
+    left = [row for row in rows if row.role == "candidate"]
+    for name in ("undecided", "worse"):
+        found += [
+            _unpicked(row, row.verdict.value, reference, confidence, families)
+            for row in left
+            if isinstance(row.verdict, Measured) and row.verdict.value.name == name
+        ]
     found += _warnings(rows, confidence)
     return tuple(found)
 
@@ -69,13 +82,16 @@ def _use(pick: Pick, rows: Mapping[str, VariantRow], reference: str, confidence:
     return f"{lead} {pick.label}: {_loss(row, reference, confidence)}; {pick.reason}."
 
 
-def _unpicked(row: VariantRow, verdict: Verdict, reference: str, confidence: float) -> str:
+def _unpicked(
+    row: VariantRow, verdict: Verdict, reference: str, confidence: float, families: int
+) -> str:
     label = row.variant.label
     match verdict.name:
         case "worse":
             return _avoid(row, verdict, reference, confidence)
         case "undecided":
-            return f"UNDECIDED {label}: {_loss(row, reference, confidence)}; {_to_decide(verdict)}."
+            more = _to_decide(row, verdict, families)
+            return f"UNDECIDED {label}: {_loss(row, reference, confidence)}; {more}."
         case _:
             stopped = binding_gate([row])
             if stopped is None:
@@ -143,10 +159,21 @@ def _range(seen: Verdict) -> str:
     return f"{high} to {low} more" if seen.high < 0 else f"{low} more to {high} fewer"
 
 
-def _to_decide(verdict: Verdict) -> str:
-    if isinstance(verdict.to_decide_items, Measured):
-        return f"about {verdict.to_decide_items.value} items would decide it"
-    return str(verdict.to_decide_items)
+def _to_decide(row: VariantRow, verdict: Verdict, families: int) -> str:
+    """Say what would decide it: items in all, the time, and which option asks for so many."""
+    if isinstance(verdict.to_decide_items, Missing):
+        return str(verdict.to_decide_items)
+    needed = verdict.to_decide_items.value
+    said = f"about {counted(needed, 'item')} in all would decide it"
+    if isinstance(row.more_s, Measured):
+        minutes = counted(max(1, math.ceil(row.more_s.value / _MINUTE_S)), "minute")
+        said += f", {minutes} more for the two"
+    if not families:
+        return said
+    each = math.ceil(needed / families)
+    if each > ITEMS_MOST:
+        return f"{said}: more than a sweep asks (--items {ITEMS_MOST})"
+    return f"{said}: a new sweep with --items {each}"
 
 
 def _undecidable(row: VariantRow) -> tuple[str, ...]:

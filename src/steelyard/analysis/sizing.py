@@ -67,7 +67,8 @@ def different(clusters: Mapping[str, str]) -> tuple[int, float]:
 
 def assumed(design_effect: float = 1.0) -> str:
     """Say what a smallest visible loss takes for granted."""
-    return f"power 80 %, if {USUAL_FLIPS:.0%} flip as between two quants{alike(design_effect)}"
+    flips = f"{100 * USUAL_FLIPS:g} %"
+    return f"power 80 %, if {flips} flip as between two quants{alike(design_effect)}"
 
 
 def alike(design_effect: float) -> str:

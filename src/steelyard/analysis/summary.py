@@ -19,6 +19,7 @@ from steelyard.analysis import (
     sentences,
     soak,
     timing,
+    to_decide,
     verdict,
 )
 from steelyard.analysis import drift as drifts
@@ -72,14 +73,20 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         raw=evidence.raw,
     )
     rows = by_family.add(_rows(seats, setting, watched.aa_floor), seats, sweep.gates)
+    rows = tuple(
+        replace(row, more_s=_more_s(row, entrant, seats))
+        for row, entrant in zip(rows, seats.entrants, strict=True)
+    )
     picks = recommend.picks(rows)
     frontier = recommend.frontier(rows)
-    label = sweep.reference.label
+    label, families = sweep.reference.label, len(seats.reference.tasks)
     rows = tuple(
         replace(
             row,
             on_frontier=row.role != "aa" and row.variant.label in frontier,
-            sentences=sentences.of_variant(row, picks, label, sweep.gates.confidence),
+            sentences=sentences.of_variant(
+                row, picks, label, sweep.gates.confidence, families=families
+            ),
         )
         for row in rows
     )
@@ -115,7 +122,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         efficiency_frontier=frontier,
         recommendation=picks,
         sentences=(
-            *sentences.leading(rows, picks, label, sweep.gates.confidence),
+            *sentences.leading(rows, picks, label, sweep.gates.confidence, families=families),
             *([soak.sentence(soaked.value)] if isinstance(soaked, Measured) else []),
             *_remarks(evidence, seats, found_drift, include_polluted=include_polluted),
         ),
@@ -159,6 +166,15 @@ def _rows(seats: Roster, setting: Setting, aa_floor: Reading[float]) -> tuple[Va
         build(seats.twin, _verdict(twin, seats.twin, seats), setting),
         *(build(e, _verdict(judged[e.variant.label], e, seats), setting) for e in seats.candidates),
     )
+
+
+def _more_s(row: VariantRow, entrant: Entrant, seats: Roster) -> Reading[float]:
+    """Return how much longer an undecided row would take, beside the reference's share of it."""
+    both = (seats.reference, entrant)
+    for side in both:
+        if side.untimed is not None:
+            return side.untimed
+    return to_decide.more_s(row.verdict, sum(to_decide.item_s(side.tasks) for side in both))
 
 
 def _verdict(found: Reading[Verdict], entrant: Entrant, seats: Roster) -> Reading[Verdict]:

@@ -228,7 +228,8 @@ class VariantRow:
     items that are right on one side only. `bands` rate right shares, by family and `overall`;
     `unrated` says why one is withheld.
     `length_ratio` says how many times as many output tokens the same items took as with the
-    reference, thinking included.
+    reference, thinking included. `more_s` is how much longer this variant and the reference
+    together would take until an undecided verdict is decided, at the pace they had.
     """
 
     variant: Variant
@@ -259,6 +260,7 @@ class VariantRow:
     unrated: Mapping[str, Missing] = field(default_factory=dict)
     thinking: Reading[Thinking] = NO_TASKS
     length_ratio: Estimate = NO_ESTIMATE
+    more_s: Reading[float] = Missing("not_undecided")
 
 
 @final
