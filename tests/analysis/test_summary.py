@@ -14,6 +14,7 @@ from steelyard.domain.codec import decode, encode
 from steelyard.domain.ids import canonical
 from steelyard.domain.reading import Measured, Missing, value_of
 from steelyard.domain.summary import SweepSummary
+from steelyard.domain.task import Mark, Right
 from steelyard.reports import story
 
 
@@ -288,6 +289,27 @@ def test_what_is_left_out_is_said_by_what_is_in_doubt() -> None:
         "them of memory as well; the answers of 1 of them count: "
     )
     assert "; 1 run is left out whole, its answers too (MISSING_EXPERIMENTAL_CONTROLS). " in said
+
+
+def test_items_that_are_too_easy_for_the_reference_are_named_beside_the_verdicts(
+    good: SweepSummary,
+) -> None:
+    assert not any(said.startswith(("EASY", "HARD")) for said in good.sentences)
+    evidence = planted()
+    runs = tuple(
+        replace(
+            run,
+            sections=tuple(
+                replace(s, marks={item: Mark(Right()) for item in s.marks}) for s in run.sections
+            ),
+        )
+        for run in evidence.runs
+    )
+    found = summarise(replace(evidence, runs=runs))
+    assert verdict(row(found, "Q8_0")).name == "no loss shown"
+    assert (
+        "EASY: F16 gets 1,200 of 1,200 right, so these items can hardly show a loss: ask --level 2."
+    ) in found.sentences
 
 
 def test_what_is_undecided_says_how_much_longer_it_takes_at_the_pace_of_both() -> None:

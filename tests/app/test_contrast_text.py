@@ -8,6 +8,7 @@ from tests.analysis.sides import READING, of_one, run, task_section
 
 from steelyard.analysis import evaluation
 from steelyard.app.evals.contrasts import contrast_text
+from steelyard.app.evals.texts import evaluation_text
 from steelyard.domain.run import RunRecord, Stopped
 from steelyard.domain.task import Task
 
@@ -55,3 +56,27 @@ def test_items_that_were_not_run_and_runs_that_were_stopped_are_said() -> None:
     told = lines(of_one("one", "r" * 20), stopped)
     assert "STOPPED EARLY: two: 10 of 20 items were asked: the budget of 1 min was spent" in told
     assert not any("not run on both sides" in line for line in told)
+
+
+def test_items_that_can_hardly_show_a_loss_are_cautioned_of_beside_the_verdict() -> None:
+    first, second = of_one("one", "r" * 39 + "w"), of_one("two", "r" * 40)
+    easy = "gets 39 of 40 right, so these items can hardly show a loss: ask --level 2."
+    assert f"  EASY: the first {easy}" in lines(first, second)
+    said = evaluation_text(evaluation.evaluate(first)).splitlines()
+    assert any(line.startswith("  EASY: ") and line.endswith(easy) for line in said)
+    third = of_one("one", "w" * 40, Task("reading", level=3, items=40))
+    assert (
+        f"  HARD: {third.spec.subject.artifact.name} gets 0 of 40 right, so there is hardly "
+        "anything to lose: ask --level 2."
+    ) in evaluation_text(evaluation.evaluate(third)).splitlines()
+    usual = of_one("one", "r" * 20 + "w" * 20)
+    assert not any("EASY" in line or "HARD" in line for line in lines(usual, first))
+
+
+def test_a_file_of_ones_own_has_no_other_level() -> None:
+    mine = of_one("one", "r" * 40, Task("capitals", items=40))
+    (said,) = (line for line in lines(mine, mine) if "EASY" in line)
+    assert said.endswith(
+        "harder questions are wanted, your own (`steelyard eval --file`) or a "
+        "standard set (`steelyard eval --set`)."
+    )

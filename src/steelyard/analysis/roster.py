@@ -153,6 +153,13 @@ class Roster:
         """Return the rows of the table: reference, its twin, candidates from most bits to least."""
         return (self.reference, self.twin, *self.candidates)
 
+    @property
+    def timed(self) -> tuple[RunRecord, ...]:
+        """Return every run whose times count, those that watch the machine among them."""
+        included = [run for entrant in self.entrants for run in entrant.included]
+        canary = (self.canary,) if self.canary is not None else ()
+        return (*included, *self.sentinels, *canary)
+
 
 def roster(evidence: Evidence, *, include_polluted: bool) -> Roster:
     """Sort the records of a sweep."""

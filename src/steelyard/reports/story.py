@@ -26,7 +26,18 @@ PICK_TITLES: Final = {
 }
 # Words that lead a sentence of a report, in capitals.
 LEADS: Final = frozenset(
-    {"USE", "SMALLEST", "AVOID", "UNDECIDED", "WARNING", "POLLUTED", "DRIFT", "MIXED"}
+    {
+        "USE",
+        "SMALLEST",
+        "AVOID",
+        "UNDECIDED",
+        "WARNING",
+        "EASY",
+        "HARD",
+        "POLLUTED",
+        "DRIFT",
+        "MIXED",
+    }
 )
 NO_VERDICT: Final = "none"
 _LISTED: Final = 3

@@ -8,7 +8,7 @@ from typing import Final
 
 from steelyard.analysis.bands import OVERALL, WITHHELD
 from steelyard.analysis.verdict import CANNOT_DECIDE
-from steelyard.app.evals import family_texts, fault_texts, judge_texts
+from steelyard.app.evals import ceilings, family_texts, fault_texts, judge_texts
 from steelyard.app.evals.texts import (
     counted,
     interval,
@@ -51,6 +51,7 @@ def _contrast(found: Contrast, *, by_level: bool) -> Iterator[str]:
     yield table([_VERDICT_HEADS, *(_pairing(one) for one in rows)])
     for one in rows:
         yield from _told(one)
+    yield from (f"  {said}" for said in ceilings.of_contrast(found))
     yield from family_texts.levels(found)
     if any(isinstance(one.p, Missing) and one.p.code == "sampled" for one in rows):
         yield "  no p and no interval of odds: samples of an item hang together; go by the interval"

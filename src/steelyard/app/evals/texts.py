@@ -11,7 +11,7 @@ from steelyard.analysis import barred
 from steelyard.analysis.bands import spanned
 from steelyard.analysis.failure_hints import HINTS
 from steelyard.analysis.sizing import USUAL_FLIPS, assumed
-from steelyard.app.evals import fault_texts
+from steelyard.app.evals import ceilings, fault_texts
 from steelyard.app.evals.distinct import Distinct
 from steelyard.domain import counts
 from steelyard.domain.campaign import Gates
@@ -103,6 +103,7 @@ def _evaluation(found: Evaluation, *, by_level: bool) -> Iterator[str]:
     yield from filter(None, map(_why, scores))
     yield from filter(None, map(_thought, scores))
     yield from _room(scores)
+    yield from (f"  {said}" for said in ceilings.of_evaluation(found))
     yield "What answers took"
     yield table([("", "format kept", "tokens", "s", ""), *map(_took, scores)])
     for score in families:
