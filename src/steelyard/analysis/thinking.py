@@ -16,6 +16,7 @@ from steelyard.domain.stream import Attempt, Usage
 from steelyard.domain.summary import Estimate, Thinking
 from steelyard.stats.ratios import ratio_estimate
 
+ROOM: Final = "each answer so many tokens more (give more than before)"
 _CUT: Final = "length"
 _MOST: Final = 0.5
 _NONE: Final = Missing("no_thinking", "no answer has thinking apart from it")
@@ -46,6 +47,16 @@ def starved(sections: Sequence[Section]) -> bool:
     answers = [answer for section in sections for _, answer in _answers(section)]
     cut = sum(a.finish_reason == _CUT and _thinks(a) for a in answers)
     return cut > _MOST * len(answers)
+
+
+def more_room(found: Thinking) -> str:
+    """Say how to give more room where most answers ended at their limit; empty where they did not.
+
+    Thinking that nothing marks looks like an answer.
+    """
+    if found.cut <= _MOST * found.answers:
+        return ""
+    return f"if the model thinks before it answers, `--thinking 4096` gives {ROOM}"
 
 
 def length_ratio(

@@ -23,7 +23,7 @@ from steelyard.domain.private import shareable
 from steelyard.domain.reading import Reading
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.domain.vitals import Vitals
-from steelyard.reports import forest, rawspeed, reasoned, soaked, story, task_by_task
+from steelyard.reports import forest, invalid, rawspeed, reasoned, soaked, story, task_by_task
 from steelyard.reports.charts import Chart, against_bpw, families_against_bpw
 from steelyard.reports.columns import Cell, Column, by_key
 from steelyard.reports.declared import Metrics
@@ -77,6 +77,7 @@ def render(
         summary=summary,
         story=story,
         assumed=assumed,
+        invalid=invalid,
         rawspeed=rawspeed,
         reasoned=reasoned,
         task_by_task=task_by_task,
@@ -163,6 +164,7 @@ def _tables(summary: SweepSummary, metrics: Metrics) -> dict[str, object]:
         "applied": applied(summary.applied_controls),
         "totals": run_totals(summary.runs),
         "soak": soaked.lines(summary),
+        "spoilt": list(invalid.sentences(summary)),
         "thinking": reasoned.of_sweep(rows),
         "raw_tables": rawspeed.of_sweep(rows),
         "raw_made_by": rawspeed.made_by([row.raw for row in rows]),

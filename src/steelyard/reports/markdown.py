@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from steelyard.domain.summary import SweepSummary
-from steelyard.reports import rawspeed, reasoned, soaked, story, task_by_task
+from steelyard.reports import invalid, rawspeed, reasoned, soaked, story, task_by_task
 from steelyard.reports.columns import Column, by_key
 from steelyard.reports.declared import Metrics
 from steelyard.reports.headlines import headlines
@@ -32,6 +32,7 @@ def write(summary: SweepSummary, *, metrics: Metrics) -> str:
         ["## What was proved", "", *_proofs(summary)],
         ["## Variants", "", *_table(summary, found)],
         [f"## {task_by_task.TITLE}", "", *_task_by_task(summary)],
+        _invalid(summary),
         list(_thinking(summary)),
         list(raw_part(rawspeed.of_sweep(summary.per_quant), _made_by(summary))),
         _soak(summary),
@@ -106,6 +107,11 @@ def _task_by_task(summary: SweepSummary) -> Iterator[str]:
         for line in lines:
             told = (line.right, line.level, line.lost, line.won, line.loss, line.against)
             yield f"| {' | '.join(map(escaped, (task, line.label, *told)))} |"
+
+
+def _invalid(summary: SweepSummary) -> list[str]:
+    found = [f"- {escaped(text)}" for text in invalid.sentences(summary)]
+    return [f"## {invalid.TITLE}", "", escaped(invalid.ABOUT), "", *found] if found else []
 
 
 def _thinking(summary: SweepSummary) -> Iterator[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, final
 
 from steelyard.domain.summary import SweepSummary, VariantRow
-from steelyard.reports import rawspeed, reasoned, soaked, story, task_by_task
+from steelyard.reports import invalid, rawspeed, reasoned, soaked, story, task_by_task
 from steelyard.reports.columns import Column, by_key
 from steelyard.reports.declared import Metrics
 from steelyard.reports.figures import NOTHING
@@ -91,6 +91,7 @@ def screen(
         _proved(summary, width),
         _table(summary, found, width),
         _tasks(summary, found, width),
+        _invalid(summary, width),
         _thinking(summary, width),
         raw_block(
             rawspeed.of_sweep(summary.per_quant, brief=True),
@@ -397,6 +398,14 @@ def _task(lines: Sequence[task_by_task.TaskLine]) -> Field:
     styles = tuple(_VERDICT_STYLES.get(line.against, "plain") for line in lines)
     name = inert(lines[0].task)
     return Field(("", name), texts, right=False, styles=styles)
+
+
+def _invalid(summary: SweepSummary, width: int) -> Iterator[Line]:
+    found = tuple(invalid.sentences(summary))
+    if found:
+        yield (Segment(invalid.TITLE, "title"),)
+    for text in found:
+        yield from wrapped(text, width, "  ", first="- ")
 
 
 def _thinking(summary: SweepSummary, width: int) -> Iterator[Line]:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis import barred
-from steelyard.analysis.bands import spanned
+from steelyard.analysis.bands import STARVED, spanned
 from steelyard.analysis.failure_hints import HINTS
 from steelyard.analysis.sizing import USUAL_FLIPS, assumed
+from steelyard.analysis.thinking import ROOM, more_room
 from steelyard.app.evals import ceilings, fault_texts
 from steelyard.app.evals.distinct import Distinct
 from steelyard.domain import counts
@@ -30,7 +31,6 @@ _ADVICE: Final = {
     **barred.BEFORE,
     **{why: HINTS[why] for why in ("scorer_failed", "pattern_too_slow")},
 }
-_ROOM: Final = "each answer so many tokens more (give more than before)"
 
 
 def foresight(asked: Distinct) -> str:
@@ -243,16 +243,10 @@ def _room(scores: Sequence[TaskScore]) -> Iterator[str]:
 
 
 def room_advice(score: TaskScore) -> str:
-    """Say how to give more room where most answers ended at their limit; empty where they did not.
-
-    Thinking that nothing marks looks like an answer.
-    """
-    found = score.thinking
-    if isinstance(score.band, Missing) and score.band.code == "thinking_cut":
-        return f"{score.band.detail}, so there is no band: `--thinking 4096` gives {_ROOM}"
-    if 2 * found.cut > found.answers:
-        return f"if the model thinks before it answers, `--thinking 4096` gives {_ROOM}"
-    return ""
+    """Say how to give more room where most answers ended at their limit; else nothing."""
+    if isinstance(score.band, Missing) and score.band.code == STARVED:
+        return f"{score.band.detail}, so there is no band: `--thinking 4096` gives {ROOM}"
+    return more_room(score.thinking)
 
 
 def _estimated(reading: Reading[float]) -> bool:
