@@ -71,7 +71,7 @@ def test_a_row_without_a_verdict_says_so_and_never_that_its_run_completed() -> N
         for row in found.per_quant
     )
     lines = shown(replace(found, per_quant=rows), 100).splitlines()
-    ends = [line.split()[-2] for line in lines if line.startswith(("Q2_K", "IQ2_M"))]
+    ends = [line.split()[-1] for line in lines if line.startswith(("Q2_K", "IQ2_M"))]
     assert ends[:2] == ["none", "failed"]
 
 
