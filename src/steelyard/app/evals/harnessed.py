@@ -53,6 +53,8 @@ _GRACE_S: Final = 5.0
 _NS_PER_S: Final = 1e9
 _KEYS: Final = "_API_KEY"
 _HERE: Final = "127.0.0.1,localhost"
+# What an option of ours has where nobody typed it, and it is not nothing.
+_UNTYPED: Final[Mapping[str, object]] = {"samples": 1, "temperature": 0.0, "thinking": 0}
 
 
 @final
@@ -107,11 +109,11 @@ def request(
 ) -> HarnessRequest:
     """Take what was typed; raise `BadInput` for options that say nothing to a harness.
 
-    `ours` are those by name, with what was typed; nothing typed is None, "", 0 or 1 sample.
+    `ours` are those by name, with what was typed; nothing typed is None, () or their own default.
     """
     rag_request.refuse_any(retrieval)
     for option, value in ours.items():
-        if value not in (None, (), 0, 1):
+        if value not in (None, ()) and value != _UNTYPED.get(option):
             raise BadInput(
                 f"--{option} is for tasks of ours: a harness has items of its own",
                 hint=f"leave --{option} out, or ask the two in two commands",
