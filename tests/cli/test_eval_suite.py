@@ -80,6 +80,29 @@ def test_a_suite_that_does_not_exist_or_is_mixed_with_tasks_is_refused(tmp_path:
         assert says in done.stderr
 
 
+def test_families_without_other_forms_are_left_out_of_a_varied_suite_and_named(
+    tmp_path: Path,
+) -> None:
+    with server(tmp_path / "plain", {}, takes=("image",)) as url:
+        done = steelyard(
+            *(tmp_path, "eval", url, "--suite", "quick", "--items", "1"),
+            *("--vary", "typos_10", "--out", "out"),
+        )
+    assert done.returncode == 0, done.stderr
+    spec = json.loads((tmp_path / "out" / "spec.json").read_text())
+    families = {task["family"] for task in spec["tasks"]}
+    assert families >= {"math_words", "reading", "logic", "formats", "multi_turn", "rag"}
+    assert not families & {"tools", "vision", "long_context", "robustness"}
+    for family, why in (
+        ("tools", "its items call tools by a schema"),
+        ("vision", "its items show pictures"),
+        ("long_context", "its prompts are written to a length"),
+        ("robustness", "it asks its items in every form already"),
+    ):
+        (line,) = [one for one in done.stdout.splitlines() if f"Not asked: {family}, " in one]
+        assert f"it has no other forms: {why}" in line
+
+
 def test_a_suite_at_one_level_asks_each_family_there_and_names_those_that_have_none(
     tmp_path: Path,
 ) -> None:

@@ -8,6 +8,7 @@ four of them (`FAMILIES`), or all that it can of `FULL`; the others run where th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from random import Random
 from typing import Final, TypeAlias
@@ -157,6 +158,13 @@ def drawn(task: Task, *, every: bool = False) -> list[Drawn]:
     if task.guard:
         items = guards.told(items, task.guard)
     return [roomier(item, task.thinking) for item in items] if task.thinking else items
+
+
+def unvaried(task: Task) -> str:
+    """Say why a family's items cannot be asked in other forms; empty where they can."""
+    kinds = len(family(task.family).kinds(task.level))
+    few = replace(task, items=min(task.items, kinds), vary=())
+    return varying.obstacle(_clean(few, every=False))
 
 
 def _clean(task: Task, *, every: bool) -> list[Drawn]:

@@ -49,14 +49,14 @@ def with_forms(
 ) -> Iterator[Varied]:
     """Yield each item, and behind it its forms; raise `BadInput` where they cannot be had."""
     require_known(forms)
-    if items and not any(map(_decided, items)):
-        why = "its items have no answer that is right or wrong, so that no form could change one"
-        raise _refusal(items[0].family, why)
+    if why := obstacle(items):
+        raise BadInput(
+            f"{items[0].family} cannot be varied: {why}",
+            hint="leave it out of --tasks, or --vary out",
+        )
     for item in items:
         if isinstance(item, Errand):
-            raise _refusal(item.family, "its items call tools by a schema, and go on from there")
-        if why := _obstacle(item):
-            raise _refusal(item.family, why)
+            continue  # none: it is an obstacle
         kept = _kept(item)
         yield replace(item, kind=f"{item.kind}/{CLEAN}")
         for form in forms if _decided(item) else ():
@@ -64,14 +64,16 @@ def with_forms(
                 yield made
 
 
-def _refusal(family: str, why: str) -> BadInput:
-    return BadInput(
-        f"{family} cannot be varied: {why}", hint="leave it out of --tasks, or --vary out"
-    )
+def obstacle(items: Sequence[Question | Conversation | Errand]) -> str:
+    """Say why items cannot be varied; empty where they can."""
+    if items and not any(map(_decided, items)):
+        return "its items have no answer that is right or wrong, so that no form could change one"
+    return next(filter(None, map(_obstacle, items)), "")
 
 
-def _obstacle(item: Varied) -> str:
-    """Say why an item cannot be varied; empty where it can."""
+def _obstacle(item: Varied | Errand) -> str:
+    if isinstance(item, Errand):
+        return "its items call tools by a schema, and go on from there"
     if item.family == Robustness.name:
         return "it asks its items in every form already"
     if isinstance(item, Conversation):

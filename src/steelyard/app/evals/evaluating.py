@@ -169,12 +169,15 @@ def _prepared(request: EvalRequest, budget: Budget | None, emit: Emit) -> _Prepa
         benching.require_subject(request.bench)
     asked = wording.worded(tasks_of(request, emit), request.wording)
     tasks, met = rag_request.settled(asked, request.rag)
-    drawn = _drawn(tasks, budget)
     beyond: dict[Task, str] = {}
+    if request.suite is not None:
+        tasks, beyond = wording.fitting(tasks)
+    drawn = _drawn(tasks, budget)
     if request.suite is None:
         able.require_here(tasks)
     else:
-        drawn, beyond = able.fitting(drawn, request.bench.subject)
+        drawn, longer = able.fitting(drawn, request.bench.subject)
+        beyond |= longer
         if not drawn:
             raise BadInput("no family of the suite can be asked", hint="; ".join(beyond.values()))
     bench = _bench(request, drawn)

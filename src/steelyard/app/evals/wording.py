@@ -12,7 +12,7 @@ from typing import Final, final
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.run import RunRecord
 from steelyard.domain.task import Task
-from steelyard.tasks import guards, varying
+from steelyard.tasks import guards, registry, varying
 from steelyard.tasks.rewording import CLEAN, FORMS
 
 _ALL: Final = "all"
@@ -31,6 +31,13 @@ def worded(tasks: Sequence[Task], typed: Wording) -> tuple[Task, ...]:
     """Return the tasks with their forms and their guard; raise `BadInput` for what is neither."""
     vary, guard = _forms(typed.vary), _guard(typed.guard)
     return tuple(replace(task, vary=vary, guard=guard) for task in tasks)
+
+
+def fitting(tasks: Sequence[Task]) -> tuple[tuple[Task, ...], dict[Task, str]]:
+    """Return the tasks that can be asked in their forms, and of the others why they cannot."""
+    whys = {task: registry.unvaried(task) if task.vary else "" for task in tasks}
+    kept = tuple(task for task, why in whys.items() if not why)
+    return kept, {task: f"it has no other forms: {why}" for task, why in whys.items() if why}
 
 
 def notices(tasks: Sequence[Task]) -> Iterator[str]:
