@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.analysis.answered import Said, section
 
+from steelyard.analysis.metrics.worth import seconds_per_right, tokens_per_right
 from steelyard.analysis.thinking import ledger, length_ratio
 from steelyard.domain.reading import Measured, Missing, value_of
+from steelyard.domain.run import Section
+from steelyard.domain.summary import Estimate
 
 
 def test_thinking_is_counted_by_the_engine_where_it_counts() -> None:
@@ -62,6 +65,29 @@ def test_loops_count_in_thinking_and_in_answers_that_did_not_end_by_themselves()
         Said(text=circle),  # somebody may have asked for it
     ]
     assert ledger([section(answers)]).loops == 2
+
+
+def test_the_same_items_in_two_settings_make_no_interval_narrower() -> None:
+    names = ("rag/l1[3]", "rag/l1[5]")
+
+    def width(found: Estimate) -> float:
+        low, high = value_of(found.low), value_of(found.high)
+        assert low is not None
+        assert high is not None
+        return high - low
+
+    def asked(*tokens: int) -> list[Section]:
+        answers = [Said(tokens=n, reasoning="hm", reasoning_tokens=n // 2) for n in tokens]
+        return [section(answers, name) for name in names]
+
+    first, second = asked(*range(10, 50)), asked(*range(60, 20, -1))
+    for once, twice in (
+        (ledger(first[:1]).tokens, ledger(first).tokens),
+        (length_ratio(first[:1], second[:1]), length_ratio(first, second)),
+        (tokens_per_right(first[:1]), tokens_per_right(first)),
+        (seconds_per_right(first[:1]), seconds_per_right(first)),
+    ):
+        assert width(twice) == pytest.approx(width(once), rel=0.05)
 
 
 def test_the_second_run_takes_so_many_times_as_many_tokens() -> None:

@@ -19,7 +19,7 @@ from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import Controls, RunRecord
 from steelyard.domain.subject import EngineProfile
-from steelyard.domain.task import Mark, NotRun
+from steelyard.domain.task import Mark, NotRun, Task
 from steelyard.platform import atomic
 from steelyard.stats.paired import mcnemar_exact
 from steelyard.store.database import Store
@@ -127,6 +127,40 @@ def test_two_runs_without_a_shared_task_have_a_reason_in_place_of_a_loss() -> No
     assert isinstance(compare(first, second).right, Missing)
 
 
+def _asked(made: RunRecord, *tasks: Task) -> RunRecord:
+    """Return the run as if these tasks had been asked, each answered alike."""
+    (section,) = [section for section in made.sections if section.kind == "task"]
+    alone = {item: item for item in section.marks}
+    sections = tuple(replace(section, name=task.section, clusters=alone) for task in tasks)
+    return replace(made, spec=replace(made.spec, tasks=tasks), sections=sections)
+
+
+def test_levels_of_a_family_are_compared_each_with_its_own() -> None:
+    two, three = (Task("logic", level=level, items=20) for level in (2, 3))
+    both, alone = _asked(record("one"), two, three), _asked(record("two"), two)
+    found = compare(both, alone)
+    assert isinstance(found.right, Measured)
+    assert found.right.value.loss.items == 20
+    other = _asked(record("two"), replace(two, seed=9), three)
+    with pytest.raises(BadInput, match="task logic/l2 is not the same: seed 0 → 9"):
+        compare(both, other)
+
+
+def test_the_same_items_in_two_settings_are_no_further_items() -> None:
+    one, other = (Task("rag", items=100, settings=(("k", k),)) for k in ("3", "5"))
+    first = record("one", items=100)
+    second = record("two", items=100, of=OTHER, wrong=frozenset(range(0, 100, 3)))
+    alone, twice = (
+        compare(_asked(first, *tasks), _asked(second, *tasks)).right
+        for tasks in ((one,), (one, other))
+    )
+    assert isinstance(alone, Measured)
+    assert isinstance(twice, Measured)
+    assert twice.value.loss.items == 2 * alone.value.loss.items
+    width, of_both = (each.value.loss.high - each.value.loss.low for each in (alone, twice))
+    assert of_both >= 0.95 * width  # taken for strangers they would give 0.71 of it
+
+
 def _elsewhere(made: RunRecord) -> RunRecord:
     return replace(made, device=replace(DEVICE, cpu="Another CPU"))
 
@@ -152,7 +186,7 @@ def _other_prompts(made: RunRecord) -> RunRecord:
         (lambda made: replace(made, simulated=True), "one is simulated"),
         (_elsewhere, "other devices: Some CPU and Another CPU"),
         (lambda made: replace(made, outcome="failed", reason="it died"), "failed: it died"),
-        (_other_items, "task reading is not the same: revision 1 → 2"),
+        (_other_items, "task reading/l1 is not the same: revision 1 → 2"),
         (_other_prompts, "other prompts"),
         (_two_axes, "more than one thing differs: the file"),
         (lambda made: replace(made, cautions=(ANOTHER_SEED,)), "polluted: two"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final, final
 
+from steelyard.analysis.clusters import cluster_key
 from steelyard.domain.determinism import Determinism, Parting, Sameness
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section
@@ -112,12 +113,11 @@ def _items(records: Sequence[RunRecord], name: str) -> tuple[list[_Item], int]:
         return [], len(every)
     run = [item for item in every if all(_ran(section.marks.get(item)) for section in known)]
     texts = [_texts(section.attempts) for section in known]
-    base = name.partition("[")[0]  # settings of one task ask the same items
     return [
         _Item(
             name,
             item,
-            f"{base}/{known[0].clusters.get(item, item)}",
+            cluster_key(name, known[0].clusters.get(item, item)),
             tuple(said.get(item, "") for said in texts),
             tuple(section.marks[item] for section in known),
         )

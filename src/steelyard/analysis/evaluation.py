@@ -19,6 +19,7 @@ from typing import Final
 from steelyard.analysis import graded, judge_scores, retrieval, strata, to_decide
 from steelyard.analysis.answer_worth import worth
 from steelyard.analysis.bands import OVERALL, rated
+from steelyard.analysis.clusters import clusters_of
 from steelyard.analysis.determinism import identical
 from steelyard.analysis.effects import SAMPLED, effects, sampled
 from steelyard.analysis.marks import adherence, by_constraint, count
@@ -416,17 +417,10 @@ def _tasks(record: RunRecord) -> dict[str, Section]:
 
 
 def _marked(sections: Sequence[Section]) -> Marked:
-    """Key marks by task and item: two tasks may use one id.
-
-    Settings of one task ask the same items, so their clusters are the same too.
-    """
+    """Key marks by task and item: two tasks may use one id."""
     return Marked(
         {f"{s.name}/{item}": mark for s in sections for item, mark in s.marks.items()},
-        {
-            f"{s.name}/{item}": f"{s.name.partition('[')[0]}/{cluster}"
-            for s in sections
-            for item, cluster in s.clusters.items()
-        },
+        clusters_of(sections),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from steelyard.analysis.barred import barred, refusal
+from steelyard.analysis.clusters import clusters_of
 from steelyard.analysis.evidence import Evidence
 from steelyard.analysis.verdict import Marked
 from steelyard.domain.campaign import Role, role_of, variant_of
@@ -125,11 +126,7 @@ class Entrant:
         """Return all marks, keyed `SECTION/ITEM`; clusters of two tasks are never one."""
         return Marked(
             {f"{s.name}/{item}": mark for s in self.tasks for item, mark in s.marks.items()},
-            {
-                f"{s.name}/{item}": f"{s.name}/{c}"
-                for s in self.tasks
-                for item, c in s.clusters.items()
-            },
+            clusters_of(self.tasks),
         )
 
 

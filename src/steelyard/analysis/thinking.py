@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis import loops
+from steelyard.analysis.clusters import cluster_key, clusters_of
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Section
 from steelyard.domain.stream import Attempt, Usage
@@ -72,11 +73,7 @@ def length_ratio(
     theirs = _lengths(second)
     if isinstance(theirs, Missing):
         return Estimate(theirs, theirs, theirs, 0)
-    clusters = {
-        f"{section.name}/{item}": f"{section.name}/{cluster}"
-        for section in first
-        for item, cluster in section.clusters.items()
-    }
+    clusters = clusters_of(first)
     both = sorted(mine.keys() & theirs.keys())
     return ratio_estimate(
         [theirs[item] for item in both],
@@ -102,7 +99,7 @@ def _answers(section: Section) -> Iterator[tuple[str, Attempt]]:
     for attempt in section.attempts:
         if attempt.outcome.kind == "completed":
             cluster = section.clusters.get(attempt.sample, attempt.sample)
-            yield f"{section.name}/{cluster}", attempt
+            yield cluster_key(section.name, cluster), attempt
 
 
 def _tokens(thought: Sequence[tuple[str, Attempt]], confidence: float) -> Estimate:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from steelyard.analysis import timing
+from steelyard.analysis.clusters import clusters_of
 from steelyard.domain.metric import Metric
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section
@@ -130,11 +131,7 @@ def per_right(
         for section in sections
         for item, mark in section.marks.items()
     }
-    clusters = {
-        f"{section.name}/{item}": f"{section.name}/{cluster}"
-        for section in sections
-        for item, cluster in section.clusters.items()
-    }
+    clusters = clusters_of(sections)
     items = sorted({*right, *spent})
     found = ratio_estimate(
         [spent.get(item, 0.0) for item in items],

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import sameness
+from steelyard.analysis.clusters import clusters_of
 from steelyard.analysis.marks import count
 from steelyard.analysis.metrics.registry import METRICS
 from steelyard.analysis.metrics.speeds import speeds
@@ -261,7 +262,7 @@ def _row(
     record = own.record
     sections = [section for section in record.sections if section.kind == "task"]
     marks = {f"{s.name}/{item}": mark for s in sections for item, mark in s.marks.items()}
-    clusters = {f"{s.name}/{item}": where for s in sections for item, where in s.clusters.items()}
+    clusters = clusters_of(sections)
     return EngineRow(
         name=name,
         engine=record.spec.subject.engine,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
+from steelyard.analysis.clusters import clusters_of
 from steelyard.analysis.marks import count
 from steelyard.analysis.metrics.speeds import speeds
 from steelyard.domain.caution import Doubt, doubted, quality
@@ -122,10 +123,10 @@ def _obstacles(first: RunRecord, second: RunRecord) -> Iterator[str]:
     for record in (first, second):
         if record.outcome != "completed":
             yield f"{record.id} {record.outcome}: {record.reason or 'no reason kept'}"
-    mine, theirs = ({t.family: t for t in r.spec.tasks} for r in (first, second))
-    for family in sorted(mine.keys() & theirs.keys()):
-        if mine[family] != theirs[family]:
-            yield f"task {family} is not the same: {_changes(mine[family], theirs[family])}"
+    mine, theirs = ({t.section: t for t in r.spec.tasks} for r in (first, second))
+    for name in sorted(mine.keys() & theirs.keys()):
+        if mine[name] != theirs[name]:
+            yield f"task {name} is not the same: {_changes(mine[name], theirs[name])}"
     if first.spec.campaign_seed != second.spec.campaign_seed and first.spec.workloads:
         yield "other campaign seeds, so other prompts"
     names = ({s.name for s in r.sections} for r in (first, second))
@@ -176,12 +177,7 @@ def _paired(first: RunRecord, second: RunRecord) -> Reading[PairedRight]:
     if not shared:
         return Missing("no_shared_task", "they share no task")
     marks = [_keyed(sections) for sections in zip(*shared, strict=True)]
-    clusters = {
-        f"{s.name}/{item}": f"{s.name}/{cluster}"
-        for pair in shared
-        for s in pair
-        for item, cluster in s.clusters.items()
-    }
+    clusters = clusters_of(section for pair in shared for section in pair)
     both = sorted(marks[0].keys() & marks[1].keys())
     run = [item for item in both if not any(isinstance(m[item].outcome, NotRun) for m in marks)]
     if not run:
