@@ -20,7 +20,11 @@ _FILE: Final = (
 )
 from_file: Final = together(*_FILE)
 named: Final = together(
-    click.option("--suite", help="quick or quality: every family that the subject can be asked."),
+    click.option(
+        "--suite",
+        help="quick or quality: every family that the subject can be asked, from level 2 on. Not"
+        " the quick one of a sweep, which has four families at level 1.",
+    ),
     click.option(
         "--set", "sets", type=WORDS, help="Standard sets, e.g. gsm8k,mmlu; `tasks sets` lists them."
     ),

@@ -21,7 +21,14 @@ from steelyard.cli.values import CORES, DURATION, NAMES, SECRET, SIZE, Finite
 @click.option(
     "--quants", type=NAMES, help="The ladder to make, e.g. Q8_0,Q6_K,Q4_K_M. [default: five steps]"
 )
-@click.option("--suite", type=click.Choice(["quick", "full"]), default="quick", show_default=True)
+@click.option(
+    "--suite",
+    type=click.Choice(["quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="Four families at level 1, and how many items. `eval` has suites of its own: quick and"
+    " quality, with every family from level 2 on.",
+)
 @click.option("--items", type=click.IntRange(1, 5000), help="Items per task family.")
 @click.option("--level", type=click.IntRange(1, 3), default=1, help="Difficulty of the items.")
 @click.option("--private-seed", type=SECRET, help="Draw the items from a seed that only you know.")
