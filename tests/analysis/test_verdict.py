@@ -232,7 +232,9 @@ def test_over_one_percent_not_run_is_undecided_whatever_the_interval_says() -> N
     found = verdict(reference, marked("-" * 11 + "r" * 689 + "w" * 300))
     assert found.name == "undecided"
     assert "not run" in found.reason
-    assert found.to_decide_items == Missing("not_run", "run the items that were not run: --resume")
+    assert found.to_decide_items == Missing(
+        "not_run", "ask again what was not run: `sweep --resume`, or `eval` with the same --out"
+    )
 
 
 def test_items_that_one_side_was_never_asked_count_as_not_run() -> None:

@@ -292,6 +292,58 @@ def test_what_turns_out_polluted_under_that_wish_is_not_repeated_and_old_journal
     replay(PLAN, [*whole.journal[:1], Resumed(), *whole.journal[1:]])
 
 
+def missing(*labels: str, quality: Quality = "CLEAN") -> Callable[[RunCell], Event]:
+    def finish(asked: RunCell) -> Event:
+        lost = ("http_500",) if asked.label in labels and asked.spec.tasks else ()
+        found: Quality = quality if asked.label in labels else "CLEAN"
+        return CellFinished(asked.spec.id, "completed", found, 1.0, missed=lost)
+
+    return finish
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_resume_goes_on_with_a_cell_of_which_too_many_items_were_not_run(again: bool) -> None:
+    shell = Shell(finish=missing("Q8_0"))
+    assert shell.begin(Campaign(PLAN), started()) == Stop("done", 0)
+    assert len(shell.ran) == len(PLAN.cells)
+    for number in (1, 2):  # as long as it lacks some, and no longer
+        shell = Shell(finish=missing("Q8_0"), journal=list(shell.journal))
+        shell.begin(replay(PLAN, list(shell.journal)), Resumed(again=again))
+        assert [(cell.label, cell.spec.repeat, cell.attempt) for cell in shell.ran] == [
+            ("Q8_0", 0, number)
+        ]
+    whole = Shell(journal=list(shell.journal))
+    whole.begin(replay(PLAN, shell.journal), Resumed(again=again))
+    assert len(whole.ran) == 1
+    last = Shell(journal=list(whole.journal))
+    assert last.begin(replay(PLAN, whole.journal), Resumed(again=again)) == Stop("done", 0)
+    assert not last.ran
+
+
+def test_what_lacks_items_and_does_not_fit_the_budget_keeps_what_it_has() -> None:
+    shell = Shell(finish=missing("Q8_0"))
+    shell.begin(Campaign(PLAN), started())
+    spent = Shell(journal=list(shell.journal))
+    spent.begin(replay(PLAN, shell.journal), Resumed(budget_s=0.1))
+    assert not spent.ran
+    assert skipped(spent) == {}
+    later = Shell()
+    later.begin(replay(PLAN, spent.journal), Resumed(budget_s=1e9))
+    assert [cell.label for cell in later.ran] == ["Q8_0"]
+
+
+def test_what_is_polluted_and_lacks_items_is_gone_on_with_and_measured_again() -> None:
+    shell = Shell(finish=missing("Q8_0", quality="POLLUTED"))
+    shell.begin(Campaign(PLAN), started())
+    assert [cell.spec.repeat for cell in shell.ran if cell.label == "Q8_0"] == [0, 1, 2, 3, 4, 5]
+    counted = Shell(finish=polluted("Q8_0"))
+    counted.begin(replay(PLAN, shell.journal), Resumed())
+    assert [cell.spec.repeat for cell in counted.ran] == [0]
+    again = Shell(finish=polluted("Q8_0"))
+    again.begin(replay(PLAN, shell.journal), Resumed(again=True))
+    assert sorted(cell.spec.repeat for cell in again.ran) == [0, 6, 7, 8]
+
+
 def test_a_polluted_sentinel_is_not_repeated() -> None:
     def finish(asked: RunCell) -> Event:
         quality: Quality = "POLLUTED" if asked.role == "sentinel" else "CLEAN"

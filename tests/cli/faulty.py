@@ -56,8 +56,11 @@ class Handler(BaseHTTPRequestHandler):
         text = self.answers.get(body["messages"][-1]["content"], "nothing is known of that")
         later = sum(message["role"] == "user" for message in body["messages"]) > 1
         down = self.fault == "down" and not Path(self.paid).exists()
+        blip = self.fault == "blip" and not Path(self.paid).exists()
+        blip = blip and list(self.answers.values()).index(text) % 4 == 0
         if (
             down
+            or blip
             or (self.fault == "http_500" and number % 2)
             or (later and self.fault == "later_500")
         ):

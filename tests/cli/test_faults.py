@@ -120,6 +120,34 @@ def test_failures_of_the_server_are_tried_once_more_and_then_not_run(tmp_path: P
     assert set(counted["not_run_why"]) <= {"http_500"}
 
 
+def test_after_a_blip_of_the_server_only_what_was_not_run_is_asked_again(tmp_path: Path) -> None:
+    def asked(url: str) -> int:
+        with urllib.request.urlopen(f"{url}/asked") as answer:  # noqa: S310
+            return int(json.load(answer)["asked"])
+
+    with faulty(tmp_path / "server", "blip") as url:
+        words = ("eval", url, "--tasks", "reading:3", "--items", str(ITEMS), "--out", "out")
+        short = steelyard(tmp_path, *words)
+        (tmp_path / "server" / "answers.json.paid").touch()
+        before = asked(url)
+        whole = steelyard(tmp_path, *words)
+        more = asked(url) - before
+        refused = steelyard(tmp_path, *words)
+    (lost,) = [line for line in short.stdout.splitlines() if "items not run" in line]
+    count = int(lost.split()[1])
+    assert short.returncode == 3, short.stderr
+    assert 0 < count < ITEMS
+    assert f"! {count} of {ITEMS} items not run, over 1 %: no verdict rests on it; " in lost
+    assert f"the same command with --out out goes on and asks {count} of them again" in lost
+    assert whole.returncode == 0, whole.stderr
+    assert more == count
+    marks = json.loads((tmp_path / "out" / "record.json").read_text())["sections"][0]["marks"]
+    assert {mark["outcome"]["kind"] for mark in marks.values()} == {"right"}
+    assert "items not run" not in whole.stdout
+    assert refused.returncode == 2
+    assert "out holds a finished evaluation" in refused.stderr
+
+
 def test_without_quota_nothing_more_is_asked(tmp_path: Path) -> None:
     with faulty(tmp_path / "server", "quota") as url:
         code, found = marks(tmp_path, url, "--streams", "1")

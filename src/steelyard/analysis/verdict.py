@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from steelyard.analysis.marks import NOT_RUN_MAX, too_few_run
+from steelyard.analysis.unrun import passing
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Verdict, VerdictName
@@ -52,7 +53,13 @@ CANNOT_DECIDE: Final = Missing(
     "cannot_decide",
     "no number of items would decide it: stay with the reference, or choose another --margin",
 )
-_NOT_RUN: Final = Missing("not_run", "run the items that were not run: --resume")
+_NOT_RUN: Final = Missing(
+    "not_run",
+    "ask again what was not run: `sweep --resume`, or `eval` with the same --out",
+)
+_NEVER_RUN: Final = Missing(
+    "not_run", "no number would: asked again, what was not run would come to the same"
+)
 _NO_PAIRS: Final = Missing("no_paired_items", "no item was run on both sides")
 
 
@@ -70,7 +77,8 @@ class Marked:
 class Pairs:
     """Paired differences (+1 lost, -1 won): as seen, at worst and at best for the variant.
 
-    `items` and `clusters` are those of what was seen.
+    `items` and `clusters` are those of what was seen; `may_pass` says that what was not run may be
+    if it is asked again.
     """
 
     items: tuple[str, ...]
@@ -80,6 +88,7 @@ class Pairs:
     best: Flips
     effect: float
     too_few_run: bool
+    may_pass: bool = True
 
 
 def floor(reference: Marked, twin: Marked, gates: Gates) -> Reading[float]:
@@ -200,7 +209,7 @@ def _verdict(
     if pairs.too_few_run:
         name = "undecided"
         reason = f"more than {NOT_RUN_MAX:.0%} of the items were not run"
-        needed = _NOT_RUN
+        needed = _NOT_RUN if pairs.may_pass else _NEVER_RUN
     elif name == "undecided":
         needed = _needed(pairs, gates.margin, floor_used, levels)
     return Verdict(
@@ -292,7 +301,7 @@ def _needed(
         return CANNOT_DECIDE
     # With what was run these items would have decided it.
     if found <= n:
-        return _NOT_RUN
+        return _NOT_RUN if pairs.may_pass else _NEVER_RUN
     return Measured(found, "estimated")
 
 
@@ -316,7 +325,14 @@ def pair(reference: Marked, candidate: Marked) -> Pairs | None:
         best=flips(best, clusters),
         effect=len(everything) / flips(worst, clusters).items,
         too_few_run=short or too_few_run(candidate.marks) or too_few_run(reference.marks),
+        may_pass=_may_pass(reference, candidate),
     )
+
+
+def _may_pass(*sides: Marked) -> bool:
+    outcomes = (mark.outcome for side in sides for mark in side.marks.values())
+    whys = {outcome.why for outcome in outcomes if isinstance(outcome, NotRun)}
+    return not whys or bool(passing(whys))
 
 
 def differences(

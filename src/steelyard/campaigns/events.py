@@ -33,7 +33,7 @@ class Resumed:
     """A new process took over: what was under way when the old one ended is under way no more.
 
     `budget_s` replaces the campaign's whole budget; None keeps it, with what was spent of it.
-    `again` measures once more what is polluted still.
+    `again` measures once more what is polluted still. Items that were missed are asked either way.
     """
 
     budget_s: float | None = None
@@ -96,13 +96,17 @@ class CellStarted:
 @final
 @dataclass(frozen=True, slots=True)
 class CellFinished:
-    """A cell ran to its end; a polluted one is kept, and left out of comparisons."""
+    """A cell ran to its end; a polluted one is kept, and left out of comparisons.
+
+    `missed` are the codes of items that were not run, where a resume is to ask them again.
+    """
 
     run_id: str
     outcome: RunOutcome
     quality: Quality
     seconds: float
     reasons: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
     kind: Literal["cell_finished"] = "cell_finished"
 
 

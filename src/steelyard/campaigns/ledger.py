@@ -47,6 +47,15 @@ class _Entry:
     died: int = 0
     why: str = ""
     repeat_of: str | None = None
+    missed: bool = False
+    held: State | None = None  # what it was before it was opened again with its record in place
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a resume asks more of it; a repeat that is polluted still has others after it."""
+        return self.missed and (
+            self.state == "done" or (self.state == "polluted" and self.repeat_of is None)
+        )
 
 
 @final
@@ -81,6 +90,9 @@ class Ledger:
     def resume(self, budget_s: float | None, *, again: bool = False) -> None:
         """Start a new session: failed, dropped and interrupted work is open again.
 
+        So is a cell of which too many items were not run: under its own number, since what was
+        answered stays.
+
         With `again` so is what is polluted still, under a further repeat number. Without, what is
         polluted counts: no repeat is run, also none that was open.
         """
@@ -89,15 +101,15 @@ class Ledger:
         self._closed = False
         self._again = again
         for entry in self._entries.values():
-            if entry.state in ("under_way", "failed", "dropped"):
+            if entry.goes_on:
+                entry.held, entry.state = entry.state, "pending"
+            elif entry.state in ("under_way", "failed", "dropped"):
                 entry.state, entry.died, entry.why = "pending", 0, ""
         for states in (self._fidelity, self._raw):
             states.update({label: "pending" for label, state in states.items() if state != "done"})
         self._soak = "done" if self._soak == "done" else "pending"
         for entry in self._first_runs("polluted") if again else ():
-            tries = [e for e in self._entries.values() if e.repeat_of == entry.cell.spec.id]
-            if tries and all(e.state == "polluted" for e in tries):
-                self._open_repeat(entry, len(tries))
+            self._open_repeat(entry)
         self._spare_repeats()
 
     def take(self, event: LedgerEvent) -> None:
@@ -136,10 +148,12 @@ class Ledger:
         self.spend(event.seconds)
         entry.why = ", ".join(event.reasons)
         if event.outcome in ("failed", "cancelled"):
-            entry.state = "failed"
+            entry.state, entry.missed, entry.held = "failed", False, None
             return
-        self._observed += event.seconds
-        self._expected += entry.cell.estimate_s
+        if entry.held is None:  # else few of its items were asked
+            self._observed += event.seconds
+            self._expected += entry.cell.estimate_s
+        entry.missed, entry.held = bool(event.missed), None
         entry.state = "done" if event.quality == "CLEAN" else "polluted"
         if entry.state == "polluted" and entry.repeat_of is None:
             self._open_repeat(entry)
@@ -150,6 +164,7 @@ class Ledger:
         self.spend(event.seconds)
         entry.why = event.why
         entry.died += event.engine_died
+        entry.missed, entry.held = False, None
         again = event.engine_died and entry.died == 1
         entry.state = "pending" if again else "failed"
 
@@ -266,11 +281,12 @@ class Ledger:
     def _first_runs(self, state: State) -> list[_Entry]:
         return [e for e in self._entries.values() if e.state == state and e.repeat_of is None]
 
-    def _open_repeat(self, entry: _Entry, before: int = 0) -> None:
-        """The polluted record stays; the repeat is a run of its own, after those `before` it."""
-        later = self._repeats * (before + 1)
+    def _open_repeat(self, entry: _Entry) -> None:
+        """The polluted record stays; the repeat is a run of its own, after those before it."""
+        tries = [e for e in self._entries.values() if e.repeat_of == entry.cell.spec.id]
+        later = self._repeats * (len(tries) + 1)
         spec = replace(entry.cell.spec, repeat=entry.cell.spec.repeat + later)
-        if entry.cell.role != "sentinel":
+        if entry.cell.role != "sentinel" and all(e.state == "polluted" for e in tries):
             cell = replace(entry.cell, spec=spec)
             self._entries[spec.id] = _Entry(cell, repeat_of=entry.cell.spec.id)
 
@@ -281,7 +297,10 @@ class Ledger:
                 self._drop(entry, "what is polluted was to count")
 
     def _drop(self, entry: _Entry, why: str) -> None:
-        entry.state, entry.why = "dropped", why
+        if entry.held is not None:  # its record stays, of all that was answered
+            entry.state, entry.held = entry.held, None
+        else:
+            entry.state, entry.why = "dropped", why
 
     @property
     def _soak_owed(self) -> float:

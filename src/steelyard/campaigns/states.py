@@ -7,8 +7,9 @@ is being measured does one thing. Order: calibrate, prove the engine, canary, th
 where asked for, what was chosen is kept under load for a long time, and summed up with the rest.
 
 Rules. A cell that fails because its engine died is tried once more at once; any other failure
-waits for a resume. A polluted cell is repeated once, at the end, under a new repeat number, and
-once more at each resume that asks for it. The budget drops whole timing blocks from the last
+waits for a resume. So does a cell of which too many items were not run: it is gone on with, and
+only those are asked. A polluted cell is repeated once, at the end, under a new repeat number,
+and once more at each resume that asks for it. The budget drops whole timing blocks from the last
 backwards, then candidates of the first block (the summary calls them undecided); the reference and
 the A/A row are never dropped. `campaigns.ledger` keeps count; not aware of how anything is run.
 """

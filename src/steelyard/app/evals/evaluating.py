@@ -1,4 +1,4 @@
-"""`eval`: tasks with known answers, asked of any subject that a bench takes; and two runs paired.
+"""`eval`: tasks with known answers, asked of any subject that a bench takes.
 
 The smallest loss that the items could show is told before anything is asked. A folder that holds
 the same evaluation half finished is gone on with: no answered question is asked again. Not aware
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, final
 
 from steelyard.analysis import evaluation as scores
+from steelyard.analysis import unrun
 from steelyard.app.benches import asked as bench_asked
 from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
@@ -87,12 +88,12 @@ class Evaluated:
 
     @property
     def exit_code(self) -> int:
-        """0 all tasks were asked, 3 they were not, or no item could be."""
+        """0 all tasks were asked, or as much as a budget allowed; 3 over 1 % of it was not run."""
         marks = self.found.overall.marks
         asked = marks.right_share.n > 0 or bool(WITHOUT_A_MARK & marks.not_run_why.keys())
         asked = asked and not marks.not_run_why.keys() & doubtful.HOPELESS
         whole = self.found.outcome == "completed" and not self.unjudged
-        return 0 if whole and asked else 3
+        return 0 if whole and asked and not unrun.too_many(marks) else 3
 
     def text(self, *, as_json: bool, by_level: bool = False) -> str:
         """Return the result as tables, with a row for each level as well, or as JSON."""
@@ -108,6 +109,7 @@ class Evaluated:
             rag_texts.retrieval_text(self.found.retrieval, self.found.beside_first),
             self.forms,
             said,
+            going_on.missed(self.found.overall.marks, self.folder),
             where,
         )
         return "\n".join(filter(None, parts))
@@ -402,11 +404,8 @@ def _goes_on(record: RunRecord) -> bool:
 
 
 def _more_to_ask(record: RunRecord) -> bool:
-    """Say whether the asking was stopped, or nothing more was answered."""
-    marks = (mark for section in record.sections for mark in section.marks.values())
-    return record.stopped is not None or any(
-        isinstance(mark.outcome, NotRun) and mark.outcome.why in doubtful.HOPELESS for mark in marks
-    )
+    """Say whether the asking was stopped, or items were not run for reasons that may pass."""
+    return record.stopped is not None or bool(unrun.passing(unrun.not_run(record.sections)))
 
 
 def _refuse_used(folder: Path, series: Path | None) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never, cast, final
 
-from steelyard.analysis import rawspeed
+from steelyard.analysis import rawspeed, unrun
 from steelyard.analysis.validity import ATTACHED
 from steelyard.app.sweeps.folder import SweepFolder
 from steelyard.app.sweeps.reporting import Written
@@ -63,7 +63,7 @@ from steelyard.runs import calibration, fidelity, sidecar
 from steelyard.runs.execute import Executor
 from steelyard.runs.session import SPOOL
 from steelyard.store.journal import Journal
-from steelyard.store.records import RECORD_NAME, read_record
+from steelyard.store.records import RECORD_NAME, read_record, write_record
 
 _NS_PER_S = 1e9
 
@@ -200,7 +200,13 @@ class _Shell:
         started = CellStarted(step.spec.id)
         self._journal.append(line(started))
         campaign.take(started)
-        record = self._finished(step.spec) or self._run(step.spec)
+        before = self._before(step.spec)
+        if before is not None and not unrun.missed(before):
+            # A run that ended just before a kill took the journal's line.
+            self._crew.keep(before)
+            record = before
+        else:
+            record = self._run(step.spec, before)
         if record.outcome == "completed":
             reasons = tuple(sorted({c.code for c in record.cautions if c.pollutes}))
             found = quality(record.cautions)
@@ -208,23 +214,22 @@ class _Shell:
                 self._crew.emit(
                     Noted(f"{step.label} ({step.role}) is polluted: {', '.join(reasons)}")
                 )
-            return CellFinished(step.spec.id, "completed", found, seconds(), reasons)
+            if missed := unrun.missed(record):
+                told = f"items were not run ({', '.join(missed)}): --resume asks them again"
+                self._crew.emit(Noted(f"{step.label} ({step.role}): {told}", warning=True))
+            return CellFinished(step.spec.id, "completed", found, seconds(), reasons, missed)
         self._crew.emit(Noted(f"{step.label} ({step.role}) failed: {record.reason}", warning=True))
         died = record.reason.startswith("EngineError")
         return CellFailed(step.spec.id, record.reason, seconds(), engine_died=died)
 
-    def _finished(self, spec: RunSpec) -> RunRecord | None:
-        """Return the record of a run that ended just before a kill took the journal's line."""
+    def _before(self, spec: RunSpec) -> RunRecord | None:
+        """Return the record of a run that came to its end before."""
         folder = self._crew.place_of(spec).folder
-        if not (folder / RECORD_NAME).exists():
-            return None
-        record = read_record(folder)
-        if record.outcome != "completed":
-            return None
-        self._crew.keep(record)
-        return record
+        record = read_record(folder) if (folder / RECORD_NAME).exists() else None
+        return record if record is not None and record.outcome == "completed" else None
 
-    def _run(self, spec: RunSpec) -> RunRecord:
+    def _run(self, spec: RunSpec, before: RunRecord | None = None) -> RunRecord:
+        """Execute a spec; with what was seen `before` where few items of it are asked again."""
         variant = self._variants[spec.subject.artifact.sha256]
         instrument = self._folder.read(Instrument, "instrument.json") or Instrument()
         executor = replace(self._crew.executor, instrument=instrument)
@@ -233,6 +238,9 @@ class _Shell:
             record = executor.run(spec, variant, place)
         else:
             record = executor.call(spec, variant, place, partial(attach, spec))
+        if before is not None and record.outcome == "completed":
+            record = unrun.gone_on(before, record)
+            write_record(place.folder, record)
         self._crew.keep(record)
         return record
 
@@ -271,8 +279,10 @@ class _Shell:
 
     def _soak(self, spec: RunSpec, label: str, seconds: Callable[[], float]) -> Event:
         """Keep what was chosen under load, unless a kill took only the journal's line of it."""
-        record = self._finished(spec)
-        if record is None:
+        record = self._before(spec)
+        if record is not None:
+            self._crew.keep(record)
+        else:
             # What came before a kill is no part of a load without a break.
             (self._crew.place_of(spec).folder / SPOOL).unlink(missing_ok=True)
             self._crew.emit(Noted(f"soak of {label}: {duration(self._plan.soak_s)} under load"))
