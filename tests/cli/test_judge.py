@@ -292,7 +292,7 @@ def test_without_a_pass_mark_answers_are_scored_and_nothing_is_right_or_wrong(
     ):
         done = steelyard("eval", subject, "--file", "q.csv", "--judge", judge, "--out", "out")
     assert done.code == 0, done.err
-    assert "8 answers are scored and not marked: there is no pass mark" in done.out
+    assert "8 answers scored and not marked: there is no pass mark" in done.out
     shown = steelyard("results", "show", record()["id"])
     assert "The judge is unproven" in shown.out, shown.err
     assert {one["why"] for one in answered("out")} == {"only_scored"}

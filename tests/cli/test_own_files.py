@@ -128,7 +128,7 @@ def test_prompts_without_answers_are_kept_and_never_marked(
     with server(tmp_path / "server", {key("Say hello."): "Hello!"}) as url:
         said = steelyard("eval", url, "--file", "q.txt", "--out", "out")
     assert said.code == 0, said.err
-    assert "2 answers are kept and not marked: none is known" in said.out
+    assert "2 answers kept and not marked: none is known" in said.out
     assert "nothing is scored" in said.err
     first = answered("out")[0]
     assert (first["said"], first["mark"], first["why"]) == ("Hello!", "not_run", "no_known_answer")

@@ -99,7 +99,7 @@ def a_finished_one_is_read_again_and_its_folder_takes_nothing_else(
     assert "asked again" in done.out
     assert "\\x1b[31m" in done.out
     assert "\x1b" not in done.out
-    assert f"{len(drawn('again', 0.3)) - 1} more items differ" in done.out
+    assert f"{len(drawn('again', 0.3)) - 1} more differences: " in done.out
     # A repeat that is missing is asked, and no other.
     shutil.rmtree("out/2")
     assert repeated(steelyard, url, "--out", "out")["runs"][::2] == before[::2]

@@ -264,6 +264,7 @@ def test_every_code_has_a_hint() -> None:
     given |= {"error_in_stream", "malformed_stream", "truncated_stream", "zero_tokens"}
     given |= {"compressed_body", "redirected"}
     given |= {"connection_refused", "disconnected", "unreachable", "stalled", "deadline"}
+    given |= {"malformed_response"}
     assert given <= HINTS.keys()
     assert {hint(code) for code in ("http_418", "http_500", "http_302")} >= {hint("http_500")}
     assert all(hint(code) for code in ("http_418", "http_500", "http_302"))

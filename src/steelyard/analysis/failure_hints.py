@@ -1,7 +1,8 @@
-"""What to do about a failure of a request, by its code. Every code that is given has its line.
+"""What to do about a request that failed or an item that was not run, by its code.
 
-The codes are those of `engines.transcript` and `engines.wires.openai` (what the server said) and of
-`loadgen` (how the connection ended). Not aware of engines or of how anything is shown.
+Every code that is given has its line. They are those of `engines.transcript` and
+`engines.wires.openai` (what the server said), of `loadgen` (how the connection ended), and of what
+asks and marks items (`runs`, `tasks`). Not aware of engines or of how anything is shown.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ HINTS: Final[Mapping[str, str]] = {
     "media_refused": "the model takes no such media: serve one that sees or hears, or other tasks",
     "media_untried": f"the server failed at a sample of such media: {_ASK_BY_HAND}",
     "template_broken": "control tokens stand in answers: give the server the model's own template",
+    "malformed_response": f"what came is no HTTP: is a proxy in between? {_ASK_BY_HAND}",
     "other_model": "another model answered in between: see who else uses or swaps that server",
     "stale_answer": "an answer kept for another question came back: turn that cache off",
     "scorer_failed": "a scorer broke on an answer: mend what the record names, then `rescore`",
@@ -46,6 +48,17 @@ HINTS: Final[Mapping[str, str]] = {
     "stalled": "the server fell silent: --timeout says how long a silence may last",
     "deadline": "the answer took longer than a request may take",
     "tls_error": "the encrypted connection broke: is the certificate what it was?",
+    # what kept an item from being asked or marked
+    "not_asked": "its turn never came: the same command with --out goes on",
+    "tools_ignored": "the server drops tools: ask tools_prompted, or serve a template with tools",
+    "no_passages": "no passages were found to ask it with: read why the embeddings endpoint failed",
+    "no_sandbox": "programs run in a sandbox only: `steelyard doctor` says what it lacks",
+    "sandbox_failed": "the sandbox did not begin: `steelyard doctor` says whether it holds here",
+    "reference_fails": "the known solution fails its own tests here: is a package of it missing?",
+    "schema_of_no_use": "the schema takes no answer at all: mend it in the file",
+    "no_stored_answer": "the record holds no answer to it: ask it anew",
+    "not_judged": "no judge has scored it yet: the same command with --out goes on",
+    "unscorable": "the judge gave no score: its own words stand in the record",
 }
 _BY_HUNDRED: Final = {
     "4": f"the server refuses the request: {_ASK_BY_HAND}",

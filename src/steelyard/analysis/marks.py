@@ -1,4 +1,4 @@
-"""Marks counted: four counts, the share of right answers with both bounds, adherence, sameness.
+"""Marks counted: four counts, the share of right answers with both bounds, adherence.
 
 right% = right / (right + wrong + invalid). Items that were not run say nothing, so both bounds
 stand beside it: all of them wrong, all of them right. Adherence pools the demands on the form of

@@ -1,7 +1,7 @@
 """The few speeds that stand in front, out of all that a sweep takes.
 
-Which ones is the issue's word: output speed at depth 0 and 2k, time to first token and prompt
-speed at 512 prompt tokens. Everything else stands in the table of all speeds.
+They are output speed at depth 0 and 2k, time to first token and prompt speed at 512 prompt tokens.
+Everything else stands in the table of all speeds.
 """
 
 from __future__ import annotations

@@ -77,8 +77,9 @@ class Allowance:
         if budget.tokens is not None and self.tokens >= budget.tokens:
             return f"{most}{self.tokens:,} of {budget.tokens:,} tokens are spent"
         if budget.usd is not None and self.unbilled:
+            came = "1 answer" if self.unbilled == 1 else f"{self.unbilled} answers"
             return (
-                f"a budget of {budget.usd:g} USD cannot be kept: {self.unbilled} answers came"
+                f"a budget of {budget.usd:g} USD cannot be kept: {came} came"
                 " without a price (use tok, or a time)"
             )
         if budget.usd is not None and self.usd >= budget.usd:

@@ -242,13 +242,16 @@ def _source(question: Question) -> Sourced:
 
 def _said(task: Task, found: Retrieval) -> str:
     passages = sum(one.passages for one in found.corpora.values())
+    whole = "1 passage" if passages == 1 else f"{passages:,} passages"
+    sets = "1 set" if len(found.corpora) == 1 else f"{len(found.corpora)} sets"
     told = (
-        f"{task.section}: {passages:,} passages of up to {found.chunk} {found.unit} out of "
-        f"{len(found.corpora)} sets of documents, the best {found.k} for each item"
+        f"{task.section}: {whole} of up to {found.chunk} {found.unit} out of "
+        f"{sets} of documents, the best {found.k} for each item"
     )
     if not found.failed:
         return told
-    return f"{told}; none for {len(found.failed)} items: {next(iter(found.failed.values()))}"
+    items = "1 item" if len(found.failed) == 1 else f"{len(found.failed)} items"
+    return f"{told}; none for {items}: {next(iter(found.failed.values()))}"
 
 
 def _within(bench: Bench, questions: Iterable[Question]) -> Iterator[Question]:

@@ -168,7 +168,9 @@ def too_small(budget: Budget, goes_on: str = "", *, begun: int = 0) -> BadInput:
     """
     what = f"the budget of {duration(budget.seconds)} was spent before"
     told = (
-        f"{what} the first {begun} questions were answered"
+        f"{what} the first question was answered"
+        if begun == 1
+        else f"{what} the first {begun} questions were answered"
         if begun
         else f"{what} anything could be asked: getting ready took {duration(budget.spent_s())}"
     )

@@ -59,7 +59,8 @@ def _contrast(found: Contrast, *, by_level: bool) -> Iterator[str]:
     yield from _ratings(rows)
     if found.identical is not None and found.identical.n:
         share = f"{percent(found.identical.value)} {interval(found.identical)}"
-        yield f"Same text in both, of {found.identical.n} items: {share} (same subject and seed)"
+        of = counted(found.identical.n)
+        yield f"Same text in both, of {of}: {share} (same subject and seed)"
     yield from _formats(found.formats, told)
     yield from judge_texts.contrast_text(found.judged)
     yield from _longer(found.lengths, told)
@@ -84,8 +85,9 @@ def _who(found: Contrast) -> Iterator[str]:
 
 
 def _by_level(tasks: Sequence[Pairing], margin: float) -> Iterator[str]:
+    rows = "this row" if len(tasks) == 1 else f"these {len(tasks)} rows"
     yield (
-        f"By level, a second look: corrected over these {len(tasks)} rows; nothing rests on it "
+        f"By level, a second look: corrected over {rows}; nothing rests on it "
         "unless a family's levels do not lose alike"
     )
     yield table([_VERDICT_HEADS, *(_pairing(one) for one in tasks)])
@@ -308,7 +310,8 @@ def _explored(found: Explored) -> Iterator[str]:
     ]
     if rows:
         yield table([heads, *rows])
-    yield f"  {len(found.kinds)} kinds looked at, {len(found.kinds) - len(rows)} without a flip"
+    kinds = counted(len(found.kinds), "kind")
+    yield f"  {kinds} looked at, {len(found.kinds) - len(rows)} without a flip"
     if any(row.differs for row in flipped):
         yield (
             f"  of those that differ about {found.rate:.0%} are luck: before you act, ask again "

@@ -18,6 +18,7 @@ from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.benching import Target
 from steelyard.app.benches.request import BenchRequest
 from steelyard.app.evals.room import CHARS_PER_TOKEN, LEAST_CONTEXT
+from steelyard.app.evals.texts import counted
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput
 from steelyard.domain.judging import Judging
@@ -89,7 +90,8 @@ def appointed(
     )
     _refuse_other(folder, mine / SPEC, spec)
     count = sum(len(judges.scorers(task)) for task in judged)
-    emit(Noted(f"{target.name} will judge up to {count} answers, once all of them are there"))
+    told = counted(count, "answer")
+    emit(Noted(f"{target.name} will judge up to {told}, once everything is answered"))
     return Appointed(replace(target, spec=spec), request.timeout)
 
 

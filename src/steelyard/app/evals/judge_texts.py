@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from steelyard.app.evals.texts import number, table
+from steelyard.app.evals.texts import counted, number, table
 from steelyard.domain.evaluation import Evaluation, Graded, JudgedBy, TaskScore
 from steelyard.domain.reading import Measured
 
@@ -78,7 +78,11 @@ def who(by: JudgedBy) -> Iterator[str]:
     passes = ", ".join(f"{task} from {score:g} on" for task, score in by.pass_marks.items())
     if passes:
         yield f"  right by the judge's word: {passes}"
-    parts = [f"{by.calls} requests", f"{by.again} of them a second time", f"{by.failed} failed"]
+    parts = [
+        counted(by.calls, "request"),
+        f"{by.again} of them a second time",
+        f"{by.failed} failed",
+    ]
     if isinstance(by.prompt_tokens, Measured) and isinstance(by.output_tokens, Measured):
         parts.append(f"{by.prompt_tokens.value:,} + {by.output_tokens.value:,} tokens")
     if isinstance(by.billed, Measured):

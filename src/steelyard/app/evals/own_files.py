@@ -73,7 +73,8 @@ def show_text(asked: Task, *, as_json: bool) -> str:
     if as_json:
         counted = {"rows": asked.items, "first": [_told(row) for row in rows]}
         return json.dumps({**json.loads(encode(source)), **counted}, indent=1, ensure_ascii=False)
-    lines = [f"{source.name}: {asked.items:,} questions, sha256 {source.sha256[:12]}"]
+    told = counted(asked.items, "question")
+    lines = [f"{source.name}: {told}, sha256 {source.sha256[:12]}"]
     lines += [f"  {key:<10} {value}" for key, value in source.settings]
     questions = [row.question(asked.family) for row in rows]
     return "\n".join([*lines, "", shown.items_text(questions, answers=True)])

@@ -12,7 +12,7 @@ from typing import Final, final
 
 from steelyard.analysis.answer_worth import metered, payback, scaled, worth
 from steelyard.app.evals.comparing import record_named
-from steelyard.app.evals.texts import fine, spread
+from steelyard.app.evals.texts import counted, fine, spread
 from steelyard.app.results.files import Told
 from steelyard.domain.caution import doubted
 from steelyard.domain.errors import BadInput
@@ -100,7 +100,8 @@ def _lines(
 ) -> Iterator[str]:
     if record.simulated:
         yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
-    yield f"{record.spec.subject.artifact.name}, run {record.id}: {found.right} right answers"
+    right = counted(found.right, "right answer")
+    yield f"{record.spec.subject.artifact.name}, run {record.id}: {right}"
     if codes := doubted(record.cautions, "clock"):
         yield (
             f"! the clock is in doubt ({', '.join(codes)}): right answers, tokens and bills stand, "
@@ -146,7 +147,8 @@ def _least(unbilled: int, found: Estimate) -> str:
 
 def _unbilled(count: int, found: Estimate) -> Iterator[str]:
     if count and isinstance(found.value, Measured):
-        yield f"  {count} failed requests may have been charged too: no sum was told for them"
+        failed = counted(count, "failed request")
+        yield f"  {failed} may have been charged too: the service told no sum"
 
 
 def _source(found: Estimate) -> str:

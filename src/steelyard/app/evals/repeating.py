@@ -17,7 +17,7 @@ from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
 from steelyard.app.evals import comparing, evaluating, going_on, harnessed
 from steelyard.app.evals.request import EvalRequest
-from steelyard.app.evals.texts import interval, percent, table
+from steelyard.app.evals.texts import counted, interval, percent, table
 from steelyard.app.stores.stored_texts import shown
 from steelyard.domain.codec import encode
 from steelyard.domain.determinism import Determinism, Parting, Sameness
@@ -129,13 +129,14 @@ def _text(found: Determinism, show: int) -> Iterator[str]:
     yield table([(*heads, "earliest", ""), *map(_row, rows)])
     if found.overall.left_out:
         yield (
-            f"{found.overall.left_out} items are left out: they were not run in every repeat "
-            "(their records say why)"
+            f"{counted(found.overall.left_out)} left out: not run in every repeat "
+            "(the records say why)"
         )
     for one in found.partings[:show]:
         yield from _parting(one)
     if (more := len(found.partings) - show) > 0:
-        yield f"  {more} more items differ: --show lists so many, --json all of them"
+        told = counted(more, "more difference")
+        yield f"  {told}: --show lists so many, --json all of them"
 
 
 def _row(one: Sameness) -> tuple[str, ...]:

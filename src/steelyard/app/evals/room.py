@@ -11,6 +11,7 @@ from typing import Final
 
 from steelyard.app.benches.asked import TOKENS_OF_A_PICTURE
 from steelyard.app.benches.benching import Target
+from steelyard.app.evals.texts import counted
 from steelyard.domain.errors import BadInput
 from steelyard.domain.reading import Measured, Reading
 from steelyard.domain.task import Answer, Ask, Item, Stretch, Task
@@ -64,9 +65,9 @@ def notices(items: Sequence[Item], streams: int) -> Iterator[str]:
     if not lengths:
         return
     yield (
-        f"{len(lengths)} questions of up to {max(lengths):,} tokens: about {sum(lengths):,} tokens"
-        f" are to be read, {streams} questions at a time; no two begin alike, so no prefix cache"
-        " helps"
+        f"{counted(len(lengths), 'question')} of up to {max(lengths):,} tokens: about"
+        f" {sum(lengths):,} tokens are to be read, {counted(streams, 'question')} at a time; no two"
+        " begin alike, so no prefix cache helps"
     )
 
 

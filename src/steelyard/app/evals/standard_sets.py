@@ -16,6 +16,7 @@ from threading import Event
 from typing import Any, Final, final
 
 from steelyard.app.evals import own_files
+from steelyard.app.evals.texts import counted
 from steelyard.domain.errors import BadInput, TransferFailed
 from steelyard.domain.progress import Emit, Noted, PhaseEnded, PhaseStarted
 from steelyard.domain.reading import Measured
@@ -103,9 +104,10 @@ def task(name: str, emit: Emit) -> Task:
     taken = _Taken()
     sha256, count = shelf.lay(taken.rows(adapter.read(here.paths)))
     if taken.repeated:
-        emit(Noted(f"{name}: {taken.repeated} rows repeat an earlier one and are not asked twice"))
+        told = counted(taken.repeated, "row")
+        emit(Noted(f"{name}: not asked twice: {told} with the words of an earlier one"))
     if taken.left_out:
-        emit(Noted(f"{name}: {taken.left_out} rows are left out: {adapter.differs}"))
+        emit(Noted(f"{name}: {counted(taken.left_out, 'row')} left out: {adapter.differs}"))
     told = {
         "repository": adapter.repo,
         "revision": adapter.revision,

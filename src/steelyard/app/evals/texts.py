@@ -1,4 +1,4 @@
-"""What an evaluation says, as plain text. Computes nothing."""
+"""What an evaluation says, as plain text. Measures nothing and decides nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from steelyard.analysis import barred
 from steelyard.analysis.bands import STARVED, spanned
-from steelyard.analysis.failure_hints import HINTS
+from steelyard.analysis.failure_hints import hint
 from steelyard.analysis.sizing import USUAL_FLIPS, assumed
 from steelyard.analysis.thinking import ROOM, more_room
 from steelyard.app.evals import ceilings, fault_texts
@@ -26,18 +26,14 @@ from steelyard.stats.power import smallest_visible_loss
 
 _SEVERAL: Final = 2
 _P_FLOOR: Final = 0.001
-_COUNTS: Final = ("", "right", "95 %", "wrong", "invalid", "not run", "band")
-_ADVICE: Final = {
-    **barred.BEFORE,
-    **{why: HINTS[why] for why in ("scorer_failed", "pattern_too_slow")},
-}
+_COUNTS: Final = ("", "right%", "95 %", "right", "wrong", "invalid", "not run", "band")
 
 
 def foresight(asked: Distinct) -> str:
     """Say what so many items can show, before they are asked."""
     items, tasks = asked.items, asked.tasks
     least = smallest_visible_loss(items, USUAL_FLIPS, design_effect=asked.effect)
-    each = f"{items} items" if tasks == 1 else f"{items} items in {tasks} tasks"
+    each = counted(items) if tasks == 1 else f"{counted(items)} in {tasks} tasks"
     if least >= 1:
         return f"{each}: beside another run of them, so few show nothing, not even the loss of all"
     return (
@@ -65,19 +61,21 @@ def shown_from(items: int, least: float) -> str:
     return f"{counted(items)} show a loss from {least:.1%} on"
 
 
-def counted(items: int) -> str:
-    """Return a number of items in words."""
-    return counts.counted(items, "item")
+def counted(number: int, one: str = "item") -> str:
+    """Return a number of items in words, or of what `one` of them is called."""
+    return counts.counted(number, one)
 
 
 def unscored(items: int) -> str:
     """Say what comes of prompts without known answers."""
-    return f"{items} prompts without a known answer: what is said is kept, nothing is scored"
+    told = counted(items, "prompt")
+    return f"{told} without a known answer: what is said is kept, nothing is scored"
 
 
 def only_scored(items: int) -> str:
     """Say what comes of answers that a judge scores without a pass mark."""
-    return f"{items} answers: a judge scores them, and none is right or wrong without a pass mark"
+    told = counted(items, "answer")
+    return f"{told} for a judge to score, and none is right or wrong without a pass mark"
 
 
 def evaluation_text(found: Evaluation, *, by_level: bool = False) -> str:
@@ -141,6 +139,7 @@ def _row(score: TaskScore) -> tuple[str, ...]:
         score.task,
         percent(marks.right_share.value),
         interval(marks.right_share),
+        str(marks.right),
         str(marks.wrong),
         str(marks.invalid),
         str(marks.not_run),
@@ -198,18 +197,25 @@ def _why(score: TaskScore) -> str:
         counts = ", ".join(f"{count} {why}" for why, count in marks.invalid_why.items())
         parts.append(f"invalid: {counts}")
     if marks.not_run and marks.not_run_why.keys() == {"no_known_answer"}:
-        parts.append(f"{marks.not_run} answers are kept and not marked: none is known")
+        parts.append(f"{counted(marks.not_run, 'answer')} kept and not marked: none is known")
     elif marks.not_run and marks.not_run_why.keys() == {ONLY_SCORED}:
-        parts.append(f"{marks.not_run} answers are scored and not marked: there is no pass mark")
+        told = counted(marks.not_run, "answer")
+        parts.append(f"{told} scored and not marked: there is no pass mark")
     elif marks.not_run:
         counts = ", ".join(f"{count} {why}" for why, count in marks.not_run_why.items())
         parts.append(f"not run: {counts}; {_bounds(marks)}")
-        parts += [advice for why, advice in _ADVICE.items() if why in marks.not_run_why]
+        parts += filter(None, map(_advice, marks.not_run_why))
     if isinstance(score.disagreement, Measured) and score.disagreement.value:
         parts.append(
             f"{score.disagreement.value:.1%} of the answers that both readings find differ"
         )
     return f"  {score.task}: {'; '.join(parts)}" if parts else ""
+
+
+def _advice(why: str) -> str:
+    """Say what an item was not run for, where that was found out beforehand, or what to do."""
+    said = barred.BEFORE.get(why) or hint(why)
+    return f"{why}: {said}" if said else ""
 
 
 def _thought(score: TaskScore) -> str:
@@ -267,7 +273,8 @@ def _worth(found: Worth) -> Iterator[str]:
     if parts:
         yield f"A right answer takes {', '.join(parts)}: wrong ones and thinking are in it"
     if found.unbilled and isinstance(found.billed.value, Measured):
-        yield f"  or more USD: {found.unbilled} failed requests may have been charged too"
+        failed = counted(found.unbilled, "failed request")
+        yield f"  or more USD: {failed} may have been charged too"
 
 
 def fine(found: Estimate, digits: int) -> int:

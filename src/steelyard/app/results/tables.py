@@ -1,4 +1,7 @@
-"""Stored runs as plain text: lists, one run, two runs side by side. Computes nothing."""
+"""Stored runs as plain text: lists, one run, two runs side by side.
+
+Counts by the rules of `analysis`; has none of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.metrics.registry import METRICS, OF_RUN
 from steelyard.analysis.metrics.speeds import speeds
 from steelyard.app.evals import depths, judge_texts, rag_texts, wording
+from steelyard.app.evals.texts import counted
 from steelyard.app.proxying.texts import harness_text
 from steelyard.app.results import forms
 from steelyard.app.results.comparison import CONFIDENCE, Comparison, PairedRight
@@ -209,7 +213,7 @@ def _right_lines(right: PairedRight) -> Iterator[str]:
     )
     yield f"flips: {loss.lost} lost, {loss.won} won; McNemar, exact: {p}"
     if right.left_out:
-        yield f"{right.left_out} items were not run on both sides and are left out"
+        yield f"{counted(right.left_out)} not run on both sides and left out"
 
 
 def _marks(marks: Marks) -> str:
