@@ -293,7 +293,8 @@ class Ledger:
     def _spare_repeats(self) -> None:
         """Drop the open repeats where what is polluted counts; a journal may yet tell of one."""
         for entry in () if self._again else self._entries.values():
-            if entry.repeat_of is not None and entry.state == "pending":
+            opened = entry.state == "pending" and entry.held is None
+            if entry.repeat_of is not None and opened:
                 self._drop(entry, "what is polluted was to count")
 
     def _drop(self, entry: _Entry, why: str) -> None:

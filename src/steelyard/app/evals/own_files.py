@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from steelyard.app.evals import tasks as shown
+from steelyard.app.evals.texts import counted
 from steelyard.domain.codec import encode
 from steelyard.domain.errors import BadInput
 from steelyard.domain.progress import Emit, Noted
@@ -71,8 +72,8 @@ def show_text(asked: Task, *, as_json: bool) -> str:
     source = _source(asked)
     rows = list(islice(shelf.rows(source), _FIRST))
     if as_json:
-        counted = {"rows": asked.items, "first": [_told(row) for row in rows]}
-        return json.dumps({**json.loads(encode(source)), **counted}, indent=1, ensure_ascii=False)
+        rest = {"rows": asked.items, "first": [_told(row) for row in rows]}
+        return json.dumps({**json.loads(encode(source)), **rest}, indent=1, ensure_ascii=False)
     told = counted(asked.items, "question")
     lines = [f"{source.name}: {told}, sha256 {source.sha256[:12]}"]
     lines += [f"  {key:<10} {value}" for key, value in source.settings]

@@ -104,8 +104,8 @@ def task(name: str, emit: Emit) -> Task:
     taken = _Taken()
     sha256, count = shelf.lay(taken.rows(adapter.read(here.paths)))
     if taken.repeated:
-        told = counted(taken.repeated, "row")
-        emit(Noted(f"{name}: not asked twice: {told} with the words of an earlier one"))
+        twice = counted(taken.repeated, "row")
+        emit(Noted(f"{name}: not asked twice: {twice} with the words of an earlier one"))
     if taken.left_out:
         emit(Noted(f"{name}: {counted(taken.left_out, 'row')} left out: {adapter.differs}"))
     told = {

@@ -26,7 +26,7 @@ from steelyard.stats.power import smallest_visible_loss
 
 _SEVERAL: Final = 2
 _P_FLOOR: Final = 0.001
-_COUNTS: Final = ("", "right%", "95 %", "right", "wrong", "invalid", "not run", "band")
+_COUNTS: Final = ("", "right", "95 %", "wrong", "invalid", "not run", "band")
 
 
 def foresight(asked: Distinct) -> str:
@@ -137,14 +137,20 @@ def _row(score: TaskScore) -> tuple[str, ...]:
     marks = score.marks
     return (
         score.task,
-        percent(marks.right_share.value),
-        interval(marks.right_share),
-        str(marks.right),
+        f"{percent(marks.right_share.value)} {marks.right}",
+        _points(marks.right_share),
         str(marks.wrong),
         str(marks.invalid),
         str(marks.not_run),
         score.band.value if isinstance(score.band, Measured) else NOTHING,
     )
+
+
+def _points(found: Estimate) -> str:
+    """Return the interval of a share that stands beside it, in points of a hundred."""
+    if isinstance(found.low, Measured) and isinstance(found.high, Measured):
+        return f"[{100 * found.low.value:.1f}, {100 * found.high.value:.1f}]"
+    return NOTHING
 
 
 def _took(score: TaskScore) -> tuple[str, ...]:
