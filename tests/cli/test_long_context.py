@@ -113,7 +113,7 @@ def test_a_cut_prompt_is_not_run_with_its_reason_and_costs_are_told_before(tmp_p
     assert "19 not run, prompt_cut: the server counted fewer prompt tokens" in done.stdout
     assert "about 19,456 tokens are to be read" in done.stderr
     row = next(line for line in done.stdout.splitlines() if line.startswith("long_context/l1"))
-    assert row.split()[1:6] == ["—", "—", "0", "0", "19"]
+    assert row.split()[1:7] == ["—", "0", "—", "0", "0", "19"]
 
 
 def plan_fields(plan: Plan) -> dict[str, Any]:
