@@ -8,7 +8,9 @@ from dataclasses import replace
 from tests.reports import example_rows
 from tests.reports import example_summary as example
 
-from steelyard.reports import markdown
+from steelyard.domain.reading import Measured, Missing
+from steelyard.domain.summary import CostSlope, Estimate
+from steelyard.reports import html, markdown
 
 
 def text() -> str:
@@ -81,3 +83,25 @@ def test_a_soak_has_a_part_of_its_own() -> None:
     part = found[found.index("## Soak of what was chosen") :]
     assert "- last third, tok/s: 38.9" in part.partition("\n## ")[0]
     assert "Soak of" not in text()
+
+
+def test_what_more_right_answers_come_with_is_one_sentence_by_the_table_and_in_the_page() -> None:
+    factor = example_rows.estimate(1.4, 0.2, 7)
+    absent = Missing("not_priced", "a local engine bills nothing")
+    none = Estimate(absent, absent, absent, 0)
+    slopes = (
+        CostSlope("seconds_per_item", factor, ("a",) * 7, Measured(0.9, "derived")),
+        CostSlope("money_per_item", none, (), absent),
+    )
+    whole = replace(example.summary(), cost_slopes=slopes)
+    told = (
+        "10 of 100 more right answers come with 1.40 times the seconds an item (95 % 1.20 to 1.60),"
+        " over 7 variants: a line through these variants, which says nothing of others."
+    )
+    assert told in markdown.write(whole, metrics={})
+    page = html.render(whole, metrics={}, series={}, logs={}, configuration={})
+    assert f'<p class="fine">{told}</p>' in page
+    gone = replace(whole, cost_slopes=slopes[1:])
+    why = "What more right answers cost is not told: a local engine bills nothing."
+    assert why in markdown.write(gone, metrics={})
+    assert "more right answers" not in text()

@@ -41,7 +41,7 @@ def worth(record: RunRecord, sections: Sequence[Section] | None = None) -> Worth
         seconds=seconds,
         tokens=tokens_per_right(tasks, _CONFIDENCE),
         joules=scaled(seconds, watts),
-        billed=_billed(tasks, _CONFIDENCE),
+        billed=billed(tasks),
         unbilled=_unbilled(tasks),
         watts=watts,
         right=sum(isinstance(m.outcome, Right) for s in tasks for m in s.marks.values()),
@@ -168,7 +168,8 @@ def _busy_s(tasks: Sequence[Section]) -> float:
     return sum(spans) / timing.NS_PER_S
 
 
-def _billed(tasks: Sequence[Section], confidence: float) -> Estimate:
+def billed(tasks: Sequence[Section]) -> Estimate:
+    """Estimate what a right answer was billed at; Missing where nobody told it of every answer."""
     spent: dict[str, float] = {}
     for section in tasks:
         for attempt in section.attempts:
@@ -180,7 +181,7 @@ def _billed(tasks: Sequence[Section], confidence: float) -> Estimate:
             spent[key] = spent.get(key, 0.0) + attempt.cost.value
     if not spent:
         return Estimate(_NOT_BILLED, _NOT_BILLED, _NOT_BILLED, 0)
-    return per_right(tasks, spent, confidence)
+    return per_right(tasks, spent, _CONFIDENCE)
 
 
 def _unbilled(tasks: Sequence[Section]) -> int:

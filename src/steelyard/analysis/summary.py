@@ -13,6 +13,7 @@ from typing import Final
 
 from steelyard.analysis import (
     by_family,
+    cost_slopes,
     determinism,
     noise,
     recommend,
@@ -137,6 +138,7 @@ def summarise(evidence: Evidence, *, include_polluted: bool = False) -> SweepSum
         applied_controls=in_force(_ordered(evidence)),
         soak=soaked,
         confidence=sweep.gates.confidence,
+        cost_slopes=cost_slopes.slopes(rows, seats, sweep.gates),
         schema_version=SUMMARY_VERSION if sweep.reference.file else SERVED_VERSION,
     )
 

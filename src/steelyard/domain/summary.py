@@ -21,6 +21,7 @@ from steelyard.domain.subject import Variant
 
 VerdictName: TypeAlias = Literal["no loss shown", "within margin", "undecided", "worse"]
 GateState: TypeAlias = Literal["met", "failed", "undecided"]
+Cost: TypeAlias = Literal["seconds_per_item", "joules_per_item", "money_per_item"]
 BaselineStatus: TypeAlias = Literal["OK", "NO_BASELINE", "HW_MISMATCH", "REV_MISMATCH"]
 NO_SIDECAR = Missing("no_sidecar", "raw speed was not measured (--sidecar)")
 NO_TASKS = Missing("no_tasks", "no task was run")
@@ -373,6 +374,22 @@ class Soak:
 
 @final
 @dataclass(frozen=True, slots=True)
+class CostSlope:
+    """What ten more right answers in a hundred come with, over the variants named.
+
+    `factor` says how many times the cost of an item, with n variants; by least squares of its
+    logarithm over the right share. `reliability` is the share of the spread of the right shares
+    that is not their own error: the slope is too flat by about that.
+    """
+
+    cost: Cost
+    factor: Estimate
+    labels: tuple[str, ...]
+    reliability: Reading[float]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class SweepSummary:
     """What one sweep found, whole. `confidence` is that of every interval and verdict.
 
@@ -411,3 +428,4 @@ class SweepSummary:
     confidence: float = 0.95
     different_items: int = 0
     design_effect: float = 1.0
+    cost_slopes: tuple[CostSlope, ...] = ()

@@ -23,7 +23,16 @@ from steelyard.domain.private import shareable
 from steelyard.domain.reading import Reading
 from steelyard.domain.summary import SweepSummary, VariantRow
 from steelyard.domain.vitals import Vitals
-from steelyard.reports import forest, invalid, rawspeed, reasoned, soaked, story, task_by_task
+from steelyard.reports import (
+    forest,
+    invalid,
+    rawspeed,
+    reasoned,
+    sloped,
+    soaked,
+    story,
+    task_by_task,
+)
 from steelyard.reports.charts import Chart, against_bpw, families_against_bpw
 from steelyard.reports.columns import Cell, Column, by_key
 from steelyard.reports.declared import Metrics
@@ -84,6 +93,7 @@ def render(
         style=style,
         script=script,
         policy=policy_of(style, script),
+        cost_sentence=sloped.sentence(summary),
         words=_glossary(metrics, columns(summary, metrics)),
         logs=sorted(logs.items()),
         configuration=json.dumps(

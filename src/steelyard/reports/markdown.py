@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from steelyard.domain.summary import SweepSummary
-from steelyard.reports import invalid, rawspeed, reasoned, soaked, story, task_by_task
+from steelyard.reports import invalid, rawspeed, reasoned, sloped, soaked, story, task_by_task
 from steelyard.reports.columns import Column, by_key
 from steelyard.reports.declared import Metrics
 from steelyard.reports.headlines import headlines
@@ -31,6 +31,7 @@ def write(summary: SweepSummary, *, metrics: Metrics) -> str:
         ["## What it loses", "", *_bullets(story.costs_of_picks(summary))],
         ["## What was proved", "", *_proofs(summary)],
         ["## Variants", "", *_table(summary, found)],
+        [escaped(text)] if (text := sloped.sentence(summary)) else [],
         [f"## {task_by_task.TITLE}", "", *_task_by_task(summary)],
         _invalid(summary),
         list(_thinking(summary)),
