@@ -12,13 +12,22 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from random import Random
 from statistics import fmean
 
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.summary import Estimate
-from steelyard.stats import betabinomial, bootstrap, families, likely, paired, proportions
+from steelyard.stats import (
+    betabinomial,
+    bootstrap,
+    families,
+    likely,
+    paired,
+    proportions,
+    unpaired,
+)
 from steelyard.stats.effects import odds_of_flips
 from steelyard.stats.means import skewed_mean
 from steelyard.stats.paired import Flips
@@ -186,6 +195,27 @@ def log_width(found: Estimate, truth: Truth) -> Seen:
     return inside, None
 
 
+def gap(n: int, truth: Truth, source: Random) -> Seen:
+    labels = [str(item) for item in range(n)]
+    return gap_of(labels, truth, source, lambda of: [source.random() < of.share for _ in labels])
+
+
+def passages_gap(n: int, truth: Truth, source: Random) -> Seen:
+    labels = labels_of(n)
+    return gap_of(labels, truth, source, lambda of: hits(labels, of, source))
+
+
+def gap_of(
+    labels: list[str], truth: Truth, source: Random, drawn: Callable[[Truth], list[bool]]
+) -> Seen:
+    """Other items of the same making; none is known better in half of the runs."""
+    known = max(0.0, truth.loss) if source.random() < 1 / 2 else 0.0
+    public = replace(truth, share=min(0.98, truth.share + known))
+    found = unpaired.shares(drawn(public), drawn(truth), labels, labels)
+    low, high = unpaired.interval(found)
+    return low <= public.share - truth.share <= high, high - low
+
+
 def seconds(n: int, _: Truth, source: Random) -> Seen:
     """Times of answers, lognormal: their spread is half of their size."""
     times = [source.lognormvariate(-0.125, 0.5) for _ in range(n)]
@@ -213,6 +243,8 @@ KINDS: dict[str, tuple[Kind, int]] = {
     "bounds of six tasks, all at once": (six, 2),
     "odds of flips": (odds, 1),
     "odds of flips, passages": (passages_odds, 1),
+    "gap": (gap, 1),
+    "gap, passages": (passages_gap, 1),
     "mean of seconds": (seconds, 2),
     "ratio of tokens": (tokens, 2),
 }

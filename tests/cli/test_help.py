@@ -55,6 +55,7 @@ COMMANDS = (
         "eval power",
         "eval repeat",
         "eval compare",
+        "eval gap",
         "eval worth",
         "tasks",
         "tasks list",

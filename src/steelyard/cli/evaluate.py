@@ -10,6 +10,7 @@ import click
 from steelyard.cli import judge, questions, rag, wording
 from steelyard.cli.asking import reached
 from steelyard.cli.choose import choose
+from steelyard.cli.eval_gap import gap
 from steelyard.cli.eval_power import power
 from steelyard.cli.progress import Screen
 from steelyard.cli.repeating import repeat
@@ -53,6 +54,7 @@ def evaluate() -> None:
     steelyard eval bundled --tasks math_words --vary typos_10,json_broken
     steelyard eval bundled --tasks reading --guard unknown
     steelyard eval compare evals/FIRST evals/SECOND
+    steelyard eval gap evals/PUBLIC evals/PRIVATE
     steelyard eval choose F16.gguf Q8_0.gguf Q4_K_M.gguf Q3_K_M.gguf
     steelyard eval repeat bundled --times 3
     steelyard eval power --lost 5 --won 2 --items 300
@@ -134,7 +136,8 @@ def ask(
         asked = harnessed.request(
             BenchRequest.of(how), names, items or ITEMS, streams, budget, out,
             ours={
-                "level": level, "private-seed": private_seed, "set": chosen, "file": file,
+                "level": level, questions.private_option(private_seed): private_seed,
+                "set": chosen, "file": file,
                 "columns": columns, "suite": suite, "samples": samples, "temperature": temperature,
                 "thinking": thinking, "vary": worded.vary, "guard": worded.guard,
                 "by": by if by == "level" else None,
@@ -244,5 +247,6 @@ def worth(*, run: str, tariff: float | None, hosted: str | None, as_json: bool, 
 
 
 evaluate.add_command(choose)
+evaluate.add_command(gap)
 evaluate.add_command(power)
 evaluate.add_command(repeat)

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from steelyard.cli import questions
 from steelyard.cli.progress import Screen, width
 from steelyard.cli.shown import echo
-from steelyard.cli.values import CORES, DURATION, NAMES, SECRET, SIZE, Finite
+from steelyard.cli.values import CORES, DURATION, NAMES, SIZE, Finite
 
 
 @click.command()
@@ -31,7 +32,7 @@ from steelyard.cli.values import CORES, DURATION, NAMES, SECRET, SIZE, Finite
 )
 @click.option("--items", type=click.IntRange(1, 5000), help="Items per task family.")
 @click.option("--level", type=click.IntRange(1, 3), default=1, help="Difficulty of the items.")
-@click.option("--private-seed", type=SECRET, help="Draw the items from a seed that only you know.")
+@questions.private
 @click.option(
     "--thinking",
     type=click.IntRange(0, 1_000_000),

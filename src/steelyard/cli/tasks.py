@@ -9,7 +9,6 @@ import click
 from steelyard.cli import questions
 from steelyard.cli.progress import Screen
 from steelyard.cli.shown import echo
-from steelyard.cli.values import SECRET
 
 
 @click.group()
@@ -65,7 +64,7 @@ def show(*, family: str | None, file: Path | None, columns: Path | None, as_json
 @click.option("--level", type=click.IntRange(1), help="[default: the family's first]")
 @click.option("--items", type=click.IntRange(1, 5000), default=5, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--private-seed", type=SECRET, help="Draw the items from a seed that only you know.")
+@questions.private
 @click.option("--answers", is_flag=True, help="Print the known answers too.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON, with the answers.")
 @click.option(

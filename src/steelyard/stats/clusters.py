@@ -79,9 +79,12 @@ def items_per_independent(
     It is the design effect, and more where so few clusters tell it that Student's t is wider than
     the normal law; 1 where every item is a cluster of its own or they do not hang together.
     """
-    groups = len(set(clusters))
-    effect = design_effect(values, clusters)
-    if groups == len(values) or effect <= 1.0:
+    return as_told(design_effect(values, clusters), len(set(clusters)), confidence)
+
+
+def as_told(effect: float, groups: int, confidence: float) -> float:
+    """Return a design effect with the doubt in it: Student's t, for so many clusters told it."""
+    if effect <= 1.0:
         return 1.0
     upper = 0.5 + confidence / 2
     student = t_quantile(upper, max(1, groups - 1)) / normal_quantile(upper)

@@ -56,7 +56,7 @@ class Given:
         if level is not None or private_seed is not None:
             raise BadInput(
                 "a file or set has neither levels nor a private seed",
-                hint="leave --level and --private-seed out",
+                hint="leave --level, --private and --private-seed out",
             )
         if self.file is not None:
             whole = own_files.task(self.file, self.columns, emit)

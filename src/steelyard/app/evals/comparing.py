@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from steelyard.analysis import evaluation as scores
+from steelyard.analysis import gap
 from steelyard.app.evals import (
     contrasts,
     going_on,
@@ -24,6 +26,8 @@ from steelyard.domain.judging import WITHOUT_A_MARK
 from steelyard.domain.reading import Measured
 from steelyard.domain.run import RunRecord
 from steelyard.store.records import RECORD_NAME, read_record
+
+_SAME_ITEMS: Final = "run both with the same --tasks, --level, --seed and --private-seed"
 
 
 def compare(
@@ -56,7 +60,7 @@ def compare(
         why = "; ".join(f"{task}: {each}" for task, each in scores.shared(mine, theirs)[1].items())
         raise BadInput(
             f"runs {mine.id} and {theirs.id} share no task with the same items ({why})",
-            hint="run both with the same --tasks, --level, --seed and --private-seed",
+            hint=_way(mine, theirs),
         ) from None
     if explore:
         found = kinds.explored(found, mine, theirs)
@@ -83,6 +87,16 @@ def room_notices(record: RunRecord) -> Iterator[str]:
         yield f"{found.model}: {advice}"
 
 
+def _way(first: RunRecord, second: RunRecord) -> str:
+    """Say how two runs that share no items are set beside each other."""
+    if gap.in_order(first, second) is not None:
+        return (
+            "`steelyard eval gap` sets public items beside private ones; to compare subjects, ask "
+            "both the same ones"
+        )
+    return _SAME_ITEMS
+
+
 def _differing(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
     return (*axes(first, second), *wording.differing(first, second))
 
@@ -102,7 +116,7 @@ def _again(first: RunRecord, second: RunRecord, named: str | None) -> RunRecord 
     if not scores.shared(first, found)[0]:
         raise BadInput(
             f"runs {first.id} and {found.id} share no task with the same items",
-            hint="run both with the same --tasks, --level, --seed and --private-seed",
+            hint=_SAME_ITEMS,
         )
     return found
 

@@ -70,7 +70,7 @@ def tasks_of(request: EvalRequest, emit: Emit) -> tuple[Task, ...]:
     if not generated and (request.level is not None or request.private_seed is not None):
         raise BadInput(
             "a file or set has neither levels nor a private seed",
-            hint="leave --level and --private-seed out",
+            hint="leave --level, --private and --private-seed out",
         )
     found = _families(replace(request, tasks=words)) if generated else ()
     wholes = [standard_sets.task(name, emit) for name in dict.fromkeys(sets)]

@@ -17,6 +17,7 @@ from steelyard.analysis.metrics.speeds import speeds
 from steelyard.domain.caution import Doubt, doubted, quality
 from steelyard.domain.errors import BadInput
 from steelyard.domain.ids import plain
+from steelyard.domain.private import shown
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.subject import Artifact
@@ -168,7 +169,8 @@ def _changes(first: object, second: object) -> str:
     if not isinstance(mine, dict) or not isinstance(theirs, dict):
         return f"{mine} → {theirs}"
     keys = [k for k in sorted({*mine, *theirs}) if mine.get(k) != theirs.get(k)]
-    return ", ".join(f"{k} {getattr(first, k)} → {getattr(second, k)}" for k in keys)
+    told = (f"{k} {shown(k, getattr(first, k))} → {shown(k, getattr(second, k))}" for k in keys)
+    return ", ".join(told)
 
 
 def _paired(first: RunRecord, second: RunRecord) -> Reading[PairedRight]:

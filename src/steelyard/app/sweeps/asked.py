@@ -18,6 +18,7 @@ from steelyard.app.sweeps.served_subjects import Access
 from steelyard.app.sweeps.spec import SweepRequest
 from steelyard.domain.codec import from_plain
 from steelyard.domain.errors import BadInput
+from steelyard.domain.private import shown
 
 # What a resume may say anew; everything else was settled when the sweep began.
 _ANEW: Final = frozenset(
@@ -40,7 +41,7 @@ def to_resume(request: SweepRequest) -> SweepFolder:
             continue
         if begun is not None and begun.get(name) != said:
             raise BadInput(
-                f"the sweep in {folder.root} was not begun with {name} {said}",
+                f"the sweep in {folder.root} was not begun with {name} {shown(name, said)}",
                 hint="leave out what was settled at its start, or begin anew in another --out",
             )
     return folder

@@ -9,7 +9,7 @@ from typing import Any, cast
 from steelyard.app.sweeps import asked, fetching, foreseeing
 from steelyard.app.sweeps.foreseeing import Foreseen
 from steelyard.app.sweeps.spec import SweepRequest
-from steelyard.domain.ids import plain
+from steelyard.domain.private import shareable
 from steelyard.domain.progress import Emit
 from steelyard.reports.figures import duration
 
@@ -36,7 +36,7 @@ def plan_text(ahead: Foreseen, *, as_json: bool) -> str:
     """Return the plan for people or as JSON."""
     request, found = ahead.request, ahead.fetching
     if as_json:
-        told = dict(cast("Mapping[str, Any]", plain(ahead.plan)))
+        told = dict(cast("Mapping[str, Any]", shareable(ahead.plan)))
         if found is not None:
             told["fetch"] = fetching.as_plain(found, keep_all=request.keep_all)
         return json.dumps(told, indent=1, sort_keys=True)
