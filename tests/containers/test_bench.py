@@ -160,8 +160,10 @@ def test_an_interrupt_leaves_nothing(docker: Setting, tiny_model: Path) -> None:
     child = long_bench(docker, tiny_model)
     assert kill(child, signal.SIGINT) == 130
     assert not docker.states()  # gone before the command was
-    (ended,) = docker.home.glob("ended-*.json")
-    assert json.loads(ended.read_text())["exit"] != 137  # asked, not killed
+    # More than one where another process took the port: it is started again on a new one then.
+    exits = [json.loads(path.read_text())["exit"] for path in docker.home.glob("ended-*.json")]
+    assert exits
+    assert 137 not in exits  # asked, not killed
     docker.nothing_is_left()
 
 
