@@ -56,6 +56,14 @@ def test_every_report_says_how_many_why_and_what_to_do() -> None:
         assert "the server fell silent" in words
 
 
+def test_what_is_to_be_typed_is_code_on_the_page_and_has_no_backticks() -> None:
+    page = html.render(summary(), metrics=example.metrics(), series={}, logs={}, configuration={})
+    assert "before it answers, <code>--thinking 4096</code> gives" in page
+    assert html.options("a `b <i>` --c") == (
+        'a <code>b &lt;i&gt;</code> <code class="option">--c</code>'
+    )
+
+
 def test_variants_that_lack_alike_share_a_line() -> None:
     whole = example.summary()
     rows = tuple(map(lacking, whole.per_quant[:3]))

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-_OPTION: Final = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")
+_TYPED: Final = re.compile(r"`([^`]+)`|(?<![\w-])(--[a-z][a-z-]*)")
 _NEGATIVE: Final = re.compile(r"(?<![\w-])-(?=\d)")
 _LEADING: Final = ("file_bpw", "memory_bytes")
 _TRAILING: Final = ("seconds_per_right", "load_s")
@@ -114,10 +114,17 @@ def minus(text: str) -> str:
 
 
 def options(text: str) -> Markup:
-    """Return text, escaped, in which an option of the command line is code and never broken."""
+    """Return text, escaped, in which options and what stands in backticks are code."""
     from markupsafe import Markup, escape
 
-    return Markup(_OPTION.sub(r'<code class="option">\1</code>', str(escape(text))))  # noqa: S704 - escaped
+    return Markup(_TYPED.sub(_code, str(escape(text))))  # noqa: S704 - escaped
+
+
+def _code(found: re.Match[str]) -> str:
+    """Return what is typed; an option by itself is never broken."""
+    if found[1] is not None:
+        return f"<code>{found[1]}</code>"
+    return f'<code class="option">{found[2]}</code>'
 
 
 def page_environment() -> Environment:
