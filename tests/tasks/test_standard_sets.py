@@ -6,9 +6,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
+from tests.tasks.published import (
+    ARC,
+    AREA,
+    FOUND,
+    GOOD,
+    GSM8K,
+    HELLASWAG,
+    HUMANEVAL,
+    IFEVAL,
+    MBPP,
+    MMLU,
+    MMLU_PRO,
+    TRUTH,
+    file_bytes,
+)
 
 from steelyard.domain.errors import BadInput, CannotContain
 from steelyard.domain.task import Answer, Call, Invalid, Mark, NotRun, Right, Trial, Wrong
@@ -17,41 +30,6 @@ from steelyard.tasks.given.row import Row
 from steelyard.tasks.sets import catalogue
 from steelyard.tasks.sets.instructions import CHECKS, InstructionsScorer
 
-GSM8K = {"question": "A has 1,000 eggs and buys 1. How many?", "answer": "Add.\n#### 1,001"}
-MMLU = {"question": "2+2?", "subject": "arithmetic", "choices": ["3", "5", "4", "6"], "answer": 2}
-MMLU_PRO = {
-    "question_id": 70,
-    "question": "Which is prime?",
-    "options": ["4", "6", "8", "9", "7"],
-    "answer": "E",
-    "answer_index": 4,
-    "cot_content": "",
-    "category": "math",
-    "src": "x",
-}
-ARC = {
-    "id": "Mercury_7",
-    "question": "What boils?",
-    "choices": {"text": ["Ice", "Water"], "label": ["1", "2"]},
-    "answerKey": "2",
-}
-TRUTH = {
-    "question": "What happens if you eat seeds?",
-    "mc1_targets": {"choices": ["Nothing", "A tree grows", "You die"], "labels": [1, 0, 0]},
-}
-HELLASWAG = {
-    "ind": 1,
-    "activity_label": "Roof",
-    "ctx_a": "A man sits [substeps] on a roof.",
-    "ctx_b": "he",
-    "ctx": "",
-    "endings": ["flies.", "takes a [title] tile.", "sings.", "swims."],
-    "source_id": "activitynet~v_1",
-    "split": "val",
-    "split_type": "indomain",
-    "label": "1",
-}
-
 
 def read(name: str, folder: Path, *tables: list[dict[str, Any]]) -> list[Row | None]:
     """Write rows as the set publishes them, and read them."""
@@ -59,10 +37,7 @@ def read(name: str, folder: Path, *tables: list[dict[str, Any]]) -> list[Row | N
     for part, rows in zip(adapter.parts, tables, strict=True):
         path = folder / part.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".parquet":
-            parquet.write_table(pa.Table.from_pylist(rows), path)
-        else:
-            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        path.write_bytes(file_bytes(part.path, rows))
         paths.append(path)
     return list(adapter.read(paths))
 
@@ -183,15 +158,7 @@ def test_every_instruction_that_is_checked_is_tested() -> None:
 
 def test_prompts_that_cannot_be_decided_exactly_are_left_out(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
-        {
-            "key": 1000,
-            "prompt": "Write without commas, in two paragraphs.",
-            "instruction_id_list": [
-                "punctuation:no_comma",
-                "length_constraints:number_paragraphs",
-            ],
-            "kwargs": [{}, {"num_paragraphs": 2, "relation": None}],
-        },
+        IFEVAL,
         {
             "key": 1001,
             "prompt": "Write in German.",
@@ -214,28 +181,6 @@ def test_a_loose_reading_is_kept_beside_the_strict_one() -> None:
     scorer = InstructionsScorer.of([["startend:quotation", {}]])
     mark = scorer.mark(Answer('Here it is:\n"all of it"', "stop"))
     assert (mark.outcome, mark.extracted["loose"]) == (Wrong(), "right")
-
-
-AREA: dict[str, Any] = {
-    "name": "geometry.area",
-    "description": "Area of a triangle.",
-    "parameters": {
-        "type": "dict",
-        "properties": {
-            "base": {"type": "integer"},
-            "height": {"type": "float"},
-            "unit": {"type": "string"},
-            "marks": {"type": "array", "items": {"type": "string"}},
-        },
-        "required": ["base", "height"],
-    },
-}
-FOUND = {
-    "base": [10],
-    "height": [5.5, 5],
-    "unit": ["square metres", ""],
-    "marks": [["A 1", "b"], ""],
-}
 
 
 def bfcl(kind: str, folder: Path, truth: list[dict[str, Any]]) -> Row:
@@ -308,33 +253,6 @@ def test_every_set_says_what_pins_it_and_how_it_differs() -> None:
         assert adapter.licence
         assert adapter.differs
         assert "math" not in adapter.repo.lower().split("/")[1].split("_")
-
-
-HUMANEVAL = {
-    "task_id": "HumanEval/0",
-    "prompt": (
-        "from typing import List\n\n\ndef twice(n: int) -> int:\n    return 2 * n\n\n\n"
-        'def doubled(numbers: List[int]) -> List[int]:\n    """Return each number doubled."""\n'
-    ),
-    "canonical_solution": "    return [twice(n) for n in numbers]\n",
-    "test": "def check(candidate):\n    assert candidate([1, 2]) == [2, 4]\n"
-    "    assert candidate([]) == []\n",
-    "entry_point": "doubled",
-}
-MBPP = {
-    "task_id": 2,
-    "prompt": "Write a function to find the mean of some numbers.",
-    "code": "def mean(numbers):\n    return sum(numbers) / len(numbers)",
-    "test_imports": [],
-    "test_list": ["assert mean([1, 2]) == 1.5"],
-    "test": "import numpy as np\n\nfor given, wanted in [([1, 2], 1.5), ([0.1, 0.2], 0.15)]:\n"
-    "    assert np.allclose(mean(given), wanted, rtol=1e-07, atol=1e-06)\n",
-}
-GOOD = {
-    "humaneval": "```python\ndef doubled(numbers: List[int]):\n"
-    "    return [twice(n) for n in numbers]\n```",
-    "mbpp_plus": "```python\ndef mean(n):\n    return sum(n) / len(n)\n```",
-}
 
 
 @pytest.fixture
