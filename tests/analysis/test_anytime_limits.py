@@ -87,5 +87,5 @@ def test_what_was_not_run_shows_no_loss() -> None:
     for count, candidate in ((60, False), (6, None)):
         for _ in range(count):
             holed.add(True, candidate)
-    low = [anytime.judge({"it": one}, GATES, "it", floor=0.0).low for one in (whole, holed)]
+    low = [anytime.judge({"it": one}, GATES, "it").low for one in (whole, holed)]
     assert low[1] == low[0]

@@ -6,8 +6,8 @@ beforehand: bets (`stats.betting`), which may be looked at after every item, and
 once, when all planned items are there. So whoever is asked to the end is judged as without any
 early stop. At every moment, for all candidates together, the chance that any loss of `margin` or
 more was ever said to be below it is at most what both tests may err by, `error`; so is the chance
-that any loss at the floor or below was ever said to be above. Without an A/A row the margin is the
-floor.
+that any loss of `margin` or less was ever said to be above. An A/A floor is not known while one
+asks, so the margin is the floor; `analysis.aa_row` names the verdicts by it in the end.
 
 The items stand for all items of their tasks: what is bounded is the loss on those, not on the
 planned ones alone.
@@ -108,17 +108,13 @@ def error(gates: Gates) -> float:
     return _TESTS * (1 - gates.confidence) / 2
 
 
-def judge(
-    tallies: Mapping[str, Tally], gates: Gates, label: str, floor: float | None = None
-) -> Verdict:
+def judge(tallies: Mapping[str, Tally], gates: Gates, label: str) -> Verdict:
     """Judge one of several candidates; those that were not begun stand with p-values of 1."""
-    floor_used = gates.margin if floor is None else floor
     place = list(tallies).index(label)
     below = [tally.p_below(gates.margin) for tally in tallies.values()]
-    above = [tally.p_above(floor_used) for tally in tallies.values()]
+    above = [tally.p_above(gates.margin) for tally in tallies.values()]
     levels = (levels_of(above, error(gates))[place], levels_of(below, error(gates))[place])
-    known = floor is not None
-    return _verdict(tallies[label], gates, (floor_used, known), levels, holm(above)[place])
+    return _verdict(tallies[label], gates, levels, holm(above)[place])
 
 
 def is_decided(tallies: Mapping[str, Tally], gates: Gates, label: str) -> bool:
@@ -194,39 +190,37 @@ def _mirrored(units: betting.Seen) -> betting.Seen:
     return {-value: count for value, count in units.items()}
 
 
-def _verdict(
-    tally: Tally, gates: Gates, floor: tuple[float, bool], levels: tuple[float, float], p: float
-) -> Verdict:
-    floor_used, has_floor = floor
+def _verdict(tally: Tally, gates: Gates, levels: tuple[float, float], p: float) -> Verdict:
+    margin = gates.margin
     low = -_upper_bound(_mirrored(tally.best), levels[0], is_whole=tally.is_whole)
     high = _upper_bound(tally.worst, levels[1], is_whole=tally.is_whole)
-    name = verdict_of(low, high, gates.margin, floor_used, has_floor=has_floor)
-    reason = reason_of(name, low, high, gates.margin, floor_used, has_floor=has_floor)
+    name = verdict_of(low, high, margin, margin, has_floor=False)
+    reason = reason_of(name, low, high, margin, margin, has_floor=False)
     needed: Reading[int] = _DECIDED
     if not tally.is_measured:
         name = "undecided"
         reason = f"more than {NOT_RUN_MAX:.0%} of the items were not run"
         needed = _NOT_RUN
     elif name == "undecided":
-        needed = _needed(tally, gates.margin, floor_used, levels)
+        needed = _needed(tally, margin, levels)
     return Verdict(
         name=name,
         loss=tally.loss,
         low=low,
         high=high,
-        margin=gates.margin,
-        floor=floor_used,
+        margin=margin,
+        floor=margin,
         items=tally.items,
         flips_lost=tally.lost,
         flips_won=tally.won,
         p_adjusted=p,
         to_decide_items=needed,
         reason=reason,
-        no_floor="" if has_floor else _NO_FLOOR,
+        no_floor=_NO_FLOOR,
     )
 
 
-def _needed(tally: Tally, margin: float, floor: float, levels: tuple[float, float]) -> Reading[int]:
+def _needed(tally: Tally, margin: float, levels: tuple[float, float]) -> Reading[int]:
     """Return how many items would decide it, if all further ones came out as these did.
 
     All planned items, or more than were planned, are taken to be a plan of their own.
@@ -240,7 +234,7 @@ def _needed(tally: Tally, margin: float, floor: float, levels: tuple[float, floa
         worst = {value: count * times for value, count in tally.worst.items()}
         best = {-value: count * times for value, count in tally.best.items()}
         return (
-            _p_value(best, -floor, is_whole=is_whole) <= levels[0]
+            _p_value(best, -margin, is_whole=is_whole) <= levels[0]
             or _p_value(worst, margin, is_whole=is_whole) <= levels[1]
         )
 
