@@ -15,6 +15,7 @@ from steelyard.analysis.verdict import (
     judge,
     judge_shown,
     only,
+    pair,
 )
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -235,6 +236,18 @@ def test_over_one_percent_not_run_is_undecided_whatever_the_interval_says() -> N
     assert found.to_decide_items == Missing(
         "not_run", "ask again what was not run: `sweep --resume`, or `eval` with the same --out"
     )
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(("missed", "too_few"), [(1, False), (2, True)])
+def test_over_one_percent_not_run_on_either_side_is_too_few(
+    missed: int, too_few: bool, side: int
+) -> None:
+    sides = [marked("r" * 100), marked("r" * 100)]
+    sides[side] = marked("r" * (100 - missed) + "-" * missed)
+    found = pair(*sides)
+    assert found is not None
+    assert found.too_few_run is too_few
 
 
 def test_items_that_one_side_was_never_asked_count_as_not_run() -> None:

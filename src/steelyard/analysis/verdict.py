@@ -28,7 +28,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from steelyard.analysis.marks import NOT_RUN_MAX, too_few_run
+from steelyard.analysis.marks import NOT_RUN_MAX
 from steelyard.analysis.unrun import passing
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -316,15 +316,15 @@ def pair(reference: Marked, candidate: Marked) -> Pairs | None:
         for item in everything
     }
     clusters = list(owners.values())
-    short = len(seen) < (1 - NOT_RUN_MAX) * len(everything)
+    at_worst = flips(worst, clusters)
     return Pairs(
         items=tuple(items),
         clusters=tuple(owners[item] for item in items),
         seen=tuple(seen),
-        worst=flips(worst, clusters),
+        worst=at_worst,
         best=flips(best, clusters),
-        effect=len(everything) / flips(worst, clusters).items,
-        too_few_run=short or too_few_run(candidate.marks) or too_few_run(reference.marks),
+        effect=len(everything) / at_worst.items,
+        too_few_run=len(everything) - len(seen) > NOT_RUN_MAX * len(everything),
         may_pass=_may_pass(reference, candidate),
     )
 
