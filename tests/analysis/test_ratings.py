@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from steelyard.analysis.ratings import is_board, rate, rated_metrics
+from steelyard.analysis.ratings import is_board, rated_metrics
 from steelyard.domain.errors import BadInput, UnknownName
 from steelyard.domain.run import Device
 
@@ -24,13 +24,13 @@ BOARD = Device("Debian 12", "Raspberry Pi 5", 4, 8 << 30, "aarch64")
     ],
 )
 def test_a_limit_belongs_to_the_better_band(tps: float, band: str) -> None:
-    assert rate(rated_metrics(SERVER), "output_tps", tps) == band
+    assert rated_metrics(SERVER)["output_tps"].band(tps) == band
 
 
 def test_degrees_are_rated_on_boards_only() -> None:
-    assert rate(rated_metrics(SERVER), "cpu_temperature_max_c", 95) is None
-    assert rate(rated_metrics(BOARD), "cpu_temperature_max_c", 82) == "acceptable"
-    assert rate(rated_metrics(BOARD), "cpu_temperature_max_c", 95) == "failed"
+    assert rated_metrics(SERVER)["cpu_temperature_max_c"].band(95) is None
+    assert rated_metrics(BOARD)["cpu_temperature_max_c"].band(82) == "acceptable"
+    assert rated_metrics(BOARD)["cpu_temperature_max_c"].band(95) == "failed"
 
 
 def test_a_large_or_foreign_machine_is_no_board() -> None:
@@ -42,10 +42,9 @@ def test_a_large_or_foreign_machine_is_no_board() -> None:
 
 def test_the_users_limits_replace_the_catalogues() -> None:
     mine = rated_metrics(BOARD, {"ttft_s": (0.1, 0.2, 0.3, 0.4), "tpot_s": (1.0, 2.0, 3.0, 4.0)})
-    assert rate(mine, "ttft_s", 0.35) == "poor"
-    assert rate(mine, "tpot_s", 0.5) == "excellent"
-    assert rate(mine, "output_tps", 31) == "excellent"
-    assert rate(mine, "no_such_metric", 1) is None
+    assert mine["ttft_s"].band(0.35) == "poor"
+    assert mine["tpot_s"].band(0.5) == "excellent"
+    assert mine["output_tps"].band(31) == "excellent"
 
 
 def test_limits_of_an_unknown_metric_are_refused() -> None:

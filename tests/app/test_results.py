@@ -261,13 +261,14 @@ def test_exported_records_read_back_equal_and_say_their_version(home: Path, form
     assert all(raw["schema_version"] == 1 for raw in raws)
 
 
-def test_a_lost_database_is_loaded_again_from_sweep_folders(home: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_a_lost_database_is_loaded_again_from_sweep_folders(tmp_path: Path) -> None:
     folder = tmp_path / "sweeps" / "s1"
     atomic.write(folder / "campaign.json", encode(sweep()).encode())
     write_record(folder / "runs" / "r1", record("one"))
     said = results.rebuild_text((folder, tmp_path / "nowhere"))
     assert "runs loaded: 1, of campaigns: 1" in said
     assert "nowhere" in said
-    with results.opened(home / "steelyard.db") as store:
-        (row,) = results.list_runs(store, RunQuery(model="Q4_K_M"))
+    with results.opened() as store:
+        (row,) = store.runs(RunQuery(model="Q4_K_M"))
         assert row.campaign_id == sweep().id

@@ -14,7 +14,6 @@ from typing import Final, TypeAlias
 
 from steelyard.analysis.metrics.registry import METRICS, AnyMetric, metric_named
 from steelyard.domain.errors import BadInput
-from steelyard.domain.metric import Band
 from steelyard.domain.run import Device
 
 Bands: TypeAlias = tuple[float, float, float, float]
@@ -50,12 +49,6 @@ def rated_metrics(
         _check(metric_named(name), limits)
         bands[name] = limits
     return {name: _with_bands(metric, bands.get(name)) for name, metric in METRICS.items()}
-
-
-def rate(metrics: Mapping[str, AnyMetric], name: str, value: float) -> Band | None:
-    """Return the band of a value, or None where the metric has none."""
-    metric = metrics.get(name)
-    return None if metric is None else metric.band(value)
 
 
 def _with_bands(metric: AnyMetric, limits: Bands | None) -> AnyMetric:

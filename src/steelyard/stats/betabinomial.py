@@ -33,6 +33,10 @@ class _Tally:
     items: tuple[int, ...]
 
     def at(self, mean: float, alike: float) -> float:
+        """Return log P(hits) but for the binomial coefficients, which no estimate depends on.
+
+        `alike` is the correlation of two items of a cluster, 0 for independent ones.
+        """
         step = alike / (1 - alike)
         return (
             _rising(self.hits, mean, step)
@@ -49,14 +53,6 @@ class _Tally:
 def _tally(hits: Sequence[int], sizes: Sequence[int]) -> _Tally:
     misses = [n - k for k, n in zip(hits, sizes, strict=True)]
     return _Tally(_exceeding(hits), _exceeding(misses), _exceeding(sizes))
-
-
-def log_likelihood(hits: Sequence[int], sizes: Sequence[int], mean: float, alike: float) -> float:
-    """Return log P(hits) but for the binomial coefficients, which no estimate depends on.
-
-    `alike` is the correlation of two items of a cluster, 0 for independent ones.
-    """
-    return _tally(hits, sizes).at(mean, alike)
 
 
 def clustered_share(

@@ -64,14 +64,6 @@ def against_at_most(units: Seen, at: float) -> float:
     return against_at_least({-value: count for value, count in units.items()}, -at)
 
 
-def against_equal(units: Seen) -> float:
-    """Return the e-value against "nothing is lost and nothing won", half the stake either way.
-
-    Of single items only flips count, and this is Robbins' mixture of binomial likelihood ratios.
-    """
-    return (against_at_least(units, 0.0) + against_at_most(units, 0.0)) / 2
-
-
 def upper_bound(units: Seen, needed: float) -> float:
     """Return the smallest loss that is refuted: the e-value against it reaches `needed`."""
     if not units:

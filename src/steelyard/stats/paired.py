@@ -92,8 +92,6 @@ def loss_interval(
 
 def upper_bound(seen: Flips, alpha: float) -> float:
     """Return the smallest loss that the flips refute from below, at one-sided `alpha`."""
-    if seen.loss >= 1.0:
-        return 1.0
     limit = -_critical(seen, alpha)
     return bisect(lambda at: tango_z(seen, at) > limit, seen.loss, 1.0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
@@ -163,5 +163,5 @@ def _kept_bytes(facts: ArtifactFacts, profile: EngineProfile, tokens: int) -> in
     return memory_parts.kv_cache(facts.memory, replace(profile, context_tokens=tokens, slots=1))
 
 
-def _file(variables: Mapping[str, str] | None = None) -> Path:
-    return settings.load(variables).home / FILE
+def _file() -> Path:
+    return settings.load().home / FILE

@@ -28,15 +28,10 @@ _MEASURED: Final = (False,)
 
 
 @contextmanager
-def opened(path: Path | None = None) -> Iterator[Store]:
-    """Open the user's database, or the one at `path`."""
-    with Store(path or settings.load().database) as store:
+def opened() -> Iterator[Store]:
+    """Open the user's database."""
+    with Store(settings.load().database) as store:
         yield store
-
-
-def list_runs(store: Store, query: RunQuery = RunQuery()) -> tuple[RunRow, ...]:  # noqa: B008
-    """Return the runs that a query asks for, the newest first."""
-    return store.runs(query)
 
 
 def show(store: Store, prefix: str) -> RunRecord:
@@ -75,7 +70,7 @@ def list_text(model: str | None, limit: int, *, simulated: bool, as_json: bool) 
     """List runs, the newest first; simulated ones come in a list of their own."""
     with opened() as store:
         lists = [
-            list_runs(store, RunQuery(model=model, limit=limit, simulated=kind))
+            store.runs(RunQuery(model=model, limit=limit, simulated=kind))
             for kind in (_BOTH if simulated else _MEASURED)
         ]
     if as_json:
@@ -107,7 +102,7 @@ def export_text(form: str, out: Path | None, *, simulated: bool) -> str:
         raise UnknownName.among("format", form, forms)
     with opened() as store:
         kinds = _BOTH if simulated else _MEASURED
-        rows = [row for kind in kinds for row in list_runs(store, RunQuery(simulated=kind))]
+        rows = [row for kind in kinds for row in store.runs(RunQuery(simulated=kind))]
         return export(store, forms[form], rows, out)
 
 

@@ -32,7 +32,6 @@ from steelyard.campaigns.events import (
 )
 from steelyard.campaigns.instructions import Stop
 from steelyard.domain.campaign import Sweep, role_of
-from steelyard.domain.errors import BadInput
 from steelyard.domain.instrument import Instrument
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import Proof, RunRecord
@@ -213,11 +212,6 @@ def outcome(folder: SweepFolder, stop: Stop) -> Outcome:
 def report_again(root: Path, *, include_polluted: bool) -> Outcome:
     """Write the reports of a finished sweep again, from its records."""
     folder = SweepFolder(root)
-    if not folder.exists():
-        raise BadInput(
-            f"{root} holds no sweep",
-            hint="give the folder that `steelyard sweep` printed at its end",
-        )
     found = write(folder, include_polluted=include_polluted)
     if not found.measured:
         return outcome(folder, Stop("nothing could be measured", 3))
