@@ -95,7 +95,7 @@ class Session:
 
     def judge(self, task: Task, items: Sequence[Item] | None = None) -> Section:
         """Run one task, or some more of its items, and keep its section."""
-        name = judged.name_of(task)
+        name = task.section
         library = self.library or Library(self.place.folder)
         found = self._keep(lambda bench: judged.judge(bench, task, items, library), name)
         bench = self.opened

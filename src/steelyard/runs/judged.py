@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 from typing import Final, final
 
 from steelyard.analysis import delivery
@@ -56,11 +55,6 @@ _NO_USE: Final = frozenset({"prompt_cut", "template_broken"})
 _NO_PASSAGES: Final = "no_passages"
 _NS_PER_S: Final = 1e9
 _OK: Final = 200
-
-
-def name_of(task: Task) -> str:
-    """Return the section name of a task: its family, level and settings."""
-    return task.section
 
 
 def judge(
@@ -127,24 +121,23 @@ def answered(bench: Bench, task: Task) -> set[str]:
 def _ends(bench: Bench, sample: str, item: Item, known: Mapping[tuple[str, int], Exchange]) -> bool:
     """Say whether an item comes to its end by the known answers alone."""
     item.start()
-    for number in count():
-        exchange = known.get((sample, number))
-        if exchange is None:
-            return False
+    number = 0
+    while (exchange := known.get((sample, number))) is not None:
         attempt = bench.told(exchange)
         if not isinstance(attempt.outcome, Completed):
             return False
         if not isinstance(marking.step(item, attempt.answer), Ask):
             return True
+        number += 1
     return False
 
 
 def _refuse_others(bench: Bench, task: Task, items: Sequence[Item]) -> None:
     """Raise `BadInput` for answers to items that the task does not ask: they would be lost."""
-    stored = {item_of(key.sample) for key, _ in bench.known if key.section == name_of(task)}
+    stored = {item_of(key.sample) for key, _ in bench.known if key.section == task.section}
     if others := stored - {item.id for item in items}:
         raise BadInput(
-            f"{name_of(task)}: {len(others):,} of {len(stored):,} items that were answered are "
+            f"{task.section}: {len(others):,} of {len(stored):,} items that were answered are "
             "none that this version of steelyard asks",
             hint="go on with the version that began, or begin anew in another folder",
         )
@@ -205,7 +198,7 @@ class _Asking:
     def __init__(self, bench: Bench, task: Task, items: Sequence[Item]) -> None:
         self._bench = bench
         self._task = task
-        self._name = name_of(task)
+        self._name = task.section
         self._items = samples(task, items)
         self._retrieval: Retrieval | None = None
         self._marks: dict[str, Mark] = {}
@@ -473,7 +466,7 @@ class _Asking:
 
 def _whole(key: Key, exchange: Exchange, task: Task) -> bool:
     """Say whether it is an answer of this task that came whole."""
-    return key.section == name_of(task) and exchange.failure is None and exchange.status == _OK
+    return key.section == task.section and exchange.failure is None and exchange.status == _OK
 
 
 def kinds_of(asks: Iterable[Ask]) -> set[Kind]:

@@ -15,7 +15,7 @@ from steelyard.domain.judging import OF_JUDGE
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.task import Answer, Ask, Item, Mark, NotRun, Task, Trial
 from steelyard.runs import judges, marking
-from steelyard.runs.judged import name_of, samples
+from steelyard.runs.judged import samples
 from steelyard.runs.trials import tried
 from steelyard.tasks.code.scoring import UNTRIED
 from steelyard.tasks.given.texts import TOO_SLOW
@@ -29,7 +29,7 @@ def rescore(record: RunRecord) -> RunRecord:
 
     Raises `BadInput` where stored items are none that a family makes today.
     """
-    tasks = {name_of(task): task for task in record.spec.tasks}
+    tasks = {task.section: task for task in record.spec.tasks}
     sections = tuple(
         marked(section, tasks[section.name]) if section.name in tasks else section
         for section in record.sections

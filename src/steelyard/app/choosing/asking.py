@@ -25,7 +25,6 @@ from steelyard.domain.run import RunRecord, Section, Stopped
 from steelyard.domain.task import Mark, NotRun, Right, item_of
 from steelyard.platform import clock
 from steelyard.runs.execute import Executor, Session
-from steelyard.runs.judged import name_of
 from steelyard.store.journal import Journal
 from steelyard.store.records import RECORD_NAME, read_record, write_record
 
@@ -116,10 +115,10 @@ def _asked(ground: Ground, session: Session, ask: Ask) -> None:
     marks: dict[str, Mark] = {}
     for task, items in ground.deal.part(ask.start, ask.stop):
         section = session.judge(task, items)
-        marks |= {f"{name_of(task)}/{item}": mark for item, mark in section.marks.items()}
+        marks |= {f"{task.section}/{item}": mark for item, mark in section.marks.items()}
     seconds = (clock.monotonic_ns() - began_ns) / _NS_PER_S
     known = [
-        _known(marks[f"{name_of(ground.deal.tasks[dealt.task])}/{dealt.item.id}"])
+        _known(marks[f"{ground.deal.tasks[dealt.task].section}/{dealt.item.id}"])
         for dealt in ground.deal.items[ask.start : ask.stop]
     ]
     ground.item_s[ask.label] = seconds / len(known)
@@ -167,7 +166,7 @@ def only_asked(record: RunRecord, deal: Deal, count: int) -> RunRecord:
     A part of a choice holds several tasks. Of one that was broken off, those that came first were
     answered whole, and count as little as the others.
     """
-    counted = {(name_of(deal.tasks[one.task]), one.item.id) for one in deal.items[:count]}
+    counted = {(deal.tasks[one.task].section, one.item.id) for one in deal.items[:count]}
     return replace(
         record,
         sections=tuple(

@@ -36,7 +36,6 @@ from steelyard.domain.summary import Verdict
 from steelyard.platform import atomic, locks
 from steelyard.runs.execute import Executor
 from steelyard.runs.identity import Verifier
-from steelyard.runs.judged import name_of
 from steelyard.store.journal import Journal
 
 PLAN: Final = "choice.json"
@@ -145,7 +144,7 @@ def _choice(ground: Ground, kept: Mapping[str, RunRecord], twin: Again) -> Choic
         anytime=not request.fixed,
         complete=not any(one.ending in ("budget", "not_measured") for one in looked),
         simulated=any(record.simulated for record in kept.values()),
-        tasks=tuple(name_of(task) for task in ground.deal.tasks),
+        tasks=tuple(task.section for task in ground.deal.tasks),
         candidates=looked,
         seconds=ground.spent_s,
         rated=_rated(kept.get(REFERENCE)),

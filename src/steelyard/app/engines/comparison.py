@@ -43,7 +43,6 @@ from steelyard.llamalib.kernels import cores
 from steelyard.models import disk, memory
 from steelyard.platform import atomic, clock, locks
 from steelyard.reports import sameness as report
-from steelyard.runs import judged
 from steelyard.runs.execute import Executor, Session
 from steelyard.runs.identity import Verifier
 from steelyard.runs.places import default_threads, place_for
@@ -202,7 +201,7 @@ def _requests(tasks: Sequence[Task]) -> dict[str, GenerationRequest]:
     for task in tasks:
         for item in generate(task):
             ask = item.start()
-            key = f"{judged.name_of(task)}/{item.id}"
+            key = f"{task.section}/{item.id}"
             found[key] = GenerationRequest(ask.messages, max_tokens=ask.max_tokens, stream=False)
     return found
 

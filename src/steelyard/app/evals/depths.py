@@ -18,7 +18,6 @@ from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord
 from steelyard.domain.task import sample_key
 from steelyard.reports.figures import NOTHING
-from steelyard.runs.judged import name_of
 from steelyard.tasks.registry import drawn
 
 _WHY: Final = {
@@ -42,7 +41,7 @@ def lengths(record: RunRecord) -> tuple[LengthScore, ...]:
     sections = {s.name: s for s in record.sections if s.kind == "task"}
     found = []
     for task in record.spec.tasks:
-        section = sections.get(name_of(task))
+        section = sections.get(task.section)
         if section is None or not any(a.prompt_tokens_wanted for a in section.attempts):
             continue
         try:

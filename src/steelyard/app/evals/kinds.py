@@ -15,7 +15,6 @@ from steelyard.domain.errors import BadInput
 from steelyard.domain.evaluation import Contrast
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.task import Item, NotRun, Right, Task, sample_key
-from steelyard.runs.judged import name_of
 from steelyard.tasks import registry
 
 _FEW: Final = 8  # of more kinds, such as the forms of every family, a line is no help
@@ -32,7 +31,7 @@ def counts_text(record: RunRecord, drawn: Mapping[Task, Sequence[Item]]) -> str:
     """Return how many items of each kind were right, a line for each task with a few kinds."""
     # Those in several forms have a table of these.
     plain = {task: each for task, each in drawn.items() if not task.vary}
-    items = {name_of(task): _kinds_of(task, each) for task, each in plain.items()}
+    items = {task.section: _kinds_of(task, each) for task, each in plain.items()}
     lines = (_counts(section, items.get(section.name, {})) for section in record.sections)
     return "\n".join(filter(None, lines))
 
@@ -64,7 +63,7 @@ def _kinds(record: RunRecord, names: Collection[str]) -> tuple[dict[str, str], d
     kinds: dict[str, str] = {}
     left_out: dict[str, str] = {}
     for task in record.spec.tasks:
-        name = name_of(task)
+        name = task.section
         if name not in names:
             continue
         try:

@@ -16,7 +16,6 @@ from steelyard.domain.evaluation import Evaluation
 from steelyard.domain.forms import Robustness
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.task import Item, Task, item_of, sample_key
-from steelyard.runs.judged import name_of
 from steelyard.tasks import varying
 from steelyard.tasks.registry import drawn
 from steelyard.tasks.robustness import Robustness as Family
@@ -39,7 +38,7 @@ def origins(task: Task, items: Iterable[Item]) -> dict[str, str]:
 
 def of_section(record: RunRecord, section: Section) -> Robustness | str | None:
     """Return what the forms come to; None for another task, a text if they cannot be told apart."""
-    named = [task for task in record.spec.tasks if name_of(task) == section.name]
+    named = [task for task in record.spec.tasks if task.section == section.name]
     if any(task.vary for task in named):
         return robustness(section.marks, _named(section.marks), CONFIDENCE)
     asked = [task for task in named if task.family == Family.name]
