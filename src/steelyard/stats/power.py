@@ -95,16 +95,7 @@ def items_for_power(lost: float, won: float, power: float, alpha: float = 0.05) 
     None where more than `MOST_ASKED` would not. The power of an exact test falls a little at some
     of the numbers on its way up; beyond this one it hardly comes back below.
     """
-    low, high = 0, 1
-    while mcnemar_power(high, lost, won, alpha) < power:
-        if high >= MOST_ASKED:
-            return None
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = mcnemar_power(middle, lost, won, alpha) >= power
-        low, high = (low, middle) if enough else (middle, high)
-    return high
+    return smallest(lambda items: mcnemar_power(items, lost, won, alpha) >= power, MOST_ASKED)
 
 
 def mcnemar_power(items: int, lost: float, won: float, alpha: float = 0.05) -> float:
@@ -136,11 +127,14 @@ def _scaled(seen: Flips, times: float) -> Flips:
     return Flips(seen.lost * times, seen.won * times, seen.items * times, df)
 
 
-def smallest(passes: Callable[[int], bool]) -> int | None:
-    """Return the smallest number of items that passes; passing once means passing beyond."""
+def smallest(passes: Callable[[int], bool], most: int = MOST_ITEMS) -> int | None:
+    """Return the smallest number of items that passes; passing once means passing beyond.
+
+    None where `most`, a power of two, does not.
+    """
     low, high = 0, 1
     while not passes(high):
-        if high >= MOST_ITEMS:
+        if high >= most:
             return None
         low, high = high, high * 2
     while high - low > 1:
