@@ -26,7 +26,7 @@ from steelyard.analysis.marks import adherence, by_constraint, count
 from steelyard.analysis.passing import passing, withheld
 from steelyard.analysis.repeats import not_drawn, repeats
 from steelyard.analysis.thinking import ledger, length_ratio, starved
-from steelyard.analysis.verdict import Marked, Pairs, floor, judge_pairs, pair
+from steelyard.analysis.verdict import Marked, Pairs, floor, judge_pairs, only, pair
 from steelyard.domain.campaign import Gates
 from steelyard.domain.evaluation import Contrast, Evaluation, Pairing, TaskScore
 from steelyard.domain.faults import faults_of
@@ -204,7 +204,10 @@ def shared(
     # What one was never asked is no item that failed to run.
     stopped = first.stopped is not None or second.stopped is not None
     told = {task.section for task in first.spec.tasks if task.vary or stopped}
-    sides = {name: _both_asked(*both) if name in told else both for name, both in sides.items()}
+    sides = {
+        name: (only(one, other.marks), only(other, one.marks)) if name in told else (one, other)
+        for name, (one, other) in sides.items()
+    }
     return sides, unpaired
 
 
@@ -422,15 +425,6 @@ def _marked(sections: Sequence[Section]) -> Marked:
         {f"{s.name}/{item}": mark for s in sections for item, mark in s.marks.items()},
         clusters_of(sections),
     )
-
-
-def _both_asked(first: Marked, second: Marked) -> tuple[Marked, Marked]:
-    both = first.marks.keys() & second.marks.keys()
-    mine, theirs = (
-        Marked({item: mark for item, mark in side.marks.items() if item in both}, side.clusters)
-        for side in (first, second)
-    )
-    return mine, theirs
 
 
 def _stopped(stopped: Stopped) -> str:
