@@ -144,11 +144,7 @@ def _pattern(value: Any) -> bool:
 
 
 def _schema(value: Any) -> bool:
-    try:
-        refuse_schema(value)
-    except ValueError:
-        return False
-    return True
+    return not _no_schema(value)
 
 
 def _no_schema(value: Any) -> str:
