@@ -59,14 +59,14 @@ def with_forms(
             continue  # none: it is an obstacle
         kept = _kept(item)
         yield replace(item, kind=f"{item.kind}/{CLEAN}")
-        for form in forms if _decided(item) else ():
+        for form in forms if decided(item) else ():
             if (made := _in_form(item, form, kept)) is not None:
                 yield made
 
 
 def obstacle(items: Sequence[Question | Conversation | Errand]) -> str:
     """Say why items cannot be varied; empty where they can."""
-    if items and not any(map(_decided, items)):
+    if items and not any(map(decided, items)):
         return "its items have no answer that is right or wrong, so that no form could change one"
     return next(filter(None, map(_obstacle, items)), "")
 
@@ -87,8 +87,8 @@ def _obstacle(item: Varied | Errand) -> str:
     return ""
 
 
-def _decided(item: object) -> bool:
-    """Say whether an answer to an item will be right or wrong."""
+def decided(item: object) -> bool:
+    """Say whether an answer to an item will be right or wrong: a file may ask without knowing."""
     scorer = getattr(item, "scorer", None)
     if isinstance(scorer, JudgeScorer):
         return scorer.pass_mark is not None

@@ -16,8 +16,7 @@ from steelyard.domain.campaign import Gates
 from steelyard.domain.task import Item, Task
 from steelyard.stats.clusters import moderated_effect
 from steelyard.stats.paired import loss_interval
-from steelyard.tasks.given.judged import JudgeScorer
-from steelyard.tasks.given.texts import Unscored
+from steelyard.tasks.varying import decided
 
 
 @final
@@ -43,7 +42,7 @@ def distinct(drawn: Mapping[Task, Sequence[Item]]) -> Distinct:
     clusters: dict[tuple[str, str], str] = {}
     for task, items in drawn.items():
         origins = forms.origins(task, items)
-        for item in filter(_known, items):
+        for item in filter(decided, items):
             clusters.setdefault((task.base, origins[item.id]), f"{task.base}/{item.cluster}")
     effect = moderated_effect([0] * len(clusters), list(clusters.values())) if clusters else 1.0
     return Distinct(len(clusters), len({task.base for task in drawn}), effect)
@@ -59,16 +58,8 @@ def least_ruled_out(drawn: Mapping[Task, Sequence[Item]]) -> dict[str, float]:
     alpha = (1 - Gates().confidence) / 2 / max(1, len(grouped))
     found = {}
     for family, names in grouped.items():
-        owners = [f"{name}/{i.cluster}" for name in names for i in sections[name] if _known(i)]
+        owners = [f"{name}/{i.cluster}" for name in names for i in sections[name] if decided(i)]
         if owners:
             high = loss_interval([0] * len(owners), owners, alpha, alpha).high
             found[names[0] if len(names) == 1 else family] = high
     return found
-
-
-def _known(item: Item) -> bool:
-    """Say whether an item will be right or wrong: a file may ask without a known answer."""
-    scorer = getattr(item, "scorer", None)
-    if isinstance(scorer, JudgeScorer):
-        return scorer.pass_mark is not None
-    return not isinstance(scorer, Unscored)
