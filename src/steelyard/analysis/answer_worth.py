@@ -45,7 +45,7 @@ def worth(record: RunRecord, sections: Sequence[Section] | None = None) -> Worth
         unbilled=_unbilled(tasks),
         watts=watts,
         right=sum(isinstance(m.outcome, Right) for s in tasks for m in s.marks.values()),
-        busy_s=_busy_s(tasks),
+        busy_s=busy_s(tasks),
     )
 
 
@@ -157,14 +157,15 @@ def _watts(record: RunRecord, tasks: Sequence[Section]) -> Reading[float]:
         if isinstance(drawn, Missing):
             return drawn
         used_j += drawn.value
-    busy_s = _busy_s(tasks)
-    if not busy_s:
+    spent_s = busy_s(tasks)
+    if not spent_s:
         return Missing("no_time", "no request was in flight")
-    return Measured(used_j / busy_s, "derived")
+    return Measured(used_j / spent_s, "derived")
 
 
-def _busy_s(tasks: Sequence[Section]) -> float:
-    spans = (timing.union_ns((a.sent_ns, a.done_ns) for a in s.attempts) for s in tasks)
+def busy_s(sections: Sequence[Section]) -> float:
+    """Return the seconds with at least one request in flight, section by section."""
+    spans = (timing.union_ns((a.sent_ns, a.done_ns) for a in s.attempts) for s in sections)
     return sum(spans) / timing.NS_PER_S
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, final
 
 from steelyard.analysis import by_family, gates, graded, marks, rawspeed, timing
+from steelyard.analysis.answer_worth import busy_s
 from steelyard.analysis.drift import Drift
 from steelyard.analysis.metrics.load import completed, measured
 from steelyard.analysis.metrics.registry import AnyMetric
@@ -189,14 +190,6 @@ def _throughput(entrant: Entrant, setting: Setting) -> Throughput:
         if isinstance(adherence, Missing)
         else _ratio(adherence.value, seconds),
     )
-
-
-def busy_s(sections: Sequence[Section]) -> float:
-    """Return the seconds with at least one request in flight, section by section."""
-    total = sum(
-        timing.union_ns((a.sent_ns, a.done_ns) for a in section.attempts) for section in sections
-    )
-    return total / timing.NS_PER_S
 
 
 def _ratio(above: float, seconds: float) -> Reading[float]:
