@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from steelyard.analysis.sizing import strictest_level
 from steelyard.domain.campaign import Gates
 from steelyard.stats.paired import lower_bound, upper_bound
 from steelyard.stats.power import expected
@@ -24,7 +25,7 @@ def chance_of_equals(items: int, flips: float, candidates: int, gates: Gates) ->
 
     `flips` is the share of items that flip, half of them either way.
     """
-    level = _level(candidates, gates)
+    level = strictest_level(gates, candidates)
 
     def shown(seen: float) -> bool:
         return upper_bound(expected(seen, flips, items), level) < gates.margin
@@ -37,7 +38,7 @@ def chance_of_equals(items: int, flips: float, candidates: int, gates: Gates) ->
 
 def worse_from(items: int, flips: float, candidates: int, gates: Gates) -> float:
     """Return the smallest loss that is called worse with a power of 80 %; 1 where none would be."""
-    level = _level(candidates, gates)
+    level = strictest_level(gates, candidates)
 
     def unseen(seen: float) -> bool:
         return lower_bound(expected(seen, flips, items), level) <= gates.margin
@@ -46,7 +47,3 @@ def worse_from(items: int, flips: float, candidates: int, gates: Gates) -> float
         return 1.0
     least = bisect(unseen, 0.0, 1.0)
     return min(1.0, least + normal_quantile(POWER) * math.sqrt(max(flips, least) / items))
-
-
-def _level(candidates: int, gates: Gates) -> float:
-    return (1 - gates.confidence) / 2 / max(1, candidates)

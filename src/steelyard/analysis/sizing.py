@@ -25,7 +25,7 @@ _FORMS: Final = "robustness"
 
 
 def strictest_level(gates: Gates, comparisons: int) -> float:
-    """Return the one-sided level of Holm's first step over so many comparisons."""
+    """Return the one-sided level at which so many comparisons hold at once: Holm's first step."""
     return (1 - gates.confidence) / 2 / max(1, comparisons)
 
 

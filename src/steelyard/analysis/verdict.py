@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from steelyard.analysis.marks import NOT_RUN_MAX
+from steelyard.analysis.sizing import strictest_level
 from steelyard.analysis.unrun import passing
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -160,7 +161,7 @@ def judge_shown(
     All bounds are taken at one level, at which all of them hold at once (Bonferroni). A pair
     without an item run on both sides has no verdict.
     """
-    level = (1 - gates.confidence) / 2 / max(1, len(sides))
+    level = strictest_level(gates, len(sides))
     paired = {label: pair(*both) for label, both in sides.items()}
     used = {label: _or_margin(floors[label], gates.margin) for label in sides}
     p_values = [

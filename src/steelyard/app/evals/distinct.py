@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import final
 
 from steelyard.analysis import strata
+from steelyard.analysis.sizing import strictest_level
 from steelyard.app.results import forms
 from steelyard.domain.campaign import Gates
 from steelyard.domain.task import Item, Task
@@ -55,7 +56,7 @@ def least_ruled_out(drawn: Mapping[Task, Sequence[Item]]) -> dict[str, float]:
     """
     sections = {task.section: items for task, items in drawn.items()}
     grouped = strata.families(drawn, sections)
-    alpha = (1 - Gates().confidence) / 2 / max(1, len(grouped))
+    alpha = strictest_level(Gates(), len(grouped))
     found = {}
     for family, names in grouped.items():
         owners = [f"{name}/{i.cluster}" for name in names for i in sections[name] if decided(i)]
