@@ -23,10 +23,9 @@ from steelyard.domain.counts import counted
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.reports.bench_columns import rounded, title_of, unit_of, with_interval
 from steelyard.reports.declared import Metrics
-from steelyard.reports.figures import NOTHING, display, duration, percent, said
+from steelyard.reports.figures import LEAST_P, NOTHING, display, duration, percent, said
 from steelyard.reports.story import Line
 
-_LEAST_P: Final = 0.001
 _TOOLS: Final[Mapping[str, str]] = {
     "vllm": "vllm bench serve",
     "sglang": "sglang bench_serving",
@@ -217,7 +216,7 @@ def _reasons(*readings: Reading[float]) -> tuple[str, ...]:
 
 
 def _p(value: float) -> str:
-    return f"< {_LEAST_P}" if value < _LEAST_P else f"{value:.3f}"
+    return f"< {LEAST_P}" if value < LEAST_P else f"{value:.3f}"
 
 
 def _thousands(count: int) -> str:

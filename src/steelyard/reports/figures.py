@@ -15,6 +15,7 @@ from steelyard.domain.reading import Measured, Missing, Reading
 T = TypeVar("T")
 
 NOTHING: Final = "\N{EM DASH}"
+LEAST_P: Final = 0.001  # a smaller p-value is told as a bound
 _MILLI: Final = 1e-3
 _MEGA: Final = 1_000_000
 _GIGA: Final = 1_000_000_000

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from steelyard.app.evals.texts import interval, percent, table
+from steelyard.app.evals.texts import interval, p_value, percent, table
 from steelyard.domain.evaluation import Pairing, RetrievalScore
 from steelyard.domain.reading import Measured
 from steelyard.domain.summary import Estimate
 from steelyard.reports.figures import NOTHING
 
 _MS: Final = 1e3
-_P_FLOOR: Final = 0.001
 
 
 def retrieval_text(
@@ -59,9 +58,8 @@ def _flips(pair: Pairing) -> str:
     """Tell what a setting loses and wins against the first one."""
     if not isinstance(pair.verdict, Measured) or not isinstance(pair.p_adjusted, Measured):
         return NOTHING
-    p = pair.p_adjusted.value
-    told = f"<{_P_FLOOR}" if p < _P_FLOOR else f"{p:.3f}"
-    return f"{pair.verdict.value.flips_lost} : {pair.verdict.value.flips_won}, p {told}"
+    verdict, p = pair.verdict.value, p_value(pair.p_adjusted)
+    return f"{verdict.flips_lost} : {verdict.flips_won}, p {p}"
 
 
 def _units(found: Sequence[RetrievalScore]) -> Iterator[str]:

@@ -21,11 +21,10 @@ from steelyard.domain.judging import ONLY_SCORED
 from steelyard.domain.ledger import Worth
 from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.summary import Estimate, Marks, Thinking
-from steelyard.reports.figures import NOTHING
+from steelyard.reports.figures import LEAST_P, NOTHING
 from steelyard.stats.power import smallest_visible_loss
 
 _SEVERAL: Final = 2
-_P_FLOOR: Final = 0.001
 _COUNTS: Final = ("", "right", "95 %", "wrong", "invalid", "not run", "band")
 
 
@@ -331,7 +330,7 @@ def p_value(reading: Reading[float]) -> str:
     """Return a p-value, small ones as a bound, or the sign for nothing."""
     if isinstance(reading, Missing):
         return NOTHING
-    return "<0.001" if reading.value < _P_FLOOR else f"{reading.value:.3f}"
+    return f"<{LEAST_P}" if reading.value < LEAST_P else f"{reading.value:.3f}"
 
 
 def number(reading: Reading[float], digits: int) -> str:

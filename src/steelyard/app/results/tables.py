@@ -31,6 +31,7 @@ from steelyard.domain.reading import Measured, Missing, Reading
 from steelyard.domain.run import RunRecord, Section
 from steelyard.domain.subject import EngineProfile
 from steelyard.domain.summary import Estimate, Marks, Speed
+from steelyard.reports.figures import LEAST_P
 from steelyard.store.query import RunRow
 
 _PURPOSES: Final = {
@@ -40,7 +41,6 @@ _PURPOSES: Final = {
     SOAK_REPLICA: "soak",
 }
 _PERCENT: Final = 100.0
-_P_FLOOR: Final = 0.001
 
 
 def list_table(rows: Sequence[RunRow], *, simulated: bool) -> str:
@@ -206,7 +206,7 @@ def _right_lines(right: PairedRight) -> Iterator[str]:
     yield f"right answers, first:  {_marks(right.first)}"
     yield f"right answers, second: {_marks(right.second)}"
     low, high = loss.low * _PERCENT, loss.high * _PERCENT
-    p = f"p < {_P_FLOOR}" if right.p < _P_FLOOR else f"p = {right.p:.3f}"
+    p = f"p < {LEAST_P}" if right.p < LEAST_P else f"p = {right.p:.3f}"
     yield (
         f"loss of the second: {loss.loss * _PERCENT:.1f} points [{low:.1f}, {high:.1f}] "
         f"({CONFIDENCE:.0%}, {loss.items} paired items, design effect {loss.design_effect:.2f})"
