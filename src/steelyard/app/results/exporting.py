@@ -12,6 +12,7 @@ from steelyard.analysis.metrics.registry import OF_RUN
 from steelyard.domain.private import shareable
 from steelyard.domain.reading import Measured, Missing
 from steelyard.domain.run import RunRecord
+from steelyard.reports.csv import inert
 from steelyard.store.query import RunRow
 
 Format: TypeAlias = Literal["csv", "json", "jsonl"]
@@ -34,8 +35,6 @@ _COLUMNS: Final = (
     "device_id",
     "simulated",
 )
-# A spreadsheet would run a cell that begins with one of these.
-_ACTIVE: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(form: Format, runs: Iterable[tuple[RunRow, RunRecord]]) -> str:
@@ -85,12 +84,11 @@ def _csv(runs: Iterable[tuple[RunRow, RunRecord]]) -> str:
                 case Missing(code=code):
                     values.append("")
                     missing.append(f"{metric.name}: {code}")
-        own = [_inert(getattr(row, name)) for name in _COLUMNS]
+        own = [_cell(getattr(row, name)) for name in _COLUMNS]
         reasons = " ".join(row.quality_reasons)
         writer.writerow([*own, reasons, *values, "; ".join(missing), record.schema_version])
     return text.getvalue()
 
 
-def _inert(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_ACTIVE) else text
+def _cell(value: object) -> str:
+    return inert("" if value is None else str(value))
