@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from steelyard.stats.knee import Found
 
 _SLOTS_MOST: Final = 64
-_AROUND: Final = 64  # what a template puts around a prompt
+AROUND: Final = 64  # what a template puts around a prompt
+_STEP: Final = 256
 _FILES_BYTES: Final = 16 * 1024 * 1024
 _NS_PER_S: Final = 1e9
 
@@ -347,7 +348,12 @@ def proved(
 
 def context_of(tokens: int) -> int:
     """Return the context that a request of so many tokens takes, template and all, rounded up."""
-    return -(-(tokens + _AROUND) // 256) * 256
+    return -(-(tokens + AROUND) // _STEP) * _STEP
+
+
+def tokens_in(context: int) -> int:
+    """Return the tokens of the longest request that a context takes; below 0 where none fits."""
+    return context // _STEP * _STEP - AROUND
 
 
 def engine_runtime(engine: str, artifact: Artifact, asked: str | None) -> str:

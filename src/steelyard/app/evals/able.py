@@ -22,8 +22,6 @@ from steelyard.runs.execute import Session
 from steelyard.runs.judged import kinds_of
 from steelyard.tasks import registry
 
-_STEP, _ROUNDING = 256, 65  # as a bench rounds up the longest request
-
 
 def require_here(tasks: Iterable[Task]) -> None:
     """Raise `CannotContain` where answers are programs and nothing here could contain them."""
@@ -50,7 +48,8 @@ def fitting(
     left_out: dict[Task, str] = {}
     for task, items in drawn.items():
         passages = rag_request.room_tokens(task, counted=True)
-        needed = -(-(room.context(items, task.thinking) + passages + _ROUNDING) // _STEP) * _STEP
+        longest = room.context(items, task.thinking) + passages
+        needed = benching.context_of(longest + room.LEAST_ANSWER)
         if trained and needed > trained:
             left_out[task] = (
                 f"its questions take {needed:,} tokens, the model was trained for {trained:,}"

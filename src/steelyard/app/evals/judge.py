@@ -17,7 +17,7 @@ from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
 from steelyard.app.benches.benching import Target
 from steelyard.app.benches.request import BenchRequest
-from steelyard.app.evals.room import CHARS_PER_TOKEN, LEAST_CONTEXT
+from steelyard.app.evals.room import CHARS_PER_TOKEN, LEAST_ANSWER, LEAST_CONTEXT
 from steelyard.app.evals.texts import counted
 from steelyard.domain.codec import decode, encode
 from steelyard.domain.errors import BadInput
@@ -35,8 +35,6 @@ from steelyard.runs.places import without_folders
 FOLDER: Final = "judge"
 SPEC: Final = "spec.json"
 _JUDGE_TOKENS: Final = 3  # of a judge's, for each of the subject's, at the most
-_ADDED: Final = 65  # what a bench adds before it rounds up to a multiple of
-_ROUND: Final = 256
 _NS_PER_S: Final = 1e9
 
 
@@ -193,7 +191,7 @@ def _trained(request: BenchRequest) -> int:
     subject = bench_request.with_engine(request.subject, request)
     chosen = subjects.choose(subject)
     context = chosen.files[0][1].context_tokens
-    return max(1, context // _ROUND * _ROUND - _ADDED) if context else 0
+    return max(1, benching.tokens_in(context) - LEAST_ANSWER) if context else 0
 
 
 def _room(tasks: Sequence[Task]) -> int:

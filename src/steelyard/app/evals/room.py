@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from steelyard.app.benches import benching
 from steelyard.app.benches.asked import TOKENS_OF_A_PICTURE
 from steelyard.app.benches.benching import Target
 from steelyard.app.evals.texts import counted
@@ -23,9 +24,9 @@ _AROUND: Final = 96  # what a template puts around each message, and more
 CHARS_PER_TOKEN: Final = 2  # small vocabularies cut text this finely; larger ones less so
 LEAST_CONTEXT: Final = 512
 _TURNS_MOST: Final = 200
-_PER_ROUNDING: Final = 65  # what a bench adds to the longest request before it rounds up
+LEAST_ANSWER: Final = 1  # a bench is told the room as a prompt, and to answer with a token more
 # A stretched item takes its length and no more: what is added to all others is taken off.
-_ADDED: Final = _AROUND + _PER_ROUNDING
+_ADDED: Final = _AROUND + LEAST_ANSWER + benching.AROUND
 
 
 def context(items: Sequence[Item], thinking: int = 0) -> int:
