@@ -84,9 +84,10 @@ def refuse_any(typed: RagRequest) -> None:
 
 
 def _grid(typed: RagRequest) -> list[RagSettings]:
-    retrievers = _listed("--rag-retriever", typed.rag_retriever, BM25)
-    chunks = _numbers("--rag-chunk", typed.rag_chunk, "256")
-    ks = _numbers("--rag-k", typed.rag_k, "5")
+    usual = RagSettings()
+    retrievers = _listed("--rag-retriever", typed.rag_retriever, usual.retriever)
+    chunks = _numbers("--rag-chunk", typed.rag_chunk, str(usual.chunk))
+    ks = _numbers("--rag-k", typed.rag_k, str(usual.k))
     return [RagSettings(*one) for one in product(retrievers, chunks, ks)]
 
 
