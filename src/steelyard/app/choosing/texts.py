@@ -13,7 +13,7 @@ from steelyard.analysis.verdict import CANNOT_DECIDE
 from steelyard.app.choosing.deal import Deal
 from steelyard.app.choosing.request import ChooseRequest
 from steelyard.app.evals import fault_texts
-from steelyard.app.evals.texts import table
+from steelyard.app.evals.texts import SIMULATED, table
 from steelyard.domain.campaign import Gates
 from steelyard.domain.choice import Choice, Ending, Looked, Rated
 from steelyard.domain.reading import Measured, Missing
@@ -68,7 +68,7 @@ def choice_text(found: Choice, folder: Path) -> str:
 
 def _choice(found: Choice, folder: Path) -> Iterator[str]:
     if found.simulated:
-        yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
+        yield SIMULATED
     yield f"reference  {found.reference}, {found.reference_items:,} items{_reference(found)}"
     yield _aa_row(found)
     heads = ("candidate", "MB", "items", "right", "loss", "interval", "lost", "won", "verdict")

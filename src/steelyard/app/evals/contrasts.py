@@ -10,6 +10,7 @@ from steelyard.analysis.bands import OVERALL, WITHHELD
 from steelyard.analysis.verdict import CANNOT_DECIDE
 from steelyard.app.evals import ceilings, family_texts, fault_texts, judge_texts
 from steelyard.app.evals.texts import (
+    SIMULATED,
     counted,
     interval,
     number,
@@ -75,7 +76,7 @@ def _contrast(found: Contrast, *, by_level: bool) -> Iterator[str]:
 
 def _who(found: Contrast) -> Iterator[str]:
     if found.simulated:
-        yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
+        yield SIMULATED
     yield f"first   {found.first_name}, run {found.first}"
     yield f"second  {found.second_name}, run {found.second}"
     yield from (f"STOPPED EARLY: {one}" for one in found.stopped)

@@ -12,7 +12,7 @@ from typing import Final, final
 
 from steelyard.analysis.answer_worth import metered, payback, scaled, worth
 from steelyard.app.evals.comparing import record_named
-from steelyard.app.evals.texts import counted, fine, spread
+from steelyard.app.evals.texts import SIMULATED, counted, fine, spread
 from steelyard.app.results.files import Told
 from steelyard.domain.caution import doubted
 from steelyard.domain.errors import BadInput
@@ -99,7 +99,7 @@ def _lines(
     record: RunRecord, found: Worth, order: WorthOrder, paid: Payback | None
 ) -> Iterator[str]:
     if record.simulated:
-        yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
+        yield SIMULATED
     right = counted(found.right, "right answer")
     yield f"{record.spec.subject.artifact.name}, run {record.id}: {right}"
     if codes := doubted(record.cautions, "clock"):

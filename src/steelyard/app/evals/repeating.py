@@ -17,7 +17,7 @@ from steelyard.app.benches import benching
 from steelyard.app.benches import request as bench_request
 from steelyard.app.evals import comparing, evaluating, going_on, harnessed
 from steelyard.app.evals.request import EvalRequest
-from steelyard.app.evals.texts import counted, interval, percent, table
+from steelyard.app.evals.texts import SIMULATED, counted, interval, percent, table
 from steelyard.app.stores.stored_texts import shown
 from steelyard.domain.codec import encode
 from steelyard.domain.determinism import Determinism, Parting, Sameness
@@ -118,7 +118,7 @@ def _refuse_used(folder: Path) -> None:
 
 def _text(found: Determinism, show: int) -> Iterator[str]:
     if found.simulated:
-        yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
+        yield SIMULATED
     how = "started anew each time" if found.anew else "the same server asked again"
     yield (
         f"{found.model} on {found.engine}, {len(found.runs)} times: {how}, seed {found.seed}, "

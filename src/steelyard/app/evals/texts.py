@@ -24,6 +24,7 @@ from steelyard.domain.summary import Estimate, Marks, Thinking
 from steelyard.reports.figures import LEAST_P, NOTHING
 from steelyard.stats.power import smallest_visible_loss
 
+SIMULATED: Final = "SIMULATED: a scripted engine with planted answers, nothing here was measured"
 _SEVERAL: Final = 2
 _COUNTS: Final = ("", "right", "95 %", "wrong", "invalid", "not run", "band")
 
@@ -84,7 +85,7 @@ def evaluation_text(found: Evaluation, *, by_level: bool = False) -> str:
 
 def _evaluation(found: Evaluation, *, by_level: bool) -> Iterator[str]:
     if found.simulated:
-        yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
+        yield SIMULATED
     yield f"{found.model} on {found.engine}, run {found.run}"
     if found.outcome != "completed":
         yield f"{found.outcome}: {found.reason}"
