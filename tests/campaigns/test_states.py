@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import pytest
+from tests.campaigns.shell import PLAN, Shell, kinds, polluted, ready, skipped, started
 from tests.campaigns.sweeps import sweep
 
 from steelyard.campaigns.events import (
@@ -22,7 +22,6 @@ from steelyard.campaigns.events import (
     EngineProven,
     Event,
     FidelityFailed,
-    FidelityMeasured,
     Interrupted,
     Resumed,
     Started,
@@ -30,91 +29,17 @@ from steelyard.campaigns.events import (
     event_of,
 )
 from steelyard.campaigns.instructions import (
-    Calibrate,
-    Instruction,
     MeasureFidelity,
     ProveEngine,
     RunCanary,
     RunCell,
     Stop,
-    Summarise,
 )
-from steelyard.campaigns.plan import Plan
-from steelyard.campaigns.planner import Rates, plan
+from steelyard.campaigns.planner import plan
 from steelyard.campaigns.states import Campaign, replay
 from steelyard.domain.caution import Quality
 from steelyard.domain.errors import BadInput, StoreError
 from steelyard.domain.ids import canonical
-
-PLAN = plan(sweep(), Rates(calibration_s=1.0, proof_s=1.0))
-
-
-def started(budget_s: float | None = None, laid: Plan = PLAN) -> Started:
-    return Started(laid.sweep_id, laid.id, budget_s)
-
-
-@dataclass
-class Shell:
-    """Performs instructions at once: everything works and takes as long as estimated."""
-
-    laid: Plan = PLAN
-    journal: list[Event] = field(default_factory=list)
-    ran: list[RunCell] = field(default_factory=list)
-    asked: list[Instruction] = field(default_factory=list)
-    finish: Callable[[RunCell], Event] | None = None
-    stop_after: int | None = None
-    fidelity_fails: bool = False
-
-    def begin(self, campaign: Campaign, first: Event) -> Stop | None:
-        return self._loop(campaign, self._say(campaign, first))
-
-    def _say(self, campaign: Campaign, event: Event) -> tuple[Instruction, ...]:
-        self.journal.append(event)
-        return campaign.handle(event)
-
-    def _loop(self, campaign: Campaign, instructions: tuple[Instruction, ...]) -> Stop | None:
-        while True:
-            (instruction,) = instructions
-            self.asked.append(instruction)
-            if isinstance(instruction, Stop):
-                return instruction
-            for event in self.perform(instruction):
-                if self.stop_after is not None and len(self.journal) >= self.stop_after:
-                    return None
-                instructions = self._say(campaign, event)
-
-    def perform(self, instruction: Instruction) -> Iterable[Event]:
-        match instruction:
-            case Calibrate():
-                yield Calibrated(1.0)
-            case ProveEngine():
-                yield EngineProven(passed=True, found="512 of 512", seconds=1.0)
-            case RunCanary(spec=spec):
-                yield CanaryPassed(spec.id, 1.0)
-            case RunCell(spec=spec):
-                yield CellStarted(spec.id)
-                self.ran.append(instruction)
-                clean = CellFinished(spec.id, "completed", "CLEAN", self._seconds(spec.id))
-                yield self.finish(instruction) if self.finish else clean
-            case MeasureFidelity(label=label):
-                measured = FidelityMeasured(label, self.laid.fidelity_s)
-                yield FidelityFailed(label, "no room", 0.5) if self.fidelity_fails else measured
-            case Summarise():
-                yield Summarised(qualified=True, measured=True)
-            case Stop():
-                raise AssertionError("nobody performs a stop")
-
-    def _seconds(self, run_id: str) -> float:
-        return next((c.estimate_s for c in self.laid.cells if c.spec.id == run_id), 1.0)
-
-
-def kinds(asked: Iterable[Instruction]) -> list[str]:
-    return [type(instruction).__name__ for instruction in asked]
-
-
-def skipped(shell: Shell) -> dict[str, str]:
-    (summary,) = [i for i in shell.asked if isinstance(i, Summarise)]
-    return dict(summary.skipped)
 
 
 def test_a_sweep_that_goes_well_runs_every_cell_once_in_order_and_ends_at_0() -> None:
@@ -137,15 +62,6 @@ def test_while_a_cell_is_under_way_nothing_else_is_asked_for() -> None:
     assert isinstance(cell, RunCell)
     assert campaign.handle(CellStarted(cell.spec.id)) == ()
     assert campaign.handle(BudgetSpent()) == ()
-
-
-def ready(budget_s: float | None = None) -> Campaign:
-    """A campaign whose canary is still out."""
-    campaign = Campaign(PLAN)
-    campaign.handle(started(budget_s))
-    campaign.handle(Calibrated(0.0))
-    campaign.handle(EngineProven(passed=True, found="", seconds=0.0))
-    return campaign
 
 
 def test_an_engine_that_computes_something_else_is_not_timed() -> None:
@@ -208,90 +124,6 @@ def test_a_failure_that_is_no_crash_waits_for_the_resume(outcome: str) -> None:
     assert {cell.label for cell in again.ran} == {"Q8_0"}
 
 
-def polluted(*labels: str) -> Callable[[RunCell], Event]:
-    def finish(asked: RunCell) -> Event:
-        quality: Quality = "POLLUTED" if asked.label in labels else "CLEAN"
-        return CellFinished(asked.spec.id, "completed", quality, 1.0, ("SWAPPING",))
-
-    return finish
-
-
-def test_a_polluted_cell_is_repeated_once_at_the_end_tasks_first_and_then_left_out() -> None:
-    shell = Shell(finish=polluted("Q8_0"))
-    campaign = Campaign(PLAN)
-    assert shell.begin(campaign, started()) == Stop("done", 0)
-    extra = shell.ran[len(PLAN.cells) :]
-    assert [(cell.label, cell.spec.repeat) for cell in extra] == [
-        ("Q8_0", 3),
-        ("Q8_0", 4),
-        ("Q8_0", 5),
-    ]
-    assert extra[0].spec.tasks
-    assert campaign.progress.remaining == 0
-
-
-def test_of_polluted_cells_the_reference_and_its_twin_are_repeated_first() -> None:
-    shell = Shell(finish=polluted("F16", "Q8_0", "Q4_K_M", "Q2_K"))
-    shell.begin(Campaign(PLAN), started())
-    extra = shell.ran[len(PLAN.cells) :]
-    assert {cell.role for cell in extra[:2]} == {"reference", "aa"}
-    assert all(cell.spec.tasks for cell in extra[:5])
-    assert len(extra) == 15
-
-
-def test_a_resume_measures_again_what_is_polluted_still_and_nothing_else() -> None:
-    shell = Shell(finish=polluted("Q8_0"))
-    shell.begin(Campaign(PLAN), started())
-    again = Shell(finish=polluted("Q8_0"), journal=list(shell.journal))
-    again.begin(replay(PLAN, shell.journal), Resumed(again=True))
-    assert [(cell.label, cell.spec.repeat) for cell in again.ran] == [
-        ("Q8_0", 6),
-        ("Q8_0", 7),
-        ("Q8_0", 8),
-    ]
-    clean = Shell(journal=list(again.journal))
-    clean.begin(replay(PLAN, again.journal), Resumed(again=True))
-    assert [cell.spec.repeat for cell in clean.ran] == [9, 10, 11]
-    last = Shell(journal=list(clean.journal))
-    assert last.begin(replay(PLAN, clean.journal), Resumed(again=True)) == Stop("done", 0)
-    assert not last.ran
-
-
-def test_a_resume_that_counts_what_is_polluted_measures_none_of_it_again() -> None:
-    shell = Shell(finish=polluted("Q8_0"))
-    shell.begin(Campaign(PLAN), started())
-    again = Shell()
-    again.begin(replay(PLAN, shell.journal), Resumed())
-    assert not again.ran
-
-
-def test_a_resume_that_counts_what_is_polluted_leaves_also_open_repeats_for_a_later_one() -> None:
-    shell = Shell(finish=polluted("Q8_0"))
-    shell.begin(Campaign(PLAN), started())
-    known = [*shell.journal, Resumed(again=True)]  # and broken off before the first repeat
-    counted = Shell(journal=list(known))
-    assert counted.begin(replay(PLAN, known), Resumed()) == Stop("done", 0)
-    assert not counted.ran
-    later = Shell()
-    later.begin(replay(PLAN, counted.journal), Resumed(again=True))
-    assert [(cell.label, cell.spec.repeat) for cell in later.ran] == [
-        ("Q8_0", 6),
-        ("Q8_0", 7),
-        ("Q8_0", 8),
-    ]
-
-
-def test_what_turns_out_polluted_under_that_wish_is_not_repeated_and_old_journals_read() -> None:
-    shell = Shell(stop_after=6)
-    shell.begin(Campaign(PLAN), started())
-    counted = Shell(finish=polluted("Q8_0"), journal=list(shell.journal))
-    counted.begin(replay(PLAN, shell.journal), Resumed())
-    assert {cell.spec.repeat for cell in counted.ran if cell.label == "Q8_0"} == {0, 1, 2}
-    whole = Shell(finish=polluted("Q8_0"))
-    whole.begin(Campaign(PLAN), started())
-    replay(PLAN, [*whole.journal[:1], Resumed(), *whole.journal[1:]])
-
-
 def missing(*labels: str, quality: Quality = "CLEAN") -> Callable[[RunCell], Event]:
     def finish(asked: RunCell) -> Event:
         lost = ("http_500",) if asked.label in labels and asked.spec.tasks else ()
@@ -344,16 +176,6 @@ def test_what_is_polluted_and_lacks_items_is_gone_on_with_and_measured_again() -
     assert sorted(cell.spec.repeat for cell in again.ran) == [0, 6, 7, 8]
 
 
-def test_a_polluted_sentinel_is_not_repeated() -> None:
-    def finish(asked: RunCell) -> Event:
-        quality: Quality = "POLLUTED" if asked.role == "sentinel" else "CLEAN"
-        return CellFinished(asked.spec.id, "completed", quality, 1.0)
-
-    shell = Shell(finish=finish)
-    shell.begin(Campaign(PLAN), started())
-    assert len(shell.ran) == len(PLAN.cells)
-
-
 def test_fidelity_that_cannot_be_measured_stops_nothing() -> None:
     shell = Shell(fidelity_fails=True)
     assert shell.begin(Campaign(PLAN), started()) == Stop("done", 0)
@@ -361,113 +183,6 @@ def test_fidelity_that_cannot_be_measured_stops_nothing() -> None:
     again = Shell()
     again.begin(replay(PLAN, shell.journal), Resumed())
     assert kinds(again.asked) == ["MeasureFidelity"] * 3 + ["Summarise", "Stop"]
-
-
-def test_a_budget_drops_the_last_timing_blocks_first() -> None:
-    first = sum(c.estimate_s for c in PLAN.cells if c.block == 0)
-    second = sum(c.estimate_s for c in PLAN.cells if c.block == 1)
-    fidelity = PLAN.fidelity_s * 3
-    shell = Shell()
-    shell.begin(Campaign(PLAN), started(4.0 + first + fidelity + second * 1.5))
-    assert {cell.block for cell in shell.ran} == {0, 1}
-    reasons = Counter(skipped(shell).values())
-    assert reasons == {
-        "timing block 3 did not fit the budget": sum(c.block == 2 for c in PLAN.cells)
-    }
-
-
-def test_a_budget_that_is_too_small_leaves_candidates_undecided_never_the_reference() -> None:
-    first = sum(c.estimate_s for c in PLAN.cells if c.block == 0)
-    mandatory = sum(c.estimate_s for c in PLAN.cells if c.mandatory)
-    shell = Shell()
-    stop = shell.begin(Campaign(PLAN), started(3.0 + mandatory + (first - mandatory) * 0.6))
-    assert stop == Stop("done", 0)
-    roles = Counter(cell.role for cell in shell.ran)
-    assert roles["reference"] == roles["aa"] == 1
-    assert 0 < roles["candidate"] < 3
-    spent = sum(e.seconds for e in shell.journal if isinstance(e, CellFinished))
-    assert spent <= mandatory + (first - mandatory) * 0.6
-    said = [why for why in skipped(shell).values() if "budget was spent before its turn" in why]
-    assert said
-    assert all("min more in --budget would run it" in why for why in said)
-
-
-@pytest.mark.parametrize("slower", [0.4, 1.0, 1.3])
-@pytest.mark.parametrize("share", [0.75, 0.9, 1.5, 2.5])
-def test_a_budget_is_overrun_by_a_twentieth_at_most(slower: float, share: float) -> None:
-    """Every cell takes `slower` times its estimate, a fifth more or less."""
-    source = random.Random(9)
-
-    def late(cell: RunCell) -> Event:
-        estimate = next((c.estimate_s for c in PLAN.cells if c.spec.id == cell.spec.id), 1.0)
-        seconds = estimate * slower * source.uniform(0.8, 1.2)
-        return CellFinished(cell.spec.id, "completed", "CLEAN", seconds)
-
-    first = sum(c.estimate_s for c in PLAN.cells if c.block == 0)
-    budget = 3.0 + first * slower * share
-    shell, campaign = Shell(finish=late), Campaign(PLAN)
-    shell.begin(campaign, started(budget))
-    assert campaign.progress.spent_s <= 1.05 * budget
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_what_the_reference_and_its_twin_need_is_kept_back_wherever_they_stand(seed: int) -> None:
-    laid = plan(sweep(seed=seed, sentinel=None, canary=None, fidelity_positions=0))
-    mandatory = sum(c.estimate_s for c in laid.cells if c.mandatory)
-    smallest = min(c.estimate_s for c in laid.cells if c.block == 0)
-    budget = 2.0 + mandatory + 1.1 * smallest
-    shell = Shell(laid=laid)
-    shell.begin(Campaign(laid), started(budget, laid))
-    spent = sum(e.seconds for e in shell.journal if isinstance(e, CellFinished))
-    assert 2.0 + spent <= budget
-    assert sorted(c.role for c in shell.ran) == ["aa", "candidate", "reference"]
-
-
-def test_even_with_no_time_left_the_reference_and_its_twin_are_run() -> None:
-    shell = Shell()
-    campaign = ready()
-    campaign.handle(BudgetSpent())
-    shell.begin(campaign, CanaryPassed("c", 1.0))
-    assert sorted(cell.role for cell in shell.ran) == ["aa", "reference"]
-    assert skipped(shell)["fidelity/Q2_K"] == "did not fit the budget"
-
-
-def test_a_budget_too_small_for_a_repeat_says_so() -> None:
-    total = PLAN.seconds
-    shell = Shell(finish=_polluted_as_estimated)
-    shell.begin(Campaign(PLAN), started(total + 1.0))
-    assert "the budget allowed no repeat of a polluted run" in skipped(shell).values()
-
-
-def _polluted_as_estimated(asked: RunCell) -> Event:
-    return CellFinished(asked.spec.id, "completed", "POLLUTED", asked.estimate_s)
-
-
-def test_a_larger_budget_on_resume_takes_up_what_was_dropped() -> None:
-    shell = Shell()
-    first = sum(c.estimate_s for c in PLAN.cells if c.block == 0)
-    shell.begin(Campaign(PLAN), started(4.0 + first + PLAN.fidelity_s * 3))
-    assert {cell.block for cell in shell.ran} == {0}
-    same = Shell()
-    same.begin(replay(PLAN, shell.journal), Resumed())
-    assert same.ran == []
-    more = Shell()
-    more.begin(replay(PLAN, shell.journal), Resumed(budget_s=10 * PLAN.seconds))
-    assert {cell.block for cell in more.ran} == {1, 2}
-
-
-def test_estimates_learn_from_what_cells_really_took() -> None:
-    campaign = ready()
-    (cell,) = campaign.handle(CanaryPassed("c", 0.0))
-    assert isinstance(cell, RunCell)
-    before = campaign.progress.remaining_s
-    campaign.handle(CellStarted(cell.spec.id))
-    campaign.handle(CellFinished(cell.spec.id, "completed", "CLEAN", 2 * cell.estimate_s))
-    fidelity = PLAN.fidelity_s * 3
-    assert campaign.progress.remaining_s - fidelity == pytest.approx(
-        2 * (before - fidelity - cell.estimate_s)
-    )
-    assert campaign.progress.spent_s == 2 * cell.estimate_s
 
 
 def test_an_interrupt_stops_with_130_and_loses_only_what_was_under_way() -> None:
