@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.cli import wrong
 from tests.llamalib import tiny
 
 from steelyard.cli.main import run
@@ -56,3 +57,29 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An F16 Llama of two layers with random weights and room for every task."""
     path = tmp_path_factory.mktemp("tiny") / "tiny.gguf"
     return tiny.write(path, tiny.Shape(context=4096))
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where a case makes its files; `out` is the folder that must stay empty."""
+
+    folder: Path
+    good: Path
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    def at(self, name: str) -> Path:
+        return self.folder / name
+
+    def file(self) -> Path:
+        """A file where a folder is wanted."""
+        return wrong.letter(self.at("a-file"))
+
+
+@pytest.fixture
+def room(tmp_path: Path, tiny_model: Path) -> Room:
+    folder = tmp_path / "work" / "room"
+    folder.mkdir()
+    return Room(folder, tiny_model)

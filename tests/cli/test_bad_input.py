@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.cli import wrong
-from tests.cli.conftest import Said
-from tests.llamalib import tiny
+from tests.cli.conftest import Room
+from tests.cli.refusals import Case, Steelyard, Words, refused
 
 from steelyard.models import artifacts
-
-Steelyard = Callable[..., Said]
-
-
-@dataclass(frozen=True)
-class Room:
-    """Where a case makes its files; `out` is the folder that must stay empty."""
-
-    folder: Path
-    good: Path
-
-    @property
-    def out(self) -> Path:
-        return self.folder / "out"
-
-    def at(self, name: str) -> Path:
-        return self.folder / name
-
-    def file(self) -> Path:
-        """A file where a folder is wanted."""
-        return wrong.letter(self.at("a-file"))
-
-
-Words = Callable[[Room], Sequence[str | Path]]
-Case = tuple[str, Words, tuple[str, ...]]
 
 MODELS: list[Case] = [
     ("missing", lambda r: [r.at("gone.gguf")], ("there is no file", "gone.gguf", "models list")),
@@ -55,32 +29,14 @@ MODELS: list[Case] = [
 
 
 READERS = ("models quantise", "models show")
+
+
 # A sweep goes to a server; whoever reads a file does not.
 URL: Case = (
     "url",
     lambda _: ["http://localhost:8080/v1"],
     ("address of a server", "the model's file"),
 )
-
-
-@pytest.fixture
-def room(tmp_path: Path, tiny_model: Path) -> Room:
-    folder = tmp_path / "work" / "room"
-    folder.mkdir()
-    return Room(folder, tiny_model)
-
-
-def refused(said: Said, room: Room, *phrases: str) -> None:
-    """Exit code 2, one message that says this much, no traceback, nothing left in the folder."""
-    assert said.code == 2, said
-    assert said.out == ""
-    assert "Traceback" not in said.err
-    errors = [line for line in said.err.splitlines() if line.startswith("Error: ")]
-    assert len(errors) == 1, said.err
-    for phrase in phrases:
-        assert phrase in " ".join(said.err.split()), said.err
-    assert not room.out.exists() or list(room.out.iterdir()) == []
-    assert list(room.folder.rglob("*.part")) == []
 
 
 SUBJECTS = [
@@ -169,120 +125,6 @@ def test_quants_that_the_disk_has_no_room_for_are_refused_before_the_source_is_r
     said = steelyard("models", "quantise", vast, "Q8_0", "--out", room.out)
     refused(said, room, "quantising vast.gguf needs 5", " GB in ", "are free", "another folder")
     assert "hashing" not in said.err
-
-
-SWEEPS: list[Case] = [
-    (
-        "no disk",
-        lambda r: [wrong.vast(r.at("vast.gguf"), wrong.TERA), "--yes"],
-        ("this sweep needs", " TB in ", "are free", "ask for fewer quants"),
-    ),
-    (
-        "no memory",
-        lambda r: [vast_ladder(r), "--yes"],
-        ("would take about 1.1 TB of memory", "are free", "smaller quant"),
-    ),
-    (
-        "no memory for the context",
-        lambda r: [r.good, "--context", "20000000", "--yes"],
-        ("20000000 tokens of context", "of memory", "shorter context"),
-    ),
-    (
-        "trained for too little context",
-        lambda r: [tiny.write(r.at("small.gguf"), tiny.Shape(context=256))],
-        ("small was trained for 256 tokens", "the work needs", "a model with more context"),
-    ),
-    (
-        "asked for more context than trained",
-        lambda r: [r.good, "--context", "8192"],
-        ("trained for 4,096 tokens", "--context asks for 8,192", "less --context"),
-    ),
-    (
-        "context too small for the work",
-        lambda r: [r.good, "--context", "300"],
-        ("needs", "tokens of context", "gives 300"),
-    ),
-    ("empty name", lambda r: [r.good, "--quants", "Q8_0,,Q4_0"], ("'--quants'", "empty")),
-    ("twice the same", lambda r: [r.good, "--quants", "Q8_0,Q8_0"], ("'--quants'", "repeated")),
-    ("budget", lambda r: [r.good, "--budget", "soon"], ("'--budget'", "write 45m")),
-    ("no budget", lambda r: [r.good, "--budget", "0s"], ("'--budget'", "longer than nothing")),
-    ("soak", lambda r: [r.good, "--soak", "soon"], ("'--soak'", "'soon' is no duration")),
-    (
-        "soak beyond the budget",
-        lambda r: [r.good, "--soak", "30m", "--budget", "20m"],
-        ("--soak alone takes 30 min 00 s of 20 min 00 s", "a longer --budget or a shorter --soak"),
-    ),
-    ("cores", lambda r: [r.good, "--affinity", "two"], ("'--affinity'", "write 0-3")),
-    ("cores backwards", lambda r: [r.good, "--affinity", "3-1"], ("runs backwards", "write 1-3")),
-    (
-        "cores that are not there",
-        lambda r: [r.good, "--affinity", "0,4000"],
-        ("core 4000 cannot be used here", "the cores of this machine are"),
-    ),
-    ("items", lambda r: [r.good, "--items", "0"], ("'--items'", "1<=x<=5000")),
-    ("option", lambda r: [r.good, "--quant", "Q8_0"], ("No such option '--quant'", "--quants")),
-    (
-        "too long",
-        lambda r: [wrong.vast(r.at("vast.gguf"), wrong.TERA)],
-        ("this sweep would take about", "minutes", "--yes", "--budget 45m"),
-    ),
-    (
-        "two models in one folder",
-        lambda r: [two_models(r)],
-        ("is another model than", "a folder of their own"),
-    ),
-    (
-        "broken file in the ladder",
-        lambda r: [broken_ladder(r)],
-        ("b.gguf", "cannot be read", "mend or remove it"),
-    ),
-    (
-        "quant not in the ladder",
-        lambda r: [good_ladder(r), "--quants", "Q8_1"],
-        ("no quant in this folder 'Q8_1'", "did you mean 'Q8_0'"),
-    ),
-]
-
-
-def folder(room: Room) -> Path:
-    made = room.at("ladder")
-    made.mkdir()
-    return made
-
-
-def good_ladder(room: Room) -> Path:
-    made = folder(room)
-    (made / "a.gguf").symlink_to(room.good)
-    wrong.quantised(made / "b.gguf", room.good)
-    return made
-
-
-def vast_ladder(room: Room) -> Path:
-    made = folder(room)
-    wrong.vast(made / "a.gguf", wrong.TERA)
-    wrong.vast(made / "b.gguf", wrong.TERA)
-    return made
-
-
-def two_models(room: Room) -> Path:
-    made = folder(room)
-    (made / "a.gguf").symlink_to(room.good)
-    tiny.write(made / "b.gguf", tiny.Shape(layers=1, context=4096))
-    return made
-
-
-def broken_ladder(room: Room) -> Path:
-    made = folder(room)
-    (made / "a.gguf").symlink_to(room.good)
-    wrong.cut(made / "b.gguf", room.good, 0.5)
-    return made
-
-
-@pytest.mark.parametrize(("words", "phrases"), [c[1:] for c in SWEEPS], ids=[c[0] for c in SWEEPS])
-def test_a_sweep_that_cannot_be_done_is_refused_before_it_begins(
-    steelyard: Steelyard, room: Room, words: Words, phrases: tuple[str, ...]
-) -> None:
-    refused(steelyard("sweep", *words(room), "--out", room.out), room, *phrases)
 
 
 def located(room: Room) -> dict[str, object]:
@@ -397,6 +239,8 @@ UNWRITABLE: list[tuple[str, Callable[[Room], Path]]] = [
     ("a file", lambda r: r.file()),
     ("below a file", lambda r: r.file() / "deeper"),
 ]
+
+
 WRITERS: dict[str, Words] = {
     "sweep": lambda r: ["sweep", r.good],
     "models quantise": lambda r: ["models", "quantise", r.good, "Q8_0"],
@@ -448,15 +292,6 @@ def test_wrong_settings_are_refused_before_anything_begins(
     words = ["results", "list"] if command == "results list" else [*WRITERS[command](room)]
     rest = [] if command == "results list" else ["--out", room.out]
     refused(steelyard(*words, *rest), room, *phrases)
-
-
-def test_a_rating_of_no_metric_is_refused_before_the_sweep_and_not_after_it(
-    steelyard: Steelyard, room: Room, home: Path
-) -> None:
-    home.mkdir(parents=True)
-    (home / "settings.toml").write_text("[ratings]\noutput_tpss = [40, 20, 10, 5]\n")
-    said = steelyard("sweep", room.good, "--out", room.out)
-    refused(said, room, "no metric 'output_tpss'", "did you mean")
 
 
 @pytest.mark.parametrize(
