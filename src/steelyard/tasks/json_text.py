@@ -64,6 +64,15 @@ def read(text: str) -> Any:
     return value
 
 
+def whole_object(text: str) -> dict[str, object] | None:
+    """Return the object that a whole text is, or None."""
+    try:
+        value: object = read(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def outermost(text: str, opens: str, *, in_broken: bool = False) -> Iterator[Any]:
     """Yield the objects ("{") or lists ("[") that stand in a text, the outermost ones.
 

@@ -269,7 +269,7 @@ class Constraint:
         """Say whether the text obeys."""
         if self.rule == "matches":
             return re.fullmatch(self.argument, text) is not None
-        value = _json_object(text)
+        value = json_text.whole_object(text)
         if value is None or self.rule == "json_object":
             return value is not None
         return list(value) == self.argument.split()
@@ -294,13 +294,5 @@ class FormScorer:
         return mark_of(answer, strict, readable, held, right=right)
 
     def _same(self, text: str) -> bool:
-        value = _json_object(self.expected)
-        return text == self.expected if value is None else _json_object(text) == value
-
-
-def _json_object(text: str) -> dict[str, object] | None:
-    try:
-        value: object = json_text.read(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
+        value = json_text.whole_object(self.expected)
+        return text == self.expected if value is None else json_text.whole_object(text) == value

@@ -19,7 +19,7 @@ from steelyard.domain.task import Answer, Call, Invalid, Mark
 from steelyard.tasks import json_text
 from steelyard.tasks.scoring import finished_part, is_cut, mark_of, outcome_of, without_thought
 from steelyard.tasks.tool_catalogue import Tool
-from steelyard.tasks.values import JsonObject, bare_object, same_in_any_order
+from steelyard.tasks.values import JsonObject, same_in_any_order
 
 NO_TOOL: Final = "no tool"
 _MARKS_OF_CALLS: Final = re.compile(
@@ -65,7 +65,9 @@ class Called:
     @classmethod
     def read(cls, call: Call) -> Called:
         """Read a call; a function without arguments may be called with nothing."""
-        return cls(call.name, bare_object(call.arguments) if call.arguments.strip() else {})
+        return cls(
+            call.name, json_text.whole_object(call.arguments) if call.arguments.strip() else {}
+        )
 
     def plain(self) -> JsonObject:
         """Return it as known answers are written."""

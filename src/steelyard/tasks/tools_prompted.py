@@ -15,9 +15,10 @@ from random import Random
 from typing import Final, final
 
 from steelyard.domain.task import Answer, Mark
+from steelyard.tasks import json_text
 from steelyard.tasks.items import Cluster, Draft, alone
 from steelyard.tasks.tool_catalogue import KINDS, Tool, wish
-from steelyard.tasks.values import JsonObject, bare_object, json_mark, same_in_any_order
+from steelyard.tasks.values import JsonObject, json_mark, same_in_any_order
 
 _DEMAND: Final = (
     'Reply with one JSON object only: {"calls": [{"tool": TOOL, "arguments": {NAME: VALUE}}]}, '
@@ -38,7 +39,7 @@ class CallScorer:
 
     def mark(self, answer: Answer) -> Mark:
         """Right if the calls are valid, of the right tools and with the right arguments."""
-        wanted = bare_object(self.expected) or {}
+        wanted = json_text.whole_object(self.expected) or {}
 
         def held(found: JsonObject | None) -> dict[str, bool]:
             return {

@@ -100,21 +100,12 @@ def _names(text: str, option: str) -> bool:
     return found is not None
 
 
-def bare_object(text: str) -> JsonObject | None:
-    """Return the object that the whole text is."""
-    try:
-        value: object = json_text.read(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def found_object(text: str) -> JsonObject | None:
     """Return the object that the text is, or its last fence, or the last one inside it.
 
     Where the last one cannot be read an earlier one does not stand for it.
     """
-    whole = bare_object(text)
+    whole = json_text.whole_object(text)
     if whole is not None:
         return whole
     for fenced in reversed(_FENCE.findall(text)):
@@ -165,7 +156,7 @@ def json_mark(
 ) -> Mark:
     """Mark a JSON answer: `right` judges the object, `held` names what holds of it."""
     text = without_thought(answer)
-    strict = bare_object(text)
+    strict = json_text.whole_object(text)
     found = strict if strict is not None else found_object(text)
     shown = None if found is None else json.dumps(found)
     return mark_of(
@@ -186,7 +177,7 @@ class FieldsScorer:
 
     def mark(self, answer: Answer) -> Mark:
         """Right only if every field is there with its exact value, and no other field."""
-        wanted = bare_object(self.expected) or {}
+        wanted = json_text.whole_object(self.expected) or {}
 
         def held(found: JsonObject | None) -> dict[str, bool]:
             return {"json_keys": found is not None and found.keys() == wanted.keys()}

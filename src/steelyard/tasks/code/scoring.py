@@ -18,11 +18,12 @@ from steelyard.domain.errors import CannotContain
 from steelyard.domain.task import Answer, Mark, NotRun, Outcome, Trial
 from steelyard.platform import containment
 from steelyard.platform.sandbox import Limits, Ran
+from steelyard.tasks import json_text
 from steelyard.tasks.code import hidden
 from steelyard.tasks.code.composing import NAME, Composed
 from steelyard.tasks.code.extracting import Found, find
 from steelyard.tasks.scoring import outcome_of
-from steelyard.tasks.values import JsonObject, bare_object, same_json
+from steelyard.tasks.values import JsonObject, same_json
 
 _CALLING: Final = Path(__file__).with_name("calling.py")
 LIMITS: Final = Limits(cpu_s=2, wall_s=20.0)
@@ -95,7 +96,7 @@ def _failed(tests: Sequence[hidden.Test], ran: Ran) -> str | None:
 
 def _said(line: bytes) -> JsonObject | None:
     # Written by whatever ran inside: it may be anything.
-    return bare_object(line.decode(errors="replace"))
+    return json_text.whole_object(line.decode(errors="replace"))
 
 
 def _differs(said: JsonObject, wanted: Any) -> str:

@@ -20,10 +20,10 @@ from steelyard.domain.errors import CannotContain
 from steelyard.domain.task import Answer, Mark, NotRun, Trial
 from steelyard.platform import containment
 from steelyard.platform.sandbox import Limits
+from steelyard.tasks import json_text
 from steelyard.tasks.code.extracting import Found, find
 from steelyard.tasks.code.scoring import marked
 from steelyard.tasks.scoring import outcome_of
-from steelyard.tasks.values import bare_object
 
 _ASSERTING: Final = Path(__file__).with_name("asserting.py")
 LIMITS: Final = Limits(cpu_s=6, wall_s=30.0)
@@ -96,7 +96,7 @@ def _run(source: str, tests: str) -> str:
     ran = containment.sandbox().run(program, LIMITS)
     if ran.ending == "not_begun":
         raise _NotBegunError(ran.complaint or f"code {ran.code}")
-    said = bare_object(ran.said.split(b"\n")[0].decode(errors="replace")) or {}
+    said = json_text.whole_object(ran.said.split(b"\n")[0].decode(errors="replace")) or {}
     if said.get("passed") == word:
         return _PASSED
     if "wrong" in said:

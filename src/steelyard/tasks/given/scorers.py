@@ -15,6 +15,7 @@ from string import ascii_uppercase
 from typing import Any, Final, TypeAlias, final
 
 from steelyard.domain.errors import BadInput, UnknownName
+from steelyard.tasks import json_text
 from steelyard.tasks.code.suites import SuiteScorer, called_by
 from steelyard.tasks.given.judged import JudgeScorer
 from steelyard.tasks.given.letters import LetterScorer
@@ -32,7 +33,6 @@ from steelyard.tasks.numbers import as_number
 from steelyard.tasks.scoring import NumberScorer
 from steelyard.tasks.sets.calls import CallsScorer
 from steelyard.tasks.sets.instructions import InstructionsScorer
-from steelyard.tasks.values import bare_object
 
 Settings: TypeAlias = Mapping[str, Any]
 CHOICES: Final = "choices"
@@ -191,14 +191,14 @@ def _regex(settings: Settings, accepted: tuple[str, ...]) -> Scorer:
 def _json_schema(settings: Settings, accepted: tuple[str, ...]) -> Scorer:
     schema = settings.get("schema")
     if schema is None:
-        schema = bare_object(_one(accepted, "one schema"))
+        schema = json_text.whole_object(_one(accepted, "one schema"))
         refuse_schema(schema)
     return SchemaScorer(json.dumps(schema, sort_keys=True))
 
 
 def _json_fields(settings: Settings, accepted: tuple[str, ...]) -> Scorer:
     text = _one(accepted, "one JSON object")
-    wanted = bare_object(text)
+    wanted = json_text.whole_object(text)
     if not wanted:
         raise ValueError(f"the answer {text[:40]!r} is no JSON object with fields")
     fields = tuple(settings.get("fields", ()))

@@ -19,7 +19,7 @@ from steelyard.domain.task import Answer, Mark, NotRun
 from steelyard.tasks import json_text
 from steelyard.tasks.given.texts import plain, text_mark
 from steelyard.tasks.scoring import final_line, outcome_of, says_something, without_thought
-from steelyard.tasks.values import JsonObject, bare_object, json_mark, last_value, same_json
+from steelyard.tasks.values import JsonObject, json_mark, last_value, same_json
 
 _BULLET: Final = re.compile(r"(?:[-*•+]|\d{1,3}[.)])\s+")
 _LEADS: Final = re.compile(r"\A\s*and\s", re.IGNORECASE)  # to the last of several
@@ -133,7 +133,7 @@ class MatchScorer:
 
     def mark(self, answer: Answer) -> Mark:
         """Right if every field is there with its exact value; those that differ are kept."""
-        wanted = bare_object(self.expected) or {}
+        wanted = json_text.whole_object(self.expected) or {}
         counted = {name: wanted[name] for name in self.fields or wanted}
         differing: list[str] = []
 
