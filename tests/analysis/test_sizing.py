@@ -8,8 +8,8 @@ from steelyard.analysis.sizing import (
     different,
     items_for_margin,
     smallest_visible_loss,
-    strictest_level,
 )
+from steelyard.analysis.verdict import strictest_level
 from steelyard.domain.campaign import Gates
 
 

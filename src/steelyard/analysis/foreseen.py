@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from steelyard.analysis.sizing import strictest_level
+from steelyard.analysis.verdict import strictest_level
 from steelyard.domain.campaign import Gates
 from steelyard.stats.paired import lower_bound, upper_bound
 from steelyard.stats.power import expected

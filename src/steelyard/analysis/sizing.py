@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from steelyard.analysis.by_family import family_of
+from steelyard.analysis.verdict import strictest_level
 from steelyard.domain.campaign import Gates
 from steelyard.stats import power
 from steelyard.stats.clusters import EXPECTED_ALIKE, moderated_effect
@@ -22,11 +23,6 @@ from steelyard.stats.clusters import EXPECTED_ALIKE, moderated_effect
 USUAL_FLIPS: Final = 0.06
 # The family whose items are forms of a clean one, which is their cluster.
 _FORMS: Final = "robustness"
-
-
-def strictest_level(gates: Gates, comparisons: int) -> float:
-    """Return the one-sided level at which so many comparisons hold at once: Holm's first step."""
-    return (1 - gates.confidence) / 2 / max(1, comparisons)
 
 
 def items_for_margin(gates: Gates, comparisons: int, families: int = 4) -> int:

@@ -29,7 +29,6 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from steelyard.analysis.marks import NOT_RUN_MAX
-from steelyard.analysis.sizing import strictest_level
 from steelyard.analysis.unrun import passing
 from steelyard.domain.campaign import Gates
 from steelyard.domain.reading import Measured, Missing, Reading
@@ -151,6 +150,11 @@ def judge_pairs(
             "derived",
         )
     return verdicts
+
+
+def strictest_level(gates: Gates, comparisons: int) -> float:
+    """Return the one-sided level at which so many comparisons hold at once: Holm's first step."""
+    return (1 - gates.confidence) / 2 / max(1, comparisons)
 
 
 def judge_shown(

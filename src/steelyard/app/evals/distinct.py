@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import final
 
 from steelyard.analysis import strata
-from steelyard.analysis.sizing import strictest_level
+from steelyard.analysis.verdict import strictest_level
 from steelyard.app.results import forms
 from steelyard.domain.campaign import Gates
 from steelyard.domain.task import Item, Task
