@@ -44,7 +44,7 @@ def test_money_ends_at_its_limit_and_where_one_answer_has_no_price() -> None:
     assert charged(Budget(usd=0.75), paid, paid).spent(NOW_NS) == ""
     assert charged(Budget(usd=0.5), paid, paid).spent(NOW_NS) == "0.5 of 0.5 USD are spent"
     unpriced = charged(Budget(usd=9.0), paid, counted(7, 3))
-    assert "1 answers came without a price" in unpriced.spent(NOW_NS)
+    assert "1 answer came without a price" in unpriced.spent(NOW_NS)
 
 
 def test_an_answer_without_counts_is_charged_with_its_bytes_and_says_at_most() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from steelyard.domain.budget import Budget
+from steelyard.domain.counts import counted
 from steelyard.domain.errors import DialectError
 from steelyard.domain.reading import Measured
 from steelyard.domain.stream import Usage
@@ -77,7 +78,7 @@ class Allowance:
         if budget.tokens is not None and self.tokens >= budget.tokens:
             return f"{most}{self.tokens:,} of {budget.tokens:,} tokens are spent"
         if budget.usd is not None and self.unbilled:
-            came = "1 answer" if self.unbilled == 1 else f"{self.unbilled} answers"
+            came = counted(self.unbilled, "answer")
             return (
                 f"a budget of {budget.usd:g} USD cannot be kept: {came} came"
                 " without a price (use tok, or a time)"

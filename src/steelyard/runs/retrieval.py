@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
 from steelyard.domain.codec import decode, encode
+from steelyard.domain.counts import counted
 from steelyard.domain.errors import BadInput, DialectError, EngineError, UnsupportedSubject
 from steelyard.domain.ids import content_id
 from steelyard.domain.ports import Embed, Tokenise
@@ -242,15 +243,15 @@ def _source(question: Question) -> Sourced:
 
 def _said(task: Task, found: Retrieval) -> str:
     passages = sum(one.passages for one in found.corpora.values())
-    whole = "1 passage" if passages == 1 else f"{passages:,} passages"
-    sets = "1 set" if len(found.corpora) == 1 else f"{len(found.corpora)} sets"
+    whole = counted(passages, "passage")
+    sets = counted(len(found.corpora), "set")
     told = (
         f"{task.section}: {whole} of up to {found.chunk} {found.unit} out of "
         f"{sets} of documents, the best {found.k} for each item"
     )
     if not found.failed:
         return told
-    items = "1 item" if len(found.failed) == 1 else f"{len(found.failed)} items"
+    items = counted(len(found.failed), "item")
     return f"{told}; none for {items}: {next(iter(found.failed.values()))}"
 
 

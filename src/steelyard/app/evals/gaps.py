@@ -9,7 +9,7 @@ from steelyard.analysis import gap as gaps
 from steelyard.analysis.bands import OVERALL
 from steelyard.analysis.gates import points
 from steelyard.app.evals import comparing, fault_texts
-from steelyard.app.evals.texts import counted, p_value, percent, row_names, table
+from steelyard.app.evals.texts import SIMULATED, counted, p_value, percent, row_names, table
 from steelyard.app.results.comparison import axes
 from steelyard.app.results.files import COULD_NOT_MEASURE, Told
 from steelyard.domain.codec import encode
@@ -58,7 +58,7 @@ def _unlike(public: RunRecord, private: RunRecord) -> Iterator[str]:
 
 def _lines(found: Gap) -> Iterator[str]:
     if found.simulated:
-        yield "SIMULATED: a scripted engine with planted answers, nothing here was measured"
+        yield SIMULATED
     yield f"{found.model} on {found.engine}"
     yield f"public   run {found.public}"
     yield f"private  run {found.private}, seed {found.seed}"
