@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.analysis.summaries import row, small, speed
+from tests.analysis.summaries import planted, row, small, speed
 from tests.analysis.swept import World, brief
 
 from steelyard.analysis.summary import summarise
 from steelyard.domain.reading import Missing, value_of
-from steelyard.domain.summary import SweepSummary
 
 
 def heat(done: float) -> float:
@@ -36,7 +35,8 @@ def test_a_planted_heat_ramp_keeps_the_ranking_and_is_told() -> None:
         assert rate * seconds == pytest.approx(1.0)
 
 
-def test_a_steady_machine_is_not_corrected(good: SweepSummary) -> None:
+def test_a_steady_machine_is_not_corrected() -> None:
+    good = summarise(planted())
     assert not good.drift_corrected
     assert value_of(good.noise.drift_share) == pytest.approx(0.0, abs=1e-6)
 
