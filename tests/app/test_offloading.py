@@ -110,7 +110,7 @@ def test_a_level_that_fails_leaves_and_the_rest_is_measured(tmp_path: Path) -> N
     assert "9 layers leaves" in done.err
     (line,) = [row for row in done.out.splitlines() if row.startswith("9 (all)")]
     assert "not measured" in line
-    assert "Knee: 4 layers" in done.out
+    assert "Knee: with 4 layers" in done.out
 
 
 @pytest.mark.parametrize(
